@@ -1,0 +1,41 @@
+"""The train command, end to end on a tiny folder."""
+
+import json
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tutorial_lib.cli import main
+from tutorial_lib.models.weights import load_gan
+
+
+def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 6), ("test", 3)):
+        (tmp_path / "pictures" / split).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+                tmp_path / "pictures" / split / f"{number}.png")
+    command = ["train", "--data", "folder", "--root", str(tmp_path / "pictures"), "--steps", "3", "--batch-size", "4",
+               "--base-channels", "4", "--discriminator-channels", "2", "--norm", "spectral", "--ema", "0.5",
+               "--augment", "color", "--junk", "0.25", "--licence", "none at all", "--device", "cpu",
+               "--out", str(tmp_path / "run")]
+    threads = torch.get_num_threads()
+    try:
+        assert main(command) == 0
+        assert main(command) == 0, "a finished run is exported again"
+    finally:
+        torch.set_num_threads(threads)
+    gan = load_gan(tmp_path / "run" / "run.safetensors", "cpu")
+    assert gan.generator.base_channels == 4 and gan.discriminator.base_channels == 2
+    card = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert card["training"]["steps"] == 3 and card["training"]["junk"] == 0.25
+    assert card["data"] == {"name": "pictures", "pictures": 6, "licence": "none at all", "sha256": None}
+    assert card["discriminator"]["pictures"] == 3
+    assert {"real", "generated", "shuffled pixels", "uniform noise"} <= card["discriminator"]["mean_logit"].keys()
+    assert '--licence "none at all"' in card["command"] and str(tmp_path) not in json.dumps(card)
+    assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == ["000000.png", "000003.png"]
+    assert Image.open(tmp_path / "run" / "samples" / "000003.png").size[0] >= 8 * 64
+    assert main([*command[:-1], str(tmp_path / "other"), "--limit", "0"]) == 1
+    assert "limit" in capsys.readouterr().err

@@ -1,0 +1,179 @@
+"""The loop: resume is bit-equal, Ctrl-C and NaN lose nothing, and a step is Eq. 1."""
+
+import csv
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.models.latent_model import sample_uniform
+from tutorial_lib.training.gan import GANSettings, GANTask
+from tutorial_lib.training.loop import CHECKPOINT, TrainingDiverged, train
+
+TINY = {"base_channels": 2}
+MODERN = GANSettings(**TINY, norm="spectral", augment=("color", "translation", "cutout"), ema=0.9, r1=1.0, r1_every=2, junk=0.25)
+RECIPES = {"paper": GANSettings(**TINY), "modern": MODERN}
+
+
+@pytest.fixture
+def pictures():
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8)
+    return ArrayImages(pixels, "noise")
+
+
+def run(pictures, steps, settings=RECIPES["paper"], **options):
+    task = GANTask(settings, seed=3)
+    return task, train(task, pictures, steps=steps, batch_size=8, seed=5, progress=False, **options)
+
+
+def weights(task):
+    return {f"{name}.{key}": value for name, module in task.modules.items() for key, value in module.state_dict().items()}
+
+
+def assert_same_bits(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_resumed_run_ends_in_the_same_bits(pictures, tmp_path, recipe):
+    whole, log = run(pictures, 7, RECIPES[recipe])
+    run(pictures, 3, RECIPES[recipe], run_dir=tmp_path)
+    resumed, resumed_log = run(pictures, 7, RECIPES[recipe], run_dir=tmp_path)
+    assert_same_bits(weights(whole), weights(resumed))
+    assert log.values == resumed_log.values and log.steps == resumed_log.steps == 7
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss_d"]) for row in rows] == log.values["loss_d"]
+
+
+def test_ctrl_c_finishes_the_step_and_resumes_to_the_same_bits(pictures, tmp_path):
+    whole, _ = run(pictures, 5)
+    task = GANTask(RECIPES["paper"], seed=3)
+    step = task.step
+
+    def interrupted_step(images, rng, number):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(images, rng, number)
+
+    task.step = interrupted_step
+    log = train(task, pictures, steps=5, batch_size=8, seed=5, run_dir=tmp_path, progress=False)
+    assert log.interrupted and log.steps == 3
+    resumed, log = run(pictures, 5, run_dir=tmp_path)
+    assert not log.interrupted
+    assert_same_bits(weights(whole), weights(resumed))
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(pictures, tmp_path):
+    good, _ = run(pictures, 2, run_dir=tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    task = GANTask(RECIPES["paper"], seed=3)
+    step = task.step
+    task.step = lambda images, rng, number: step(images * float("nan"), rng, number)
+    with pytest.raises(TrainingDiverged, match="checkpoint"):
+        train(task, pictures, steps=4, batch_size=8, seed=5, run_dir=tmp_path, progress=False)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+    resumed, _ = run(pictures, 2, run_dir=tmp_path)
+    assert_same_bits(weights(good), weights(resumed))
+
+
+def test_a_checkpoint_of_other_settings_is_refused(pictures, tmp_path):
+    run(pictures, 1, run_dir=tmp_path)
+    with pytest.raises(ValueError, match="settings"):
+        run(pictures, 2, MODERN, run_dir=tmp_path)
+
+
+def test_an_interrupted_save_leaves_the_old_checkpoint(pictures, tmp_path, monkeypatch):
+    run(pictures, 1, run_dir=tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("tutorial_lib.training.loop.os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        run(pictures, 2, run_dir=tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_empty_set_is_refused():
+    with pytest.raises(ValueError, match="no pictures"):
+        run(ArrayImages(np.empty((0, 64, 64, 3), np.uint8), "empty"), 1)
+
+
+def test_previews_come_at_the_promised_steps(pictures):
+    seen = []
+    run(pictures, 5, on_preview=lambda step, images: seen.append((step, images.shape)), preview_every=2)
+    assert [step for step, _ in seen] == [0, 2, 4, 5]
+    assert all(shape == (64, 3, 64, 64) for _, shape in seen)
+
+
+def test_every_epoch_shows_every_picture_once(pictures):
+    shown = []
+    pictures.images = lambda indices: shown.extend(indices) or ArrayImages.images(pictures, indices)
+    run(pictures, 5)  # 5 steps of 8 are two epochs of 20
+    assert sorted(shown[:20]) == sorted(shown[20:]) == list(range(20))
+
+
+def test_one_step_is_equation_1_written_out(pictures):
+    """The paper's recipe against D's and G's losses written plainly, updated by torch's own Adam."""
+    settings = GANSettings(**TINY, flips=False)
+    task, reference = GANTask(settings, seed=1), GANTask(settings, seed=1)
+    images = pictures.images(list(range(8)))
+    task.step(images, torch.Generator().manual_seed(2), 0)
+
+    g, d = reference.generator, reference.discriminator
+    z = sample_uniform(8, torch.Generator().manual_seed(2))
+    fake = g(z)
+    ones, zeros = torch.ones(8), torch.zeros(8)
+    loss = F.binary_cross_entropy(d(images).sigmoid(), ones) + F.binary_cross_entropy(d(fake.detach()).sigmoid(), zeros)
+    loss.backward()
+    torch.optim.Adam(d.parameters(), 2e-4, (0.5, 0.999)).step()
+    g.zero_grad()
+    F.binary_cross_entropy(d(fake).sigmoid(), ones).backward()
+    torch.optim.Adam(g.parameters(), 2e-4, (0.5, 0.999)).step()
+    for name in ("generator", "discriminator"):
+        for ours, theirs in zip(task.modules[name].parameters(), reference.modules[name].parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
+
+
+def test_average_follows_its_formula(pictures):
+    task = GANTask(GANSettings(**TINY, ema=0.75), seed=0)
+    start = [p.clone() for p in task.generator.parameters()]
+    task.step(pictures.images(list(range(8))), torch.Generator().manual_seed(0), 0)
+    for slow, first, fast in zip(task.average.parameters(), start, task.generator.parameters(), strict=True):
+        torch.testing.assert_close(slow, 0.75 * first + 0.25 * fast)
+
+
+def test_final_generator_has_statistics_of_its_own_activations(pictures):
+    task, _ = run(pictures, 3, GANSettings(**TINY, ema=0.5))
+    final = task.final_generator()
+    inputs = []
+    norm = final.layers.norm_4x4
+    norm.register_forward_hook(lambda module, given, out: inputs.append(given[0]))
+    with torch.no_grad():
+        final(sample_uniform(4000, torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(norm.running_mean, inputs[0].mean((0, 2, 3)), atol=0.02, rtol=0.05)
+    torch.testing.assert_close(norm.running_var, inputs[0].var((0, 2, 3)), atol=0.02, rtol=0.1)
+
+
+def test_training_leaves_torchs_global_generator_alone(pictures):
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    run(pictures, 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_r1_penalty_is_the_squared_slope():
+    task = GANTask(GANSettings(**TINY, norm="none", r1=1.0), seed=0)
+    task.discriminator = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 1), torch.nn.Flatten(0))
+    weight = task.discriminator[1].weight
+    penalty = task._r1_penalty(torch.rand(5, 3, 2, 2))
+    assert penalty.item() == pytest.approx(weight.square().sum().item(), rel=1e-5)

@@ -1,0 +1,109 @@
+"""python -m tutorial_lib: what takes longer than a notebook cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from tutorial_lib.datasets import NAMES, load_dataset
+from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.images import image_grid
+from tutorial_lib.models.dcgan import NORMS
+from tutorial_lib.models.weights import file_hash, save_gan
+from tutorial_lib.training.augment import KINDS
+from tutorial_lib.training.gan import GANSettings, GANTask
+from tutorial_lib.training.loop import TrainingDiverged, train
+from tutorial_lib.training.report import discriminator_report
+
+REPORT_PICTURES = 500
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 for an error, 130 for a run that Ctrl-C ended early."""
+    parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError, TrainingDiverged) as error:
+        print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _add_train(commands) -> None:
+    default = GANSettings()
+    parser = commands.add_parser("train", help="train a DCGAN and export it, resuming an interrupted run",
+                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
+    parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
+    parser.add_argument("--limit", type=int, help="train on at most so many pictures")
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--base-channels", type=int, default=default.base_channels)
+    parser.add_argument("--discriminator-channels", type=int, help="size of D; the same as G when left out")
+    parser.add_argument("--norm", choices=NORMS, default=default.norm, help="normalization in D")
+    parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
+    parser.add_argument("--augment", nargs="*", choices=KINDS, default=[])
+    parser.add_argument("--ema", type=float, default=default.ema, help="decay of the average of G's weights")
+    parser.add_argument("--r1", type=float, default=default.r1, help="gamma of the R1 penalty")
+    parser.add_argument("--junk", type=float, default=default.junk, help="share of a batch that D also sees as junk")
+    parser.add_argument("--precision", choices=["float32", "bfloat16", "float16"], default=default.precision)
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoint, log, samples, final weights")
+    parser.add_argument("--name", help="name of the exported weights; the run folder's when left out")
+    parser.add_argument("--licence", default="", help="of the pictures, for the model card")
+    parser.set_defaults(run=_train)
+
+
+def _train(options) -> int:
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    print(f"training on {describe(device)}")
+    data = {"name": options.data, "limit": options.limit, "root": options.root, "seed": options.seed}
+    settings = GANSettings(
+        base_channels=options.base_channels, discriminator_channels=options.discriminator_channels, norm=options.norm,
+        learning_rate=options.learning_rate, augment=tuple(options.augment), ema=options.ema, r1=options.r1,
+        junk=options.junk, precision=options.precision)
+    dataset = load_dataset(split="train", **data)
+    task = GANTask(settings, device, options.seed)
+    samples = options.out / "samples"
+    samples.mkdir(parents=True, exist_ok=True)
+
+    def keep(step: int, pictures: torch.Tensor) -> None:
+        Image.fromarray(image_grid(pictures, 8)).save(samples / f"{step:06d}.png")
+
+    log = train(task, dataset, steps=options.steps, batch_size=options.batch_size, seed=options.seed,
+                run_dir=options.out, on_preview=keep)
+    if log.interrupted:
+        print(f"stopped after step {log.steps}; the same command goes on from there")
+        return 130
+    gan = task.finish()
+    held_out = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES}))
+    report = discriminator_report(gan, held_out.images(slice(None)))
+    card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence,
+                     "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
+            "training": {"steps": log.steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
+            "discriminator": report, "command": _command(options)}
+    path = save_gan(options.out / f"{options.name or options.out.name}.safetensors", gan, card)
+    print(f"wrote {path} and its card; D in eval mode: {report['mean_logit']}")
+    return 0
+
+
+def _command(options) -> str:
+    """The command that makes the weights again, without the folders of the machine it ran on."""
+    words = ["python -m tutorial_lib train"]
+    for key, value in vars(options).items():
+        if key in ("command", "run", "device", "threads", "out", "name") or value in (None, [], ""):
+            continue
+        if key == "root":
+            value = Path(value).name
+        text = " ".join(value) if isinstance(value, list) else f'"{value}"' if " " in str(value) else value
+        words.append(f"--{key.replace('_', '-')} {text}")
+    return " ".join([*words, f"--out runs/{options.name or options.out.name}"])

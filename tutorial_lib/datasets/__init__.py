@@ -1,0 +1,39 @@
+"""Data sets by name: map-style, (3, 64, 64) float pictures in [-1, 1], with `images(indices)` for batches."""
+
+from __future__ import annotations
+
+import os
+
+NAMES = ("synthetic-faces", "folder", "portraits")
+
+
+def load_dataset(name: str, split: str = "train", limit: int | None = None, root: str | os.PathLike | None = None,
+                 seed: int = 0):
+    """A data set by name.
+
+    Args:
+        name: "synthetic-faces" (rendered by this library, nothing to download), "portraits" (the two photographs that ship
+            inside matplotlib and scikit-image; no split) or "folder" (your own pictures, with `root`).
+        split: "train" or "test"; they never overlap.
+        limit: at most so many pictures.
+        root: for "folder", the folder or zip archive.
+        seed: for rendered sets, which of infinitely many sets.
+
+    Returns: a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1]; `.images(indices)` gives a
+        (B, 3, 64, 64) batch.
+    Raises: ValueError for an unknown name, split or a missing root.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, got {limit}")
+    if name == "synthetic-faces":
+        from tutorial_lib.datasets.synthetic_faces import SyntheticFaces
+        return SyntheticFaces(split=split, limit=limit, seed=seed)
+    if name == "portraits":
+        from tutorial_lib.datasets.portraits import Portraits
+        return Portraits()
+    if name == "folder":
+        if root is None:
+            raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")
+        from tutorial_lib.datasets.folder import PictureFolder
+        return PictureFolder(root, split=split, limit=limit)
+    raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")

@@ -1,0 +1,65 @@
+"""Two photographs that ship inside packages the workbook needs anyway, and how a face in any photo is framed.
+
+Grace Hopper (matplotlib's sample data) and Eileen Collins (scikit-image's `astronaut`), both in the public domain.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.images import crop_square, load_picture, to_uint8
+from tutorial_lib.metrics import find_faces
+
+NAMES = ("Grace Hopper", "Eileen Collins")
+MARGIN = 0.06  # of the detected face's width, on each side: the framing of the faces the shipped weights know
+_SEARCH_SIDE = 320
+
+
+def find_face(picture: Image.Image) -> tuple[float, float, float]:
+    """The box (left, top, side) around the largest frontal face, framed as the training faces are.
+
+    Raises: ValueError when scikit-image's cascade finds no face.
+    """
+    scale = min(1.0, _SEARCH_SIDE / min(picture.size))
+    small = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
+    found = find_faces(np.asarray(small), min_side=min(small.size) // 8, max_side=min(small.size))
+    if not found:
+        raise ValueError("no face was found: give a photo that shows a face from the front, not too small, "
+                         "or crop it yourself (a square from mid-forehead to chin)")
+    face = max(found, key=lambda box: box["width"])
+    margin = MARGIN * face["width"]
+    return tuple(float(value / scale) for value in
+                 (face["c"] - margin, face["r"] - margin, face["width"] + 2 * margin))
+
+
+def frame_face(source) -> Tensor:
+    """(1, 3, 64, 64) in [-1, 1]: the face in a photo (path, bytes or Pillow picture), found and framed.
+
+    Raises: as `images.load_picture` and `find_face`.
+    """
+    picture = load_picture(source)
+    return crop_square(picture, find_face(picture))
+
+
+def photographs() -> dict[str, Image.Image]:
+    """The two photographs by name, whole, read from inside matplotlib and scikit-image."""
+    import matplotlib
+    import skimage
+    paths = (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg",
+             Path(skimage.__file__).parent / "data" / "astronaut.png")
+    return {name: load_picture(path) for name, path in zip(NAMES, paths, strict=True)}
+
+
+class Portraits(ArrayImages):
+    """The faces of the two photographs, 64x64; `names` says whose."""
+
+    def __init__(self):
+        pictures = photographs()
+        self.names = list(pictures)
+        super().__init__(to_uint8(torch.cat([frame_face(picture) for picture in pictures.values()])), name="portraits")

@@ -1,0 +1,27 @@
+"""Eq. 3: known pixels near the hole say more about it. Notebook 03 derives and draws it."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutorial_lib.masks import check_mask
+
+
+def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
+    """W_i = share of missing pixels in the window around i where i is known, 0 in the hole (Eq. 3).
+
+    |N(i)| counts the pixels of the window that lie in the picture, i included.
+
+    Args:
+        mask: (B, 1, H, W), 1 = known.
+        window: side of the square window, odd, 3 or more; the paper uses 7.
+
+    Returns: (B, 1, H, W) in [0, 1].
+    Raises: ValueError for an invalid mask or window.
+    """
+    mask = check_mask(mask)
+    if window < 3 or window % 2 == 0:
+        raise ValueError(f"window must be odd and at least 3, got {window}")
+    missing = F.avg_pool2d(1 - mask, window, stride=1, padding=window // 2, count_include_pad=False)
+    return mask * missing

@@ -1,0 +1,205 @@
+"""Eq. 2: the code z whose picture agrees with what is known. Notebook 04 derives it and takes it apart.
+
+The search is flat: a batch of independent rows (picture, mask, lam, start code). Only z moves; the networks are frozen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from tutorial_lib.images import check_images
+from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.losses import NORMS, PRIORS, context_loss, prior_loss
+from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.models.latent_model import LatentModel
+
+OPTIMIZERS = ("adam", "nesterov")
+SCHEDULES = ("constant", "cosine")
+CLIPS = ("project", "stochastic", "none")
+KEEPS = ("best", "last")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How z is searched for. `PAPER`, `AUTHORS_CODE` and `DEFAULT` are ready-made; vary them with `dataclasses.replace`.
+
+    Attributes:
+        optimizer: "adam", or "nesterov" for gradient descent with Nesterov momentum.
+        learning_rate: of the first step. The paper does not give it; notebook 04 sweeps it.
+        momentum: Adam's beta1, or Nesterov's momentum.
+        beta2: Adam's.
+        schedule: "constant", or "cosine" down to zero.
+        steps: updates of z; the paper's 1500.
+        window: of Eq. 3; the paper's 7.
+        norm: of Eq. 4, "l1" (the paper's) or "l2".
+        lam: weight of the prior loss (Eq. 5); the paper's 0.003, with the context loss a sum.
+        prior: "saturating" is Eq. 5, log(1 - D); "non-saturating" is -log D.
+        clip: after each step "project" z to where the prior allows it (the paper), replace what is outside by a new draw
+            ("stochastic", Lipton & Tripathi 2017), or "none".
+        keep: return the "best" iterate, by total loss, or the "last".
+
+    Raises: ValueError for a value outside what is listed.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    beta2: float = 0.99
+    schedule: str = "cosine"
+    steps: int = 300
+    window: int = 7
+    norm: str = "l1"
+    lam: float = 0.003
+    prior: str = "saturating"
+    clip: str = "project"
+    keep: str = "best"
+
+    def __post_init__(self):
+        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("norm", NORMS), ("prior", PRIORS),
+                              ("clip", CLIPS), ("keep", KEEPS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
+        if self.steps < 1 or self.learning_rate <= 0:
+            raise ValueError(f"steps and learning_rate must be positive, got {self.steps} and {self.learning_rate}")
+        if self.lam < 0:
+            raise ValueError(f"lam must not be negative, got {self.lam}")
+
+
+DEFAULT = SearchSettings()
+# The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 04.
+PAPER = SearchSettings(learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
+# What the authors' released code does where it differs from the paper; there z also starts from a normal draw.
+AUTHORS_CODE = SearchSettings(optimizer="nesterov", learning_rate=3e-4, schedule="constant", steps=3000, window=15, lam=0.2,
+                              prior="non-saturating", keep="last")
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found, a row each.
+
+    Attributes:
+        z: (B, z_dim), z_hat.
+        generated: (B, 3, H, W), G(z_hat) in [-1, 1].
+        losses: "context", "prior" and "total", each (steps + 1, B): before the first step to after the last.
+        path: (K, B, z_dim), iterates of z.
+        path_steps: the K steps they were taken at, 0 and the last included.
+        final: "context", "prior" and "total" of z_hat, (B,) each.
+    """
+
+    z: Tensor
+    generated: Tensor
+    losses: dict[str, Tensor]
+    path: Tensor
+    path_steps: list[int]
+    final: dict[str, Tensor]
+
+
+def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, settings: SearchSettings = DEFAULT, *,
+           lam: float | Tensor | None = None, weights: Tensor | None = None, path_points: int = 30,
+           progress: bool = True) -> SearchResult:
+    """z_hat = argmin_z L_c(z | y, M) + L_p(z) (Eq. 2), for every row at once.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1], y; hole pixels are never read, NaN included.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+        model: generator and prior; its networks are on one device and the rows go there.
+        z0: (B, z_dim) start codes.
+        settings: see `SearchSettings`.
+        lam: instead of the settings' value: a number, or (B,) with one value a row.
+        weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0.
+        path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or more.
+        progress: whether to show a progress bar.
+
+    Returns: a `SearchResult` on the model's device.
+    Raises: ValueError for wrong shapes or ranges, an invalid mask, or a lam that is not there for each row.
+    """
+    device = model.device
+    mask = check_mask(mask, images)
+    images = corrupt(images, mask).to(device)
+    check_images(images)
+    weights = importance_weights(mask, settings.window) if weights is None else torch.where(mask > 0, weights, 0.0)
+    weights = weights.to(device, images.dtype)
+    if z0.shape != (len(images), model.z_dim):
+        raise ValueError(f"z0 must have shape ({len(images)}, {model.z_dim}), a start a row, got {tuple(z0.shape)}")
+    lam = torch.as_tensor(settings.lam if lam is None else lam, dtype=images.dtype, device=device).expand(len(images))
+    if bool((lam < 0).any()):
+        raise ValueError("lam must not be negative")
+
+    z = z0.detach().to(device, images.dtype).clone().requires_grad_(True)
+    optimizer = _optimizer(z, settings)
+    redraw = torch.Generator().manual_seed(0)
+    kept_steps = _log_spaced(settings.steps, path_points)
+    history: dict[str, list[Tensor]] = {"context": [], "prior": [], "total": []}
+    path = []
+    best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
+    bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
+    for step in bar:
+        generated = model.generator(z)
+        context = context_loss(generated, images, weights, settings.norm)
+        prior = _prior(model, z, generated, lam, settings.prior)
+        now = {"context": context.detach(), "prior": prior.detach(), "total": (context + prior).detach()}
+        for name, value in now.items():
+            history[name].append(value)
+        better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
+        best_z = torch.where(better[:, None], z.detach(), best_z)
+        best = {name: torch.where(better, now[name], best[name]) for name in best}
+        if step in kept_steps:
+            path.append(z.detach().clone())
+        if step == settings.steps:
+            break
+        z.grad, = torch.autograd.grad((context + prior).sum(), z)
+        optimizer.param_groups[0]["lr"] = learning_rate_at(step, settings)
+        optimizer.step()
+        with torch.no_grad():
+            z.copy_(_clip(z, model, settings.clip, redraw))
+    with torch.no_grad():
+        generated = model.generator(best_z)
+    return SearchResult(best_z, generated, {name: torch.stack(values) for name, values in history.items()},
+                        torch.stack(path), sorted(kept_steps), best)
+
+
+def learning_rate_at(step: int, settings: SearchSettings) -> float:
+    """Learning rate of update number `step`, from 0."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * (1 + math.cos(math.pi * step / settings.steps)) / 2
+
+
+def _optimizer(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
+    if settings.optimizer == "adam":
+        return torch.optim.Adam([z], settings.learning_rate, (settings.momentum, settings.beta2))
+    return torch.optim.SGD([z], settings.learning_rate, momentum=settings.momentum, nesterov=True)
+
+
+def _prior(model: LatentModel, z: Tensor, generated: Tensor, lam: Tensor, form: str) -> Tensor:
+    if not bool(lam.any()):
+        return torch.zeros_like(lam)  # D's share of the time is saved
+    if model.prior_loss is not None:
+        return lam * model.prior_loss(z)
+    if model.discriminator is None:
+        raise ValueError("this model has neither a discriminator nor a prior of its own: use lam=0")
+    return prior_loss(model.discriminator(generated), lam, form)
+
+
+def _clip(z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator) -> Tensor:
+    if clip == "none":
+        return z
+    allowed = model.project(z)
+    if clip == "project":
+        return allowed
+    return torch.where(z == allowed, z, model.sample_z(len(z), redraw).to(z))
+
+
+def _log_spaced(steps: int, points: int) -> set[int]:
+    """At most `points` steps from 0 to `steps`, both included, denser at the start, where z moves most."""
+    if points < 2:
+        raise ValueError(f"path_points must be at least 2, got {points}")
+    inner = np.geomspace(1, steps, points - 1).round().astype(int).tolist()
+    return {0, steps, *inner}
+

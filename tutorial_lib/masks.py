@@ -1,0 +1,153 @@
+"""Masks: (B, 1, H, W) float, 1 = known, 0 = hole. The paper's four families, rectangles, and any array or picture file.
+
+Random masks draw from the torch.Generator given, never from the global one.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutorial_lib.images import IMAGE_SIZE, load_picture
+
+FAMILIES = ("center", "pattern", "random", "half")
+SIDES = ("left", "right", "top", "bottom")
+
+
+def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size) with a rectangular hole.
+
+    Raises: ValueError when the rectangle is empty, reaches over the edge or covers everything.
+    """
+    if height < 1 or width < 1 or top < 0 or left < 0 or top + height > size or left + width > size:
+        raise ValueError(f"a {height}x{width} hole at row {top}, column {left} does not fit a {size}x{size} picture")
+    mask = torch.ones(1, 1, size, size)
+    mask[:, :, top:top + height, left:left + width] = 0
+    return check_mask(mask)
+
+
+def center_mask(hole: int | None = None, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size), the paper's first family: a central square of `hole` pixels a side (None: half the picture's)."""
+    hole = size // 2 if hole is None else hole
+    return rectangle_mask((size - hole) // 2, (size - hole) // 2, hole, hole, size)
+
+
+def pattern_mask(rng: torch.Generator, missing: float = 0.25, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size), the second family: blobs of arbitrary shape that cover `missing` of the pixels, rounded to one.
+
+    Smooth noise, of which the highest values become the hole (in the spirit of Pathak et al. 2016).
+    """
+    coarse = torch.randn(1, 1, size // 8, size // 8, generator=rng)
+    smooth = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
+    return _lowest_known(smooth, missing)
+
+
+def random_mask(rng: torch.Generator, missing: float = 0.8, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size), the third family: `missing` of the pixels, rounded to one, independently of each other."""
+    return _lowest_known(torch.rand(1, 1, size, size, generator=rng), missing)
+
+
+def _lowest_known(score: Tensor, missing: float) -> Tensor:
+    count = round(missing * score.numel())
+    if not 0 < count < score.numel():
+        raise ValueError(f"missing must leave at least one hole pixel and one known pixel, got {missing}")
+    mask = torch.ones(score.numel())
+    mask[score.flatten().argsort(descending=True, stable=True)[:count]] = 0
+    return mask.view_as(score)
+
+
+def half_mask(side: str | None = None, rng: torch.Generator | None = None, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size), the fourth family: one half missing.
+
+    Args:
+        side: "left", "right", "top" or "bottom"; None draws one from `rng`.
+
+    Raises: ValueError for another side, or when neither side nor rng is given.
+    """
+    if side is None:
+        if rng is None:
+            raise ValueError("half_mask needs a side or a generator to draw one from")
+        side = SIDES[int(torch.randint(4, (1,), generator=rng))]
+    if side not in SIDES:
+        raise ValueError(f"side must be one of {SIDES}, got {side!r}")
+    mask = torch.ones(1, 1, size, size)
+    half = size // 2
+    {"left": mask[..., :half], "right": mask[..., -half:], "top": mask[..., :half, :],
+     "bottom": mask[..., -half:, :]}[side].zero_()
+    return mask
+
+
+def make_masks(family: str, count: int = 1, rng: torch.Generator | None = None, size: int = IMAGE_SIZE) -> Tensor:
+    """(count, 1, size, size): masks of one of the paper's four families.
+
+    Args:
+        family: "center", "pattern" (25 % missing), "random" (80 % missing) or "half".
+        rng: what the random families draw from; None is a generator seeded with 0.
+
+    Raises: ValueError for an unknown family or a count below 1.
+    """
+    if family not in FAMILIES:
+        raise ValueError(f"unknown mask family {family!r}: choose from {FAMILIES}")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    rng = torch.Generator().manual_seed(0) if rng is None else rng
+    draw = {"center": lambda: center_mask(size=size), "pattern": lambda: pattern_mask(rng, size=size),
+            "random": lambda: random_mask(rng, size=size), "half": lambda: half_mask(rng=rng, size=size)}[family]
+    return torch.cat([draw() for _ in range(count)])
+
+
+def mask_from_array(array: np.ndarray) -> Tensor:
+    """(1, 1, H, W) from a (H, W) array of 0 and 1, of truth values, or of 0 and 255: everything above 0 is known.
+
+    Raises: ValueError for other shapes or values, or a mask without a hole or without a known pixel.
+    """
+    array = np.asarray(array)
+    if array.ndim != 2:
+        raise ValueError(f"a mask array has shape (H, W), got {array.shape}")
+    values = set(np.unique(array).tolist())
+    if not (values <= {0, 1} or values <= {0, 255}):
+        raise ValueError(f"a mask array holds 0 (hole) and 1 or 255 (known), got {sorted(values)[:5]}")
+    return check_mask(torch.from_numpy((array > 0).astype(np.float32))[None, None])
+
+
+def mask_from_file(path: str | os.PathLike, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size) from a picture file: what is brighter than middle gray is known, black is the hole."""
+    gray = np.asarray(load_picture(path).convert("L").resize((size, size)))
+    return mask_from_array(gray > 127)
+
+
+def check_mask(mask: Tensor, images: Tensor | None = None) -> Tensor:
+    """The door of every function that takes a mask: the mask as float, one row a picture.
+
+    Args:
+        mask: (B, 1, H, W) or (1, 1, H, W), any type, of 0 and 1.
+        images: the pictures it is for; a single mask is expanded to their number.
+
+    Raises: ValueError for another shape or other values, a mask without a hole or without a known pixel.
+    """
+    if not isinstance(mask, Tensor) or mask.dim() != 4 or mask.shape[1] != 1:
+        got = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(f"a mask is a tensor of shape (B, 1, H, W), 1 = known, got {got}")
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise ValueError("a mask holds only 0 (hole) and 1 (known)")
+    known = mask.bool().flatten(1)
+    if bool(known.all(1).any()):
+        raise ValueError("a mask has no hole (all 1): there is nothing to fill in")
+    if not bool(known.any(1).all()):
+        raise ValueError("a mask has no known pixel (all 0): nothing says what to fill in")
+    mask = mask if mask.is_floating_point() else mask.float()
+    if images is None:
+        return mask
+    if mask.shape[-2:] != images.shape[-2:] or mask.shape[0] not in (1, len(images)):
+        raise ValueError(f"the mask {tuple(mask.shape)} does not fit the pictures {tuple(images.shape)}")
+    return mask.to(images.device).expand(len(images), -1, -1, -1)
+
+
+def corrupt(images: Tensor, mask: Tensor, fill: float = 0.0) -> Tensor:
+    """The corrupted picture y: `images` where the mask is 1, `fill` in the hole, whatever stood there (NaN included)."""
+    mask = check_mask(mask, images)
+    return torch.where(mask > 0, images, torch.full_like(images[:1, :1, :1, :1], fill))

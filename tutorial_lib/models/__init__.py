@@ -1,0 +1,1 @@
+"""Networks, and what the latent search sees of them."""

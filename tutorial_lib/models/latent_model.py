@@ -1,0 +1,69 @@
+"""What the latent search sees of a generative model: any generator with a code space of its own will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class LatentModel:
+    """A frozen generator with what Eq. 2 needs to search its codes.
+
+    Creating one puts the networks in eval mode and takes their weights out of autograd: in the search only z moves.
+
+    Attributes:
+        generator: (B, z_dim) codes -> (B, 3, H, W) pictures in [-1, 1].
+        discriminator: pictures -> (B,) logits, or None for a model without one.
+        z_dim: length of a code.
+        sample_z: (count, torch.Generator) -> (count, z_dim) start codes on the CPU.
+        project: codes -> codes, back to where the prior allows them (clipping for a uniform prior).
+        prior_loss: codes -> (B,), the code's own prior for models without a D; None means Eq. 5 with D.
+        card: the model card of the weights, a plain dictionary.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module | None
+    z_dim: int
+    sample_z: Callable[[int, torch.Generator], Tensor]
+    project: Callable[[Tensor], Tensor]
+    prior_loss: Callable[[Tensor], Tensor] | None = None
+    card: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        for network in (self.generator, self.discriminator):
+            if network is not None:
+                network.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator's weights are."""
+        return next(self.generator.parameters()).device
+
+    def to(self, device: torch.device | str) -> LatentModel:
+        """The same model with its networks moved to `device` (the modules themselves move, as in torch)."""
+        self.generator.to(device)
+        if self.discriminator is not None:
+            self.discriminator.to(device)
+        return replace(self)
+
+
+def sample_uniform(count: int, generator: torch.Generator, z_dim: int = 100) -> Tensor:
+    """(count, z_dim) codes uniform on [-1, 1], the paper's p_z, drawn on the CPU so that a seed means the same anywhere."""
+    return torch.rand(count, z_dim, generator=generator) * 2 - 1
+
+
+def clip_to_box(z: Tensor) -> Tensor:
+    """z restricted to [-1, 1] (paper section 3.4: done in each iteration)."""
+    return z.clamp(-1, 1)
+
+
+def uniform_latent_model(generator: nn.Module, discriminator: nn.Module | None, z_dim: int = 100,
+                         card: dict | None = None) -> LatentModel:
+    """The paper's model: z uniform on [-1, 1], clipped to it, the prior loss from D (Eq. 5)."""
+    return LatentModel(generator, discriminator, z_dim,
+                       sample_z=lambda count, rng: sample_uniform(count, rng, z_dim),
+                       project=clip_to_box, card=card or {})

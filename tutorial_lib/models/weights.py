@@ -1,0 +1,119 @@
+"""Weights on disk: a safetensors file in half precision and, beside it, a model card in JSON that holds its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tutorial_lib.device import memory_format, pick_device
+from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
+
+WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "data" / "weights"
+
+
+def shipped() -> list[str]:
+    """Names of the weights that come with the workbook."""
+    return sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors"))
+
+
+def file_hash(path: str | os.PathLike) -> str:
+    """sha256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
+    """Write G and D as `path` (.safetensors, half precision) and the card beside it (.json).
+
+    Args:
+        path: where to; its stem is the model's name.
+        gan: a DCGAN pair whose D is a plain network (no spectral-norm parametrization left).
+        card: what the reader should know: data, licence, steps, seed, figures, command. Name, kind, architecture, size
+            and hash are added here.
+
+    Returns: the path written. Both files are complete before either has its final name.
+    """
+    path = Path(path).with_suffix(".safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for part, network in _parts(gan).items():
+        for key, tensor in network.state_dict().items():
+            half = tensor.half() if tensor.is_floating_point() else tensor
+            tensors[f"{part}.{key}"] = half.detach().cpu().contiguous().clone()
+    temporary = path.with_suffix(".partial")
+    save_file(tensors, temporary)
+    discriminator = gan.discriminator
+    card = {"name": path.stem, "kind": "dcgan",
+            "architecture": {"base_channels": gan.generator.base_channels, "z_dim": gan.z_dim,
+                             "discriminator_channels": discriminator.base_channels, "norm": discriminator.norm},
+            **card, "bytes": temporary.stat().st_size, "sha256": file_hash(temporary)}
+    card_text = path.with_suffix(".json.partial")
+    card_text.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    os.replace(card_text, path.with_suffix(".json"))
+    return path
+
+
+def load_gan(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> LatentModel:
+    """Trained weights as a frozen `LatentModel`.
+
+    Args:
+        name_or_path: a name out of `shipped()`, or the path of a .safetensors file with its card beside it.
+        device: where to put the networks; None picks the best (`device.pick_device`).
+
+    Returns: the model in float32, eval mode, without gradients; `card` holds the model card.
+    Raises:
+        FileNotFoundError: no such weights, naming those there are.
+        ValueError: the file is damaged (its hash differs from the card's) or belongs to another architecture.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".safetensors":
+        path = WEIGHTS_DIR / f"{name_or_path}.safetensors"
+    card_path = path.with_suffix(".json")
+    for needed in (path, card_path):
+        if not needed.exists():
+            raise FileNotFoundError(f"{needed} is not there; the workbook ships {', '.join(shipped()) or 'no weights'}")
+    card = json.loads(card_path.read_text(encoding="utf-8"))
+    if file_hash(path) != card["sha256"]:
+        raise ValueError(f"{path} is damaged: its sha256 is not the one in {card_path.name}. Restore it (git checkout) or "
+                         "export it again.")
+    if card["kind"] != "dcgan":
+        raise ValueError(f"{path} holds a {card['kind']}, not a DCGAN")
+    architecture = card["architecture"]
+    gan = uniform_latent_model(Generator(architecture["base_channels"], architecture["z_dim"]),
+                               Discriminator(architecture["discriminator_channels"], architecture["norm"]),
+                               architecture["z_dim"], card)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+    for part, network in _parts(gan).items():
+        _fill(network, {key.removeprefix(f"{part}."): tensor for key, tensor in tensors.items()
+                        if key.startswith(f"{part}.")}, f"{path}: {part}")
+    device = pick_device(device)
+    for network in _parts(gan).values():
+        network.to(device, memory_format=memory_format(device))
+    return gan
+
+
+def _parts(gan: LatentModel) -> dict[str, nn.Module]:
+    return {"generator": gan.generator, "discriminator": gan.discriminator}
+
+
+def _fill(network: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
+    wanted = network.state_dict()
+    problems = [f"{key} is missing" for key in wanted.keys() - tensors.keys()]
+    problems += [f"{key} is unknown" for key in tensors.keys() - wanted.keys()]
+    problems += [f"{key} is {tuple(tensors[key].shape)}, not {tuple(wanted[key].shape)}"
+                 for key in wanted.keys() & tensors.keys() if tensors[key].shape != wanted[key].shape]
+    if problems:
+        raise ValueError(f"{where} holds weights of another architecture: {'; '.join(sorted(problems)[:3])}")
+    network.load_state_dict({key: tensor.to(wanted[key].dtype) for key, tensor in tensors.items()})

@@ -1,0 +1,1 @@
+"""One loop, and a step for each model."""

@@ -1,0 +1,163 @@
+"""Eq. 1 as one training step: D learns to tell, G learns to be believed. Notebook 02 writes it out and calls this."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutorial_lib.device import autocast, memory_format
+from tutorial_lib.models.dcgan import Discriminator, Generator, plain_discriminator
+from tutorial_lib.models.latent_model import LatentModel, sample_uniform, uniform_latent_model
+from tutorial_lib.training.augment import augment, flip, junk_like
+
+PREVIEW_COUNT = 64
+STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
+
+
+@dataclass(frozen=True)
+class GANSettings:
+    """How a DCGAN is trained. The defaults are the recipe of the paper and of Radford et al. 2016.
+
+    Attributes:
+        base_channels: size of G, see `Generator`; 128 is the paper's.
+        discriminator_channels: size of D, None for the same as G (the paper's mirror).
+        norm: D's normalization, see `Discriminator`.
+        learning_rate, beta1: Adam's (Radford et al. 2016: 2e-4 and 0.5).
+        flips: mirror training pictures at random (paper section 3.4).
+        augment: differentiable augmentations of D's input, see `training.augment`.
+        ema: decay of the average of G's weights that is shipped; 0 ships the last weights.
+        r1: gamma of the R1 penalty (Mescheder et al. 2018), applied every `r1_every` steps; 0 for none.
+        junk: share of the batch, between 0 and 1, that D also gets as certain fakes (noise, shuffled pixels,
+            shuffled tiles), so that it can serve as a prior; 0 for none.
+        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+    """
+
+    base_channels: int = 64
+    discriminator_channels: int | None = None
+    norm: str = "batch"
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    flips: bool = True
+    augment: tuple[str, ...] = ()
+    ema: float = 0.0
+    r1: float = 0.0
+    r1_every: int = 16
+    junk: float = 0.0
+    precision: str = "float32"
+
+
+class GANTask:
+    """G, D and their optimizers; `step` is one update of each on a batch of real pictures.
+
+    Args:
+        settings: see `GANSettings`.
+        device: where to train.
+        seed: of the initial weights and of the preview codes.
+    """
+
+    kind = "dcgan"
+
+    def __init__(self, settings: GANSettings = GANSettings(), device: torch.device | str = "cpu", seed: int = 0):
+        self.settings, self.device = settings, torch.device(device)
+        with torch.random.fork_rng(devices=[]):  # the layers draw from torch's global generator: leave it as it was
+            torch.manual_seed(seed)
+            generator = Generator(settings.base_channels)
+            discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, settings.norm)
+        layout = memory_format(self.device)
+        self.generator = generator.to(self.device, memory_format=layout)
+        self.discriminator = discriminator.to(self.device, memory_format=layout)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        self.optimizers = {
+            name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate, (settings.beta1, 0.999))
+            for name in ("generator", "discriminator")}
+        self.preview_z = sample_uniform(PREVIEW_COUNT, torch.Generator().manual_seed(seed)).to(self.device)
+
+    def describe(self) -> dict:
+        """The settings as plain values, for checkpoints and model cards."""
+        return asdict(self.settings)
+
+    def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
+        """One update of D and one of G.
+
+        Args:
+            images: (B, 3, 64, 64) real pictures in [-1, 1].
+            rng: every random draw of the step comes from it.
+            number: of the step, from 0; the R1 penalty keeps its rhythm by it.
+
+        Returns: scalars "loss_d", "loss_g", "D(x)", "D(G(z))".
+        """
+        settings, d, g = self.settings, self.discriminator, self.generator
+        images = images.to(self.device, memory_format=memory_format(self.device))
+        if settings.flips:
+            images = flip(images, rng)
+        z = sample_uniform(len(images), rng).to(self.device)
+        with autocast(self.device, settings.precision):
+            fake = g(z)
+            real_logits = d(augment(images, settings.augment, rng)).float()
+            fake_logits = d(augment(fake.detach(), settings.augment, rng)).float()
+            loss_d = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+            if settings.junk:
+                junk = junk_like(images[:max(1, round(settings.junk * len(images)))], rng)
+                loss_d = loss_d + settings.junk * F.softplus(d(augment(junk, settings.augment, rng)).float()).mean()
+        if settings.r1 and number % settings.r1_every == 0:
+            loss_d = loss_d + settings.r1 / 2 * settings.r1_every * self._r1_penalty(images)
+        self._update("discriminator", loss_d)
+
+        d.requires_grad_(False)  # G's loss needs D's gradient with respect to the picture only
+        with autocast(self.device, settings.precision):
+            # the non-saturating form of Eq. 1 (Goodfellow et al. 2014): same fixed point, usable slope where G fails
+            loss_g = F.softplus(-d(augment(fake, settings.augment, rng)).float()).mean()
+        self._update("generator", loss_g)
+        d.requires_grad_(True)
+        self._average()
+        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(),
+                "D(x)": real_logits.detach().sigmoid().mean(), "D(G(z))": fake_logits.detach().sigmoid().mean()}
+
+    def _r1_penalty(self, images: Tensor) -> Tensor:
+        images = images.detach().requires_grad_(True)
+        slope, = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)
+        return slope.square().flatten(1).sum(1).mean()
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        self.optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizers[name].step()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        weight = 1 - self.settings.ema
+        for slow, fast in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            slow.lerp_(fast, weight)
+
+    @torch.no_grad()
+    def final_generator(self) -> Generator:
+        """A copy of the averaged G with batch-norm statistics measured again for its weights, in eval mode."""
+        generator = copy.deepcopy(self.average)
+        norms = [m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # None makes the running statistics a plain average over the batches
+        generator.train()
+        rng = torch.Generator().manual_seed(0)
+        for _ in range(STATISTICS_BATCHES):
+            generator(sample_uniform(STATISTICS_BATCH, rng).to(self.device))
+        return generator.eval()
+
+    @torch.no_grad()
+    def preview(self) -> Tensor:
+        """(64, 3, 64, 64) pictures of the averaged G for codes that stay the same through the training.
+
+        They are made with the statistics of this batch itself: cheap, and good enough to watch.
+        """
+        preview = copy.deepcopy(self.average).train()
+        return preview(self.preview_z).float().cpu()
+
+    def finish(self, card: dict | None = None) -> LatentModel:
+        """The trained pair as the latent search uses it: averaged G, D with its normalization written out."""
+        return uniform_latent_model(self.final_generator(), plain_discriminator(copy.deepcopy(self.discriminator)),
+                                    card=card)

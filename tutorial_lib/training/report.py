@@ -1,0 +1,45 @@
+"""What a model card says of a discriminator: does it rank real pictures above generated ones, and above junk?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tutorial_lib.metrics import auc
+from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.training.augment import shuffle_pixels
+
+
+@torch.no_grad()
+def probe_pictures(gan: LatentModel, real: Tensor, seed: int = 0) -> dict[str, Tensor]:
+    """Kinds of pictures to show a discriminator, as many of each as there are real ones.
+
+    Args:
+        gan: whose generator draws the "generated" ones.
+        real: (B, 3, 64, 64) held-out pictures in [-1, 1].
+        seed: of the draws.
+
+    Returns: "real", "generated", "shuffled pixels", "uniform noise", and three kinds of junk that no recipe of
+        this workbook trains on: "negative" (-x), "upside down" and "blurred noise".
+    """
+    rng = torch.Generator().manual_seed(seed)
+    z = gan.sample_z(len(real), rng).to(gan.device)
+    blurred = torch.nn.functional.avg_pool2d(torch.randn(real.shape, generator=rng), 9, 1, 4)
+    return {"real": real, "generated": gan.generator(z).cpu(), "shuffled pixels": shuffle_pixels(real, rng),
+            "uniform noise": torch.rand(real.shape, generator=rng) * 2 - 1, "negative": -real,
+            "upside down": real.flip(2), "blurred noise": (blurred / blurred.std() * 0.5).clamp(-1, 1)}
+
+
+@torch.no_grad()
+def discriminator_report(gan: LatentModel, real: Tensor, seed: int = 0) -> dict:
+    """Mean logits of an eval-mode D for each kind of `probe_pictures`, and AUCs of real against the others.
+
+    Returns: {"mean_logit": {kind: float}, "auc_real_against": {kind: float}, "pictures": int}. An AUC of 0.5 is a guess,
+        1 a D that ranks every real picture above every other.
+    """
+    logits = {kind: torch.cat([gan.discriminator(batch.to(gan.device)).cpu() for batch in pictures.split(128)])
+              for kind, pictures in probe_pictures(gan, real, seed).items()}
+    return {"pictures": len(real),
+            "mean_logit": {kind: round(float(values.mean()), 3) for kind, values in logits.items()},
+            "auc_real_against": {kind: round(auc(logits["real"], values), 3) for kind, values in logits.items()
+                                 if kind != "real"}}
