@@ -1,0 +1,206 @@
+"""Eq. 2 as an algorithm: against a plain loop, row by row, and with everything frozen that must not move."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.latent_search import (AUTHORS_CODE, DEFAULT, PAPER, SearchSettings, learning_rate_at, search)
+from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    generator, discriminator = Generator(4).double(), Discriminator(4).double()
+    with torch.no_grad():
+        for parameter in (*generator.parameters(), *discriminator.parameters()):
+            parameter.mul_(4)  # away from the almost constant pictures of fresh weights
+    return uniform_latent_model(generator, discriminator)
+
+
+@pytest.fixture
+def images():
+    return torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 - 1
+
+
+MASKS = torch.cat([make_masks(family) for family in FAMILIES]).double()
+
+
+def plain_search(image, mask, model, z, settings, lam):
+    """Eq. 2 for one picture, in the plainest words."""
+    weights = importance_weights(mask[None], settings.window)
+    z = z.clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([z], lr=settings.learning_rate, betas=(settings.momentum, settings.beta2))
+    totals, codes = [], []
+    for step in range(settings.steps + 1):
+        g = model.generator(z)
+        loss = (weights * (g - image)).abs().sum()
+        loss = loss + lam * torch.log(1 - torch.sigmoid(model.discriminator(g))).sum()
+        totals.append(loss.item())
+        codes.append(z.detach().clone())
+        optimizer.zero_grad()
+        loss.backward()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, settings)
+        optimizer.step()
+        with torch.no_grad():
+            z.clamp_(-1, 1)
+    return totals, codes[int(np.argmin(totals))]
+
+
+@pytest.mark.parametrize("settings", [dataclasses.replace(PAPER, steps=12), dataclasses.replace(DEFAULT, steps=12)],
+                         ids=["paper", "default"])
+def test_every_row_equals_the_plain_loop(model, images, settings):
+    lam = torch.tensor([0.003, 0.0, 1.0, 5.0], dtype=torch.float64)
+    z0 = start_codes(model, 4).double()
+    found = search(images, MASKS, model, z0, settings, lam=lam, progress=False)
+    for row in range(4):
+        totals, z = plain_search(images[row], MASKS[row], model, z0[row:row + 1], settings, lam[row].item())
+        np.testing.assert_allclose(found.losses["total"][:, row].numpy(), totals, rtol=1e-5)  # signs of l1 amplify rounding
+        torch.testing.assert_close(found.z[row:row + 1], z, atol=1e-4, rtol=0)
+    torch.testing.assert_close(found.generated, model.generator(found.z))
+
+
+def test_a_row_of_a_batch_equals_the_picture_alone(model, images):
+    settings = dataclasses.replace(DEFAULT, steps=15)
+    z0 = start_codes(model, 4).double()
+    together = search(images, MASKS, model, z0, settings, lam=0.5, progress=False)
+    for row in range(4):
+        alone = search(images[row:row + 1], MASKS[row:row + 1], model, z0[row:row + 1], settings, lam=0.5, progress=False)
+        torch.testing.assert_close(alone.z[0], together.z[row], atol=1e-8, rtol=0)
+        torch.testing.assert_close(alone.path[:, 0], together.path[:, row], atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("junk", [float("nan"), 1e9])
+def test_nothing_under_the_hole_is_read(model, images, junk):
+    settings = dataclasses.replace(DEFAULT, steps=5)
+    z0 = start_codes(model, 4)
+    clean = search(images, MASKS, model, z0, settings, progress=False)
+    other = search(torch.where(MASKS > 0, images, junk), MASKS, model, z0, settings, progress=False)
+    for name in ("z", "generated", "path"):
+        assert torch.equal(getattr(clean, name), getattr(other, name))
+    assert all(torch.equal(clean.losses[name], other.losses[name]) for name in clean.losses)
+
+
+def test_networks_do_not_move(model, images):
+    parts = (model.generator, model.discriminator)
+    before = [{key: value.clone() for key, value in part.state_dict().items()} for part in parts]
+    search(images, MASKS, model, start_codes(model, 4), dataclasses.replace(DEFAULT, steps=3), lam=1.0, progress=False)
+    for part, state in zip(parts, before, strict=True):
+        assert all(torch.equal(value, state[key]) for key, value in part.state_dict().items())
+        assert all(parameter.grad is None for parameter in part.parameters())
+
+
+def test_z_stays_in_the_box_only_when_clipped(model, images):
+    def run(clip):
+        settings = SearchSettings(learning_rate=1.0, steps=6, clip=clip)
+        return search(images, MASKS, model, start_codes(model, 4), settings, path_points=7, progress=False).path
+
+    assert run("project").abs().max() == 1
+    stochastic = run("stochastic")
+    assert stochastic.abs().max() < 1 + 1e-12 and (stochastic.abs() == 1).sum() == 0
+    assert run("none").abs().max() > 1.5
+
+
+def test_best_iterate_is_kept_or_the_last(model, images):
+    rough = SearchSettings(learning_rate=3.0, schedule="constant", steps=20)
+    z0 = start_codes(model, 4)
+    best = search(images, MASKS, model, z0, rough, progress=False)
+    last = search(images, MASKS, model, z0, dataclasses.replace(rough, keep="last"), progress=False)
+    assert torch.equal(best.final["total"], best.losses["total"].min(0).values)
+    assert torch.equal(last.final["total"], last.losses["total"][-1])
+    assert (best.final["total"] < last.final["total"]).any(), "the example must be one in which it matters"
+    assert torch.equal(last.z, last.path[-1])
+
+
+def test_the_loss_falls_and_the_terms_add_up(model, images):
+    found = search(images, MASKS, model, start_codes(model, 4), dataclasses.replace(DEFAULT, steps=40), lam=2.0,
+                   progress=False)
+    assert found.losses["total"].shape == (41, 4)
+    torch.testing.assert_close(found.losses["context"] + found.losses["prior"], found.losses["total"])
+    assert (found.final["total"] < found.losses["total"][0]).all()
+
+
+def test_no_prior_means_no_discriminator_call(model, images):
+    calls = []
+    model.discriminator.register_forward_hook(lambda *_: calls.append(1))
+    settings = dataclasses.replace(DEFAULT, steps=2)
+    found = search(images, MASKS, model, start_codes(model, 4), settings, lam=0.0, progress=False)
+    assert not calls and not found.losses["prior"].any()
+    search(images, MASKS, model, start_codes(model, 4), settings, lam=torch.tensor([0, 0, 0, 1.0]), progress=False)
+    assert len(calls) == 3
+
+
+def test_the_path_holds_the_start_and_the_end(model, images):
+    z0 = start_codes(model, 4).double()
+    found = search(images, MASKS, model, z0, dataclasses.replace(DEFAULT, steps=50), path_points=8, progress=False)
+    assert found.path_steps[0] == 0 and found.path_steps[-1] == 50 and 3 <= len(found.path_steps) <= 8
+    assert len(found.path) == len(found.path_steps)
+    assert torch.equal(found.path[0], z0)
+
+
+def test_nesterov_is_torchs(model, images):
+    settings = dataclasses.replace(AUTHORS_CODE, steps=4)
+    z0 = start_codes(model, 4).double()
+    found = search(images, MASKS, model, z0, settings, lam=0.0, progress=False)
+    z, velocity = z0.clone(), torch.zeros_like(z0)
+    for _ in range(4):
+        leaf = z.clone().requires_grad_(True)
+        loss = (importance_weights(MASKS, 15) * (model.generator(leaf) - images)).abs().sum()
+        slope, = torch.autograd.grad(loss, leaf)
+        velocity = 0.9 * velocity + slope
+        z = (z - 3e-4 * (slope + 0.9 * velocity)).clamp(-1, 1)
+    torch.testing.assert_close(found.z, z, atol=1e-9, rtol=0)
+
+
+def test_a_prior_of_the_codes_own(images):
+    """For a model without D: its prior loss pulls z, times lam."""
+    torch.manual_seed(1)
+    bowl = LatentModel(Generator(4).double(), None, 100, sample_z=lambda n, rng: torch.randn(n, 100, generator=rng),
+                       project=lambda z: z, prior_loss=lambda z: z.square().sum(1))
+    z0 = start_codes(bowl, 4)
+    settings = dataclasses.replace(DEFAULT, steps=30)
+    strong = search(images, MASKS, bowl, z0, settings, lam=1000.0, progress=False)
+    weak = search(images, MASKS, bowl, z0, settings, lam=0.0, progress=False)
+    assert strong.z.norm() < weak.z.norm() / 2
+    with pytest.raises(ValueError, match="lam=0"):
+        search(images, MASKS, dataclasses.replace(bowl, prior_loss=None), z0, settings, lam=1.0, progress=False)
+
+
+def test_bad_input_is_refused_at_the_door(model, images):
+    z0 = start_codes(model, 4)
+    for arguments, message in [
+            ((images * 3, MASKS, z0), r"\[-1, 1\]"), ((images[:, :1], MASKS, z0), r"\(B, 3, H, W\)"),
+            ((images, MASKS[:3], z0), "does not fit"), ((images, MASKS * 0 + 1, z0), "no hole"),
+            ((images, MASKS, z0[:2]), "z0")]:
+        with pytest.raises(ValueError, match=message):
+            search(*arguments[:2], model, arguments[2], progress=False)
+    visible_nan = images.clone()
+    visible_nan[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="NaN"):
+        search(visible_nan, make_masks("center"), model, z0, progress=False)
+    with pytest.raises(ValueError, match="negative"):
+        search(images, MASKS, model, z0, lam=-1.0, progress=False)
+    for bad in ({"steps": 0}, {"clip": "hard"}, {"learning_rate": 0.0}, {"lam": -1.0}, {"prior": "hinge"}):
+        with pytest.raises(ValueError):
+            SearchSettings(**bad)
+
+
+def test_presets_say_what_the_sources_say():
+    assert (PAPER.steps, PAPER.window, PAPER.lam, PAPER.optimizer, PAPER.norm, PAPER.prior, PAPER.clip) == (
+        1500, 7, 0.003, "adam", "l1", "saturating", "project")
+    assert (AUTHORS_CODE.optimizer, AUTHORS_CODE.momentum, AUTHORS_CODE.learning_rate, AUTHORS_CODE.window,
+            AUTHORS_CODE.lam, AUTHORS_CODE.prior, AUTHORS_CODE.keep) == (
+        "nesterov", 0.9, 3e-4, 15, 0.2, "non-saturating", "last")
+
+
+def test_cosine_ends_near_zero_and_constant_stays():
+    assert learning_rate_at(0, DEFAULT) == DEFAULT.learning_rate
+    assert learning_rate_at(DEFAULT.steps - 1, DEFAULT) < DEFAULT.learning_rate / 1000
+    assert learning_rate_at(1499, PAPER) == PAPER.learning_rate

@@ -1,0 +1,116 @@
+"""`inpaint`: restarts, seeds, blending, and what the reader gets back."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from tutorial_lib import inpaint
+from tutorial_lib.inpainting import pipeline
+from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.latent_search import search
+from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.latent_model import uniform_latent_model
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    generator = Generator(4)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(4)
+    return uniform_latent_model(generator, Discriminator(4))
+
+
+@pytest.fixture
+def images():
+    return torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+MASKS = torch.cat([make_masks(family) for family in FAMILIES])
+QUICK = {"steps": 8, "progress": False}
+
+
+def fields(result):
+    return {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+
+
+def test_same_seed_same_bits_and_another_seed_another_picture(model, images):
+    one, two = (inpaint(images, MASKS, model, restarts=2, seed=3, **QUICK) for _ in range(2))
+    other = inpaint(images, MASKS, model, restarts=2, seed=4, **QUICK)
+    assert torch.equal(one.completed, two.completed) and torch.equal(one.z, two.z)
+    assert not torch.equal(one.completed, other.completed)
+
+
+@pytest.mark.parametrize("junk", [float("nan"), 1e9])
+def test_nothing_under_the_hole_is_read(model, images, junk):
+    clean = inpaint(images, MASKS, model, **QUICK)
+    other = inpaint(torch.where(MASKS > 0, images, junk), MASKS, model, **QUICK)
+    for name, value in fields(clean).items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, getattr(other, name)), name
+    assert all(torch.equal(value, other.losses[name]) for name, value in clean.losses.items())
+
+
+def test_the_best_restart_is_returned(model, images):
+    result = inpaint(images, MASKS, model, restarts=3, **QUICK)
+    z0 = start_codes(model, 4, 3).view(4, 3, -1)
+    singles = [search(images, MASKS, model, z0[:, restart], dataclasses.replace(pipeline.DEFAULT, steps=8), progress=False)
+               for restart in range(3)]
+    totals = torch.stack([single.final["total"] for single in singles], 1)
+    torch.testing.assert_close(result.restart_losses, totals, rtol=1e-3, atol=1e-2)
+    for row, best in enumerate(totals.argmin(1)):
+        torch.testing.assert_close(result.z[row], singles[best].z[row], rtol=0, atol=0.02)
+    assert result.losses["total"].shape == (9, 4)
+    torch.testing.assert_close(result.losses["total"].min(0).values, result.restart_losses.min(1).values)
+
+
+def test_start_codes_depend_on_seed_picture_and_restart_alone(model):
+    many = start_codes(model, 5, 4, seed=9).view(5, 4, -1)
+    few = start_codes(model, 2, 3, seed=9).view(2, 3, -1)
+    assert torch.equal(many[:2, :3], few)
+    assert len(torch.unique(many.flatten(0, 1), dim=0)) == 20
+    assert not torch.equal(start_codes(model, 1, seed=8), start_codes(model, 1, seed=9))
+
+
+def test_batches_split_by_memory_give_the_same_pictures(model, images, monkeypatch):
+    whole = inpaint(images, MASKS, model, restarts=2, **QUICK)
+    monkeypatch.setattr(pipeline, "MAX_ROWS", 4)
+    parts = inpaint(images, MASKS, model, restarts=2, **QUICK)
+    torch.testing.assert_close(parts.completed, whole.completed, atol=0.02, rtol=0)
+    assert parts.path.shape == whole.path.shape and parts.losses["total"].shape == whole.losses["total"].shape
+
+
+def test_blend_or_paste(model, images):
+    blended, pasted = (inpaint(images, MASKS, model, blend=blend, **QUICK) for blend in (True, False))
+    torch.testing.assert_close(blended.completed, poisson_blend(blended.generated, images, MASKS).clamp(-1, 1))
+    assert torch.equal(pasted.completed, torch.where(MASKS > 0, images, pasted.generated))
+    for result in (blended, pasted):
+        known = (MASKS > 0).expand_as(images)
+        assert torch.equal(result.completed[known], images[known])
+        assert result.completed.abs().max() <= 1
+
+
+def test_settings_can_be_given_by_name_and_lam_by_picture(model, images):
+    lam = torch.tensor([0.0, 0.1, 1.0, 10.0])
+    result = inpaint(images, MASKS, model, lam=lam, window=15, **QUICK)
+    row = inpaint(images[:1], MASKS[:1], model, lam=0.0, window=15, **QUICK)
+    torch.testing.assert_close(result.z[0], row.z[0], atol=0.02, rtol=0)
+    assert result.losses["prior"][0, 0] == 0 and (result.losses["prior"][0, 1:] < 0).all()
+    with pytest.raises(ValueError, match="unknown setting stepz"):
+        inpaint(images, MASKS, model, stepz=3)
+    with pytest.raises(ValueError, match="lam"):
+        inpaint(images, MASKS, model, lam=lam[:2])
+    with pytest.raises(ValueError, match="restarts"):
+        inpaint(images, MASKS, model, restarts=0)
+    with pytest.raises(ValueError, match=r"\[-1, 1\]"):
+        inpaint(images * 2, MASKS, model)
+
+
+def test_one_mask_serves_a_batch(model, images):
+    one = inpaint(images, MASKS[:1], model, **QUICK)
+    same = inpaint(images, MASKS[:1].expand(4, -1, -1, -1), model, **QUICK)
+    assert torch.equal(one.completed, same.completed)
