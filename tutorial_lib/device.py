@@ -36,8 +36,9 @@ def pick_device(override: str | torch.device | None = None) -> torch.device:
     except RuntimeError:
         raise ValueError(f"unknown device {str(wanted)!r}: choose cpu, cuda or mps") from None
     count = torch.cuda.device_count() if device.type == "cuda" else 1
-    if not _available(device.type) or (device.index or 0) >= count:
-        raise ValueError(f"device {device} is not available here: choose cpu, or leave the choice to the library")
+    # torch keeps an index in eight bits: it reads "cuda:999" as -25
+    if not _available(device.type) or not 0 <= (device.index or 0) < count:
+        raise ValueError(f"device {wanted} is not available here: choose cpu, or leave the choice to the library")
     return device
 
 
@@ -47,7 +48,8 @@ def describe(device: torch.device) -> str:
         return f"CUDA ({torch.cuda.get_device_name(device)})"
     if device.type == "mps":
         return "MPS (Apple GPU)"
-    return f"CPU ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"CPU ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def set_threads(count: int | None = None) -> int:

@@ -53,7 +53,7 @@ def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image
             io.BytesIO(source) if isinstance(source, bytes) else source)
         picture = ImageOps.exif_transpose(picture)
         picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"cannot be read as a picture ({error}): is the file complete, and a JPEG, PNG or WebP?") from error

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""The workbook's two commands. Python 3.11 to 3.14 is all they need:
+
+    python3 workbook.py lab     makes .venv, installs the pinned packages, opens JupyterLab at notebook 00
+    python3 workbook.py test    the same set-up, then every test, the notebooks included
+
+The first call takes the network and some minutes, a later one neither. A set-up that was interrupted goes on with the next call.
+"""
+
+import sys
+
+OLDEST, NEWEST = (3, 11), (3, 14)
+
+
+def version_problem(version):
+    """What is wrong with this Python version, in one line; None when it will do."""
+    if OLDEST <= tuple(version[:2]) <= NEWEST:
+        return None
+    age = "old" if tuple(version[:2]) < OLDEST else "new"
+    return (f"workbook: Python {version[0]}.{version[1]} is too {age}; take one from {OLDEST[0]}.{OLDEST[1]} to "
+            f"{NEWEST[0]}.{NEWEST[1]}, for instance: python{NEWEST[0]}.{NEWEST[1] - 1} workbook.py lab")
+
+
+if version_problem(sys.version_info):  # before anything that an old Python does not have
+    sys.exit(version_problem(sys.version_info))
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "workbook-stamp"
+CONSTRAINTS = ROOT / "constraints.txt"
+FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+CPU_GIGABYTES, CUDA_GIGABYTES = 3, 10
+DISK = re.compile(r"No space left|Errno 28\b|WinError 112|not enough space|quota exceeded", re.I)
+NETWORK = re.compile(r"connection (broken|refused|reset|aborted|error)|ConnectionError|Failed to establish|name resolution|"
+                     r"NameResolution|getaddrinfo|network is unreachable|max retries|timed? ?out|ProxyError|SSLError|"
+                     r"IncompleteRead", re.I)
+# JupyterLab asks at its first start whether it may fetch news; the workbook stays off the network.
+LAB_SETTINGS = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}\n'
+
+
+class SetUpError(Exception):
+    """The set-up cannot go on; the message says why and what helps, in one line."""
+
+
+def main(arguments=None) -> int:
+    """Run one command; returns the exit status: that of JupyterLab or pytest, 1 for a failed set-up, 130 for Ctrl-C."""
+    options, rest = parse(arguments)
+    try:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        set_up(options.cpu)
+        command = ["pytest", *rest] if options.command == "test" else lab_command(options.no_browser, options.port)
+        return run([PYTHON, "-m", *command])[0]
+    except KeyboardInterrupt:
+        unfinished = "" if read_stamp()[0] == fingerprint() else "; the next call goes on with the set-up"
+        print(f"workbook: stopped{unfinished}", file=sys.stderr)
+        return 130
+    except (SetUpError, OSError) as problem:
+        print(f"workbook: {no_space() if getattr(problem, 'errno', 0) == errno.ENOSPC else problem}", file=sys.stderr)
+        return 1
+
+
+def parse(arguments):
+    """The options, and what is left for pytest."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    lab = commands.add_parser("lab", help="open JupyterLab at the first notebook", allow_abbrev=False)
+    lab.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+    lab.add_argument("--port", type=int, help="port to listen on (8888, or the next that is free)")
+    test = commands.add_parser("test", help="run every test", allow_abbrev=False,
+                               epilog="Whatever else is given goes to pytest: test -x tests/test_masks.py")
+    for command in (lab, test):
+        command.add_argument("--cpu", action="store_true", help="install PyTorch's build without CUDA, gigabytes smaller")
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "lab":
+        if rest:
+            lab.error(f"unrecognized arguments: {' '.join(rest)}")
+        if options.port is not None and not 0 < options.port < 65536:
+            lab.error(f"--port must be from 1 to 65535, got {options.port}")
+    return options, rest
+
+
+def lab_command(no_browser, port) -> list:
+    """The module that is JupyterLab, and its arguments."""
+    command = ["jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+               "--ServerApp.answer_yes=True"]  # Ctrl-C ends it without a question
+    command += ["--no-browser"] if no_browser else []
+    command += [f"--port={port}"] if port else []
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # in a container
+    return command
+
+
+# ---- the set-up ------------------------------------------------------------------------------------------------------
+
+def set_up(cpu) -> None:
+    """Make .venv what constraints.txt and pyproject.toml say, unless it is so already. `cpu` is remembered in the stamp.
+
+    Raises: SetUpError when there is no venv module, no disk space, no network or no package for this machine.
+    """
+    done, build = read_stamp()
+    other_build = cpu and build == "default"
+    cpu = cpu or build == "cpu"
+    build = "cpu" if cpu else "default"
+    if done == fingerprint() and PYTHON.exists() and not other_build:
+        return
+    print("workbook: setting up .venv; the first time this takes some minutes", flush=True)
+    if other_build or not usable():
+        make_venv(cpu)
+    STAMP.write_text(f"unfinished {build}\n", encoding="utf-8")
+    remove_half_installed()
+    if cpu:
+        pip("--no-deps", "--index-url", TORCH_CPU_INDEX, "torch")
+    pip("setuptools")  # builds the project's own package, below, without a download of its own
+    pip("--no-build-isolation", "-e", ".[test]")
+    settings = VENV / "share" / "jupyter" / "lab" / "settings"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "overrides.json").write_text(LAB_SETTINGS, encoding="utf-8")
+    STAMP.write_text(f"{fingerprint()} {build}\n", encoding="utf-8")
+
+
+def read_stamp() -> tuple:
+    """(fingerprint of the set-up that was finished, its build of torch): two words, or twice None without a stamp."""
+    words = STAMP.read_text(encoding="utf-8").split() if STAMP.is_file() else []
+    return tuple(words) if len(words) == 2 else (None, None)
+
+
+def fingerprint() -> str:
+    """Changes when what is to be installed, the Python or the folder does."""
+    files = [CONSTRAINTS.read_bytes(), (ROOT / "pyproject.toml").read_bytes()]
+    return hashlib.sha256(b"\0".join([*files, repr((sys.version_info[:2], str(ROOT))).encode()])).hexdigest()
+
+
+def usable() -> bool:
+    """Whether .venv is of this Python version and has a pip that starts."""
+    try:
+        found = subprocess.run([PYTHON, "-c", "import sys, pip._internal.cli.main; print(*sys.version_info[:2])"],
+                               capture_output=True, text=True, env=environment())
+    except OSError:
+        return False
+    return found.stdout.split() == [str(part) for part in sys.version_info[:2]]
+
+
+def make_venv(cpu) -> None:
+    """Make .venv anew."""
+    if not all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
+        raise SetUpError("this Python has no venv module; on Debian and Ubuntu: sudo apt install python3-venv")
+    needed = CUDA_GIGABYTES if sys.platform == "linux" and not cpu else CPU_GIGABYTES
+    free = shutil.disk_usage(ROOT).free / 1e9
+    if free < needed:
+        smaller = f" (or {CPU_GIGABYTES} GB with --cpu)" if needed > CPU_GIGABYTES else ""
+        raise SetUpError(f"no disk space: {free:.1f} GB are free in {ROOT}, the set-up takes {needed} GB{smaller}")
+    python = getattr(sys, "_base_executable", sys.executable)  # not the one inside .venv, which is about to go
+    status, errors = run([python, "-m", "venv", "--clear", VENV], stderr=subprocess.PIPE)
+    if status:
+        raise SetUpError(explain(errors))
+
+
+def remove_half_installed() -> None:
+    """Forget packages whose installation was cut off: pip writes RECORD last and takes one without it for installed."""
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
+    for folder in packages.glob("*.dist-info"):
+        if not (folder / "RECORD").is_file():
+            shutil.rmtree(folder)
+
+
+def pip(*arguments) -> None:
+    """Install into .venv, at the versions of constraints.txt.
+
+    Raises: SetUpError with the reason, when pip fails.
+    """
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    status, errors = run([PYTHON, "-m", "pip", "install", *quiet, "--only-binary=:all:", "-c", CONSTRAINTS, *arguments],
+                         stderr=subprocess.PIPE)
+    if status:
+        raise SetUpError(explain(errors))
+
+
+def explain(errors) -> str:
+    """One line for what pip or venv wrote when it failed."""
+    if DISK.search(errors):
+        return no_space()
+    if NETWORK.search(errors):
+        return "no network: the first call downloads packages; connect and call again, it goes on where it stopped"
+    missing = re.search(r"No matching distribution found for (\S+)", errors)
+    if missing:
+        return (f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook runs on 64-bit Linux and "
+                f"Windows and on Apple silicon with macOS 14 or later")
+    lines = [line for line in errors.splitlines() if line.strip()]
+    reasons = [line for line in lines if line.lower().startswith("error")] or lines or ["it gave no reason"]
+    return f"the set-up failed: {reasons[-1].strip()} (call again, or delete .venv and call again)"
+
+
+def no_space() -> str:
+    return f"no disk space left while setting up {VENV}: make room there and in the temporary folder, then call again"
+
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+def environment() -> dict:
+    """The environment of everything that is started: .venv first, and no settings or kernels of the user's elsewhere."""
+    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    jupyter = VENV / "jupyter"
+    return variables | {
+        "VIRTUAL_ENV": str(VENV), "PATH": f"{PYTHON.parent}{os.pathsep}{variables.get('PATH', os.defpath)}",
+        "PYTHONUTF8": "1", "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "JUPYTER_PLATFORM_DIRS": "1",
+        "JUPYTER_CONFIG_DIR": str(jupyter / "config"), "JUPYTER_DATA_DIR": str(jupyter / "data"),
+        "JUPYTER_RUNTIME_DIR": str(jupyter / "runtime"), "IPYTHONDIR": str(VENV / "ipython")}
+
+
+def run(command, stderr=None) -> tuple:
+    """Run a command in the project's folder; returns (exit status, what it wrote to a piped stderr).
+
+    Raises: KeyboardInterrupt for Ctrl-C, when the command, which hears it too, has ended.
+    """
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment(), stderr=stderr, text=True,
+                               encoding="utf-8", errors="replace")
+    try:
+        errors = process.communicate()[1]
+        return process.returncode, errors or ""
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+        raise
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
