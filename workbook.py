@@ -4,7 +4,7 @@
     python3 workbook.py lab     makes .venv, installs the pinned packages, opens JupyterLab at notebook 00
     python3 workbook.py test    the same set-up, then every test, the notebooks included
 
-The first call takes the network and some minutes, a later one neither. A set-up that was interrupted goes on with the next call.
+The first call takes the network and some minutes, a later one neither; an interrupted set-up goes on with the next call.
 """
 
 import sys
@@ -61,7 +61,6 @@ def main(arguments=None) -> int:
     """Run one command; returns the exit status: that of JupyterLab or pytest, 1 for a failed set-up, 130 for Ctrl-C."""
     options, rest = parse(arguments)
     try:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         set_up(options.cpu)
         command = ["pytest", *rest] if options.command == "test" else lab_command(options.no_browser, options.port)
         return run([PYTHON, "-m", *command])[0]
@@ -163,7 +162,8 @@ def make_venv(cpu) -> None:
     if free < needed:
         smaller = f" (or {CPU_GIGABYTES} GB with --cpu)" if needed > CPU_GIGABYTES else ""
         raise SetUpError(f"no disk space: {free:.1f} GB are free in {ROOT}, the set-up takes {needed} GB{smaller}")
-    python = getattr(sys, "_base_executable", sys.executable)  # not the one inside .venv, which is about to go
+    # Not the interpreter inside .venv, which is about to go.
+    python = sys.executable if sys.prefix == sys.base_prefix else sys._base_executable
     status, errors = run([python, "-m", "venv", "--clear", VENV], stderr=subprocess.PIPE)
     if status:
         raise SetUpError(explain(errors))
@@ -183,8 +183,8 @@ def pip(*arguments) -> None:
     Raises: SetUpError with the reason, when pip fails.
     """
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    status, errors = run([PYTHON, "-m", "pip", "install", *quiet, "--only-binary=:all:", "-c", CONSTRAINTS, *arguments],
-                         stderr=subprocess.PIPE)
+    status, errors = run([PYTHON, "-m", "pip", "install", *quiet, "--retries=3", "--only-binary=:all:", "-c", CONSTRAINTS,
+                          *arguments], stderr=subprocess.PIPE)
     if status:
         raise SetUpError(explain(errors))
 
@@ -197,8 +197,8 @@ def explain(errors) -> str:
         return "no network: the first call downloads packages; connect and call again, it goes on where it stopped"
     missing = re.search(r"No matching distribution found for (\S+)", errors)
     if missing:
-        return (f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook runs on 64-bit Linux and "
-                f"Windows and on Apple silicon with macOS 14 or later")
+        return (f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook runs on 64-bit Linux "
+                f"and Windows and on Apple silicon with macOS 14 or later")
     lines = [line for line in errors.splitlines() if line.strip()]
     reasons = [line for line in lines if line.lower().startswith("error")] or lines or ["it gave no reason"]
     return f"the set-up failed: {reasons[-1].strip()} (call again, or delete .venv and call again)"
@@ -233,13 +233,16 @@ def run(command, stderr=None) -> tuple:
         return process.returncode, errors or ""
     except KeyboardInterrupt:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=20)
+            process.wait(timeout=10)
         raise
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+        for end in (process.terminate, process.kill):  # what is still there; JupyterLab may hang while it shuts down
+            if process.poll() is None:
+                end()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=5)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what it has started, too
     sys.exit(main())

@@ -64,6 +64,22 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     return torch.tensor(np.array(values))
 
 
+def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference between neighbours of which one is known and one is in the hole: how visible the edge is.
+
+    Args: images: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H, W), 1 = known.
+    Returns: (B,); compare it with the same figure for the original.
+    Raises: ValueError for shapes that do not fit or a mask without a hole.
+    """
+    hole = _pair(images, images, mask)
+    total = count = 0
+    for axis in (2, 3):
+        across = hole.narrow(axis, 1, hole.shape[axis] - 1) ^ hole.narrow(axis, 0, hole.shape[axis] - 1)
+        total = total + (images.diff(dim=axis).abs() * across).flatten(1).sum(1)
+        count = count + across.flatten(1).sum(1)
+    return total / (count * images.shape[1])
+
+
 def auc(positives: Tensor, negatives: Tensor) -> float:
     """Probability that a positive scores above a negative (area under the ROC curve); ties count half."""
     from sklearn.metrics import roc_auc_score

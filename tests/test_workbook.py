@@ -1,0 +1,275 @@
+"""workbook.py, without the network: what is installed is left to a stub, what can go wrong is made to."""
+
+import ast
+import errno
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from conftest import ROOT
+
+import workbook as ours
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A copy of workbook.py, as a module, in a folder of its own."""
+    for name in ("workbook.py", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    spec = importlib.util.spec_from_file_location("workbook_copy", tmp_path / "workbook.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def calls(book, monkeypatch):
+    """The commands that the copy runs: they succeed at once, and making a .venv leaves an interpreter there."""
+    made = []
+
+    def run(command, stderr=None):
+        made.append([str(part) for part in command])
+        if made[-1][1:3] == ["-m", "venv"]:
+            shutil.rmtree(book.VENV, ignore_errors=True)
+            book.PYTHON.parent.mkdir(parents=True)
+            book.PYTHON.touch()
+        return 0, ""
+
+    monkeypatch.setattr(book, "run", run)
+    monkeypatch.setattr(book, "usable", book.PYTHON.is_file)
+    monkeypatch.setattr(book.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e12))
+    return made
+
+
+def modules(calls):
+    """The names after -m, and empty the list."""
+    names = [call[2] for call in calls]
+    calls.clear()
+    return names
+
+
+def failing(book, capsys, arguments=("test",)):
+    """The one line that a failing call ends with."""
+    assert book.main(list(arguments)) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("workbook: ") and line.count("\n") == 1
+    return line
+
+
+# ---- which Python ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("version, said", [((3, 11, 0), None), ((3, 14, 2), None), ((3, 10, 9), "too old"),
+                                           ((2, 7, 18), "too old"), ((3, 15, 0), "too new")])
+def test_the_version_of_python_is_judged(version, said):
+    problem = ours.version_problem(version)
+    assert problem is None if said is None else said in problem
+
+
+def test_an_old_python_can_read_the_file_to_its_end():
+    ast.parse((ROOT / "workbook.py").read_text(encoding="utf-8"), feature_version=(3, 7))
+
+
+def test_an_old_python_gets_one_line():
+    code = "import sys, runpy; sys.version_info = (3, 9, 1, 'final', 0); runpy.run_path('workbook.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "Python 3.9 is too old" in done.stderr
+
+
+# ---- arguments -------------------------------------------------------------------------------------------------------
+
+def test_what_is_not_ours_goes_to_pytest_in_its_order():
+    options, rest = ours.parse(["test", "-x", "-k", "blend or mask", "--cpu", "tests/test_masks.py", "--co"])
+    assert options.cpu and rest == ["-x", "-k", "blend or mask", "tests/test_masks.py", "--co"]
+
+
+@pytest.mark.parametrize("arguments", [["lab", "--brwser"], ["lab", "--port", "0"], ["lab", "--port", "x"], ["lap"], []])
+def test_wrong_arguments_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        ours.parse(arguments)
+    assert stop.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_lab_opens_the_first_notebook():
+    command = ours.lab_command(no_browser=True, port=8899)
+    assert {"--no-browser", "--port=8899", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"} <= set(command)
+    assert not [word for word in ours.lab_command(False, None) if "browser" in word or "port" in word]
+
+
+# ---- the set-up ------------------------------------------------------------------------------------------------------
+
+def test_first_call_sets_up_and_second_only_runs(book, calls):
+    assert book.main(["test", "-x"]) == 0
+    assert calls[-2][-2:] == ["-e", ".[test]"] and str(book.CONSTRAINTS) in calls[-2]
+    assert calls[-1] == [str(book.PYTHON), "-m", "pytest", "-x"]
+    assert modules(calls) == ["venv", "pip", "pip", "pytest"]
+    assert book.main(["lab"]) == 0
+    assert modules(calls) == ["jupyterlab"]
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])
+def test_a_changed_list_is_installed_into_the_same_venv(book, calls, name):
+    book.set_up(cpu=False)
+    calls.clear()
+    with open(book.ROOT / name, "a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    book.set_up(cpu=False)
+    assert modules(calls) == ["pip", "pip"]
+
+
+def test_an_interrupted_set_up_goes_on(book, calls, monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(book, "pip", interrupted)
+        assert book.main(["test"]) == 130
+    assert "goes on with the set-up" in capsys.readouterr().err
+    assert modules(calls) == ["venv"]
+    assert book.main(["test"]) == 0
+    assert modules(calls) == ["pip", "pip", "pytest"]
+
+
+def test_a_package_that_was_cut_off_is_installed_again(book, calls):
+    python = "python{}.{}".format(*sys.version_info)
+    packages = book.VENV.joinpath(*(["Lib"] if os.name == "nt" else ["lib", python]), "site-packages")
+    whole, half = packages / "whole-1.dist-info", packages / "half-1.dist-info"
+    book.make_venv(cpu=True)  # and no stamp: as if the call had been cut off after this
+    for folder in (whole, half):
+        folder.mkdir(parents=True)
+    (whole / "RECORD").touch()
+    book.set_up(cpu=False)
+    assert whole.is_dir() and not half.exists()
+
+
+def test_a_broken_venv_is_made_anew(book, calls):
+    book.set_up(cpu=False)
+    calls.clear()
+    book.PYTHON.unlink()
+    book.set_up(cpu=False)
+    assert modules(calls) == ["venv", "pip", "pip"]
+
+
+def test_usable_means_this_python_with_a_pip(book):
+    assert not book.usable()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", book.VENV], check=True)
+    assert not book.usable()
+
+
+def test_cpu_takes_torch_alone_from_its_own_index_and_is_remembered(book, calls):
+    book.set_up(cpu=True)
+    assert calls[1][-4:] == ["--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", "torch"]
+    assert not [call for call in calls[2:] if "--index-url" in call]
+    assert modules(calls) == ["venv", "pip", "pip", "pip"]
+    book.set_up(cpu=False)
+    assert modules(calls) == []
+    book.STAMP.write_text("of-an-older-list cpu\n", encoding="utf-8")
+    book.set_up(cpu=False)
+    assert "--index-url" in calls[0]
+
+
+def test_cpu_replaces_the_default_build(book, calls):
+    book.set_up(cpu=False)
+    calls.clear()
+    book.set_up(cpu=True)
+    assert modules(calls) == ["venv", "pip", "pip", "pip"]
+
+
+# ---- one line for what is missing ------------------------------------------------------------------------------------
+
+def test_no_venv_module(book, calls, monkeypatch, capsys):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else real(name))
+    assert "python3-venv" in failing(book, capsys)
+    assert not calls
+
+
+@pytest.mark.parametrize("arguments, said", [(["test"], "--cpu"), (["lab", "--cpu"], "takes 3 GB")])
+def test_no_disk_space(book, calls, monkeypatch, capsys, arguments, said):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(book.shutil, "disk_usage", lambda path: SimpleNamespace(free=0.4e9))
+    line = failing(book, capsys, arguments)
+    assert "no disk space: 0.4 GB" in line and said in line
+    assert not calls
+
+
+def test_a_disk_that_is_full_later(book, calls, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(book, "remove_half_installed", full)
+    assert "no disk space left" in failing(book, capsys)
+
+
+@pytest.mark.parametrize("written, said", [
+    ("WARNING: Retrying (Retry(total=0)) after connection broken by 'NameResolutionError(...)': /simple/torch/\n"
+     "ERROR: No matching distribution found for torch==2.13.0\n", "no network"),
+    ("ReadTimeoutError: HTTPSConnectionPool: Read timed out.\n", "no network"),
+    ("WARNING: Retrying after connection broken by 'ReadTimeoutError'\n"
+     "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n", "no disk space"),
+    ("ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution found for torch==2.13.0\n",
+     "there is no torch==2.13.0 for this machine"),
+    ("ERROR: something else\nnote: by pip\n\n", "ERROR: something else"), ("", "no reason")])
+def test_what_pip_says_becomes_one_line(written, said):
+    line = ours.explain(written)
+    assert said in line and "\n" not in line
+
+
+def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
+    offline = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "",
+               "PIP_NO_CACHE_DIR": "1", "PIP_EXTRA_INDEX_URL": ""}
+    code = "import workbook, sys; workbook.CUDA_GIGABYTES = workbook.CPU_GIGABYTES = 0; sys.exit(workbook.main(['test']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | offline, capture_output=True,
+                          text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("workbook: no network") and done.stderr.count("\n") == 1
+    assert book.read_stamp() == ("unfinished", "default")
+    assert book.usable()
+
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+def test_run_gives_the_exit_status_and_what_was_said(book):
+    said = book.run([sys.executable, "-c", "import sys; sys.exit('what is wrong')"], stderr=subprocess.PIPE)
+    assert said == (1, "what is wrong\n")
+    assert book.run([sys.executable, "-c", ""]) == (0, "")
+
+
+def test_nothing_of_the_users_settings_gets_in(monkeypatch, book):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    environment = book.environment()
+    assert "PYTHONPATH" not in environment
+    assert environment["PATH"].startswith(str(book.PYTHON.parent))
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+        assert environment[name].startswith(str(book.VENV))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a terminal's signals are sent to a process group")
+@pytest.mark.parametrize("to_group, number, status", [(True, signal.SIGINT, 130), (False, signal.SIGTERM, 143)])
+def test_ctrl_c_and_terminate_end_what_was_started(book, tmp_path, to_group, number, status):
+    child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    script = (tmp_path / "workbook.py").read_text(encoding="utf-8").replace(
+        "        set_up(options.cpu)\n", f"        run([sys.executable, '-c', {child!r}], stderr=subprocess.PIPE)\n")
+    (tmp_path / "workbook.py").write_text(script, encoding="utf-8")
+    process = subprocess.Popen([sys.executable, "workbook.py", "test"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True)
+    started = int(process.stdout.readline())
+    (os.killpg if to_group else os.kill)(process.pid, number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert errors == ("workbook: stopped; the next call goes on with the set-up\n" if to_group else "")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(started, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the child is still there")

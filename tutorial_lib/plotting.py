@@ -1,0 +1,186 @@
+"""Figures from arrays. Every function returns a matplotlib figure that carries a description for those who cannot see it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from torch import Tensor
+
+from tutorial_lib.images import to_uint8
+from tutorial_lib.masks import check_mask, corrupt
+
+HOLE_GRAY = 0.2  # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
+# Okabe & Ito's palette: told apart with any color vision.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DPI = 100
+
+
+class DescribedFigure(Figure):
+    """A figure with `alt`, a description that notebooks store as the picture's alternative text."""
+
+    alt: str = ""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"image/png": figure_png(self), "text/plain": repr(self)}, {"image/png": {"alt": self.alt}}
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+
+def figure_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def new_figure(alt: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 4), **options):
+    """(figure, axes as a (rows, columns) array); the figure is shown once, as a cell's last value."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, FigureClass=DescribedFigure,
+                                layout="constrained", **options)
+    plt.close(figure)  # or a notebook would show it a second time when the cell ends
+    figure.alt = alt
+    return figure, axes
+
+
+def show_rows(rows: dict[str, Tensor], alt: str, titles: Sequence[str] | None = None, scale: float = 1.1) -> Figure:
+    """Pictures in labelled rows, a column a picture.
+
+    Args:
+        rows: label -> (B, 3, H, W) in [-1, 1]; all of the same B.
+        alt: what is to be seen, in words.
+        titles: one above each column.
+        scale: inches a picture.
+
+    Raises: ValueError when the rows differ in length.
+    """
+    counts = {len(images) for images in rows.values()}
+    if len(counts) != 1:
+        raise ValueError(f"each row needs the same number of pictures, got {sorted(counts)}")
+    count = counts.pop()
+    figure, axes = new_figure(alt, len(rows), count, (scale * count + 1.1, scale * len(rows) + (0.3 if titles else 0)))
+    for line, (label, images) in zip(axes, rows.items(), strict=True):
+        for ax, pixels in zip(line, to_uint8(images), strict=True):
+            ax.imshow(pixels, interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
+    for ax, title in zip(axes[0], titles or [], strict=bool(titles)):
+        ax.set_title(title, fontsize=9)
+    return figure
+
+
+def show_images(images: Tensor, alt: str, columns: int = 8, titles: Sequence[str] | None = None, scale: float = 1.0) -> Figure:
+    """Pictures (B, 3, H, W) in [-1, 1] in a grid, row by row."""
+    columns = min(columns, len(images))
+    count = -(-len(images) // columns)
+    figure, axes = new_figure(alt, count, columns, (scale * columns, (scale + (0.25 if titles else 0)) * count))
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, pixels, title in zip(axes.flat, to_uint8(images), titles or [""] * len(images), strict=False):
+        ax.imshow(pixels, interpolation="nearest")
+        ax.set_title(title, fontsize=9)
+    return figure
+
+
+def show_inpainting(images: Tensor, mask: Tensor, result, originals: Tensor | None = None) -> Figure:
+    """The stages of an inpainting: corrupted, generated, completed, and the original when it is given.
+
+    Args:
+        images: (B, 3, H, W), as given to `inpaint`.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+        result: what `inpaint` returned.
+        originals: (B, 3, H, W), to compare with.
+    """
+    rows = {} if originals is None else {"original": originals}
+    rows |= {"corrupted": corrupt(images.cpu(), mask.cpu(), HOLE_GRAY), "G(z_hat)": result.generated, "completed": result.completed}
+    return show_rows(rows, f"{len(images)} pictures, one a column; rows: {', '.join(rows)}.")
+
+
+def show_masks(masks: dict[str, Tensor], alt: str = "Masks; white is known, black is the hole.") -> Figure:
+    """Masks (1, 1, H, W) by name, white where known."""
+    figure, axes = new_figure(alt, 1, len(masks), (1.7 * len(masks), 2.0))
+    for ax, (name, mask) in zip(axes[0], masks.items(), strict=True):
+        share = 1 - check_mask(mask).mean().item()
+        ax.imshow(mask[0, 0].cpu(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set(title=f"{name}\n{share:.0%} missing", xticks=[], yticks=[])
+    return figure
+
+
+def show_weights(weights: dict[str, Tensor], alt: str = "Importance weights; brighter pixels count more.") -> Figure:
+    """Weight maps (1, 1, H, W) in [0, 1] by name, on one color scale."""
+    figure, axes = new_figure(alt, 1, len(weights), (2.1 * len(weights) + 0.6, 2.4))
+    for ax, (name, weight) in zip(axes[0], weights.items(), strict=True):
+        shown = ax.imshow(weight[0, 0].cpu(), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+        ax.set(title=name, xticks=[], yticks=[])
+    figure.colorbar(shown, ax=axes[0].tolist(), label="weight", shrink=0.8)
+    return figure
+
+
+def show_curves(curves: dict[str, Sequence[float]], alt: str, x: Sequence[float] | None = None, xlabel: str = "step",
+                ylabel: str = "loss", **axis) -> Figure:
+    """Lines by name over a common x (None: 0, 1, 2, ...). Further arguments go to `Axes.set`: xscale, ylim, title."""
+    figure, axes = new_figure(alt, size=(6.5, 3.4))
+    ax = axes[0, 0]
+    for color, (style, (name, values)) in zip(COLORS * 2, zip(("-", "--", "-.", ":") * 4, curves.items(), strict=False),
+                                              strict=False):
+        values = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        ax.plot(np.arange(len(values)) if x is None else x, values, style, color=color, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, **axis)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=9)
+    return figure
+
+
+def show_logits(logits: dict[str, Tensor], alt: str) -> Figure:
+    """What D says of several kinds of pictures: a box of its logits for each."""
+    figure, axes = new_figure(alt, size=(6.5, 0.45 * len(logits) + 1.2))
+    ax = axes[0, 0]
+    ax.boxplot([values.cpu().numpy() for values in logits.values()], orientation="horizontal", tick_labels=list(logits),
+               flierprops={"marker": ".", "markersize": 3}, medianprops={"color": COLORS[1]})
+    ax.axvline(0, color="0.7", linewidth=1)
+    ax.invert_yaxis()
+    ax.set(xlabel="logit of D (right: taken for real)")
+    return figure
+
+
+def draw_framework() -> Figure:
+    """The paper's framework (Fig. 3a) as a diagram: what is computed from what, and the way back to z."""
+    figure, axes = new_figure("Diagram: z goes through G to a picture; it is compared with the known pixels (context loss) and "
+                              "judged by D (prior loss); the gradient of their sum flows back to z; at the end G(z_hat) is "
+                              "blended with the corrupted picture.", size=(9, 3.4))
+    ax = axes[0, 0]
+    ax.set(xlim=(0, 10), ylim=(0, 4))
+    ax.axis("off")
+    boxes = {"z": (0.5, 2.0, 0.7, COLORS[0]), "G": (2.1, 2.0, 0.9, "0.35"), "G(z)": (3.9, 2.0, 1.1, COLORS[0]),
+             "D": (5.9, 3.3, 0.9, "0.35"), "y, M": (3.9, 0.5, 1.1, COLORS[2]), "prior loss\n(Eq. 5)": (8.0, 3.3, 1.7, COLORS[1]),
+             "context loss\n(Eqs. 3, 4)": (6.4, 2.0, 1.9, COLORS[1]), "blending\n(Eq. 6)": (6.4, 0.5, 1.7, "0.35"),
+             "completed": (8.9, 0.5, 1.6, COLORS[0])}
+    for label, (x, y, width, color) in boxes.items():
+        ax.add_patch(FancyBboxPatch((x - width / 2, y - 0.33), width, 0.66, boxstyle="round,pad=0.05", facecolor=color, edgecolor="none"))
+        ax.text(x, y, label, color="white", ha="center", va="center", fontsize=11)
+
+    def arrow(start, end, **options):
+        ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=options.pop("color", "0.2"), **options))
+
+    for start, end in (((0.95, 2), (1.55, 2)), ((2.65, 2), (3.25, 2)), ((4.55, 2), (5.35, 2)), ((4.3, 2.4), (5.35, 3.2)),
+                       ((6.45, 3.3), (7.05, 3.3)), ((4.4, 0.9), (5.6, 1.6)), ((4.55, 0.5), (5.45, 0.5)), ((7.35, 0.5), (8.0, 0.5)),
+                       ((4.35, 1.6), (5.6, 0.85))):
+        arrow(start, end)
+    arrow((8.0, 2.9), (0.5, 2.4), connectionstyle="arc3,rad=0.32", linestyle="--", color=COLORS[1])
+    arrow((6.4, 1.62), (0.5, 1.6), connectionstyle="arc3,rad=-0.32", linestyle="--", color=COLORS[1])
+    ax.text(0.1, 0.35, "dashed: the gradient,\ndown to z alone", color=COLORS[1], fontsize=9)
+    return figure
+
+
+def colored(values: Tensor | np.ndarray, scale: int = 4, cmap: str = "viridis") -> np.ndarray:
+    """A map (H, W) in [0, 1] in colors, each pixel enlarged to scale x scale: uint8 (H * scale, W * scale, 3)."""
+    values = torch.as_tensor(values).cpu().numpy()
+    rgb = (plt.get_cmap(cmap)(values)[..., :3] * 255).round().astype(np.uint8)
+    return rgb.repeat(scale, 0).repeat(scale, 1)
