@@ -1,0 +1,268 @@
+"""Every check of an exercise takes a right function, and says of a wrong one what is wrong with it. None of them ever raises."""
+
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tutorial_lib import exercises
+from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.losses import context_loss
+from tutorial_lib.masks import center_mask
+from tutorial_lib.metrics import psnr, seam_strength
+
+CHECKS = sorted(name for name in vars(exercises) if name.startswith("check_"))
+
+
+# ---- right answers, written as a reader would ------------------------------------------------------------------------
+
+def two_holes():
+    mask = torch.ones(1, 1, 64, 64)
+    mask[:, :, 20:30, 14:26] = 0
+    mask[:, :, 20:30, 38:50] = 0
+    return mask
+
+
+def missing_share(mask):
+    return 1 - mask.mean((1, 2, 3))
+
+
+def mean_fill(images, mask):
+    images = torch.where(mask == 1, images, torch.zeros(()))
+    mean = images.sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True)
+    return torch.where(mask == 1, images, mean)
+
+
+def plain_psnr(images, originals):
+    return 10 * torch.log10(4 / (images - originals).square().mean((1, 2, 3)))
+
+
+def discriminator_loss(real, fake):
+    return -(F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean())
+
+
+def average(slow, fast, decay):
+    return decay * slow + (1 - decay) * fast
+
+
+def weight_at(mask, row, column, window):
+    if mask[row, column] == 0:
+        return 0.0
+    reach = window // 2
+    near = mask[max(0, row - reach):row + reach + 1, max(0, column - reach):column + reach + 1]
+    return (1 - near).mean()
+
+
+def reach(window):
+    return (32 + window - 1) ** 2 - 32**2
+
+
+def plain_context_loss(generated, images, weights):
+    return (weights * (generated - images)).abs().sum((1, 2, 3))
+
+
+def prior_slope(logits, lam):
+    return -lam * torch.sigmoid(logits)
+
+
+def stochastic_clip(z, generator):
+    return torch.where(z.abs() > 1, torch.rand(z.shape, generator=generator) * 2 - 1, z)
+
+
+def blend_line(g, left, right):
+    places = torch.arange(1, len(g) + 1) / (len(g) + 1)
+    return g + (left - g[0]) * (1 - places) + (right - g[-1]) * places
+
+
+def plain_seam(images, mask):
+    total, count = 0, 0
+    for axis in (2, 3):
+        size = images.shape[axis]
+        across = mask.narrow(axis, 0, size - 1) != mask.narrow(axis, 1, size - 1)
+        total = total + (images.diff(dim=axis).abs() * across).sum((1, 2, 3))
+        count = count + across.sum((1, 2, 3))
+    return total / (3 * count)
+
+
+RIGHT = {
+    "check_two_holes": two_holes, "check_missing_share": missing_share,
+    "check_mean_fill": mean_fill, "check_psnr": plain_psnr,
+    "check_discriminator_loss": discriminator_loss, "check_average": average,
+    "check_weight_at": weight_at, "check_reach": reach,
+    "check_context_loss": plain_context_loss, "check_prior_slope": prior_slope, "check_stochastic_clip": stochastic_clip,
+    "check_blend_line": blend_line, "check_seam_strength": plain_seam,
+}
+
+
+# ---- wrong answers, the usual ones, with a word of what must be said -------------------------------------------------
+
+def one_hole():
+    return center_mask()
+
+
+def two_holes_low():
+    return two_holes().flip(2)
+
+
+def two_holes_stacked():
+    mask = torch.ones(1, 1, 64, 64)
+    mask[:, :, 4:10, 28:36] = 0
+    mask[:, :, 20:26, 28:36] = 0
+    return mask
+
+
+def two_big_holes():
+    mask = torch.ones(1, 1, 64, 64)
+    mask[:, :, :30, :28] = 0
+    mask[:, :, :30, 36:] = 0
+    return mask
+
+
+def fill_reads_the_hole(images, mask):
+    return torch.where(mask == 1, images, images.mean((2, 3), keepdim=True))
+
+
+def fill_one_mean(images, mask):
+    known = torch.where(mask == 1, images, torch.zeros(())).sum((1, 2, 3), keepdim=True)
+    return torch.where(mask == 1, images, known / (3 * mask.sum((1, 2, 3), keepdim=True)))
+
+
+def blend_jump(g, left, right):
+    return g + (left - g[0])
+
+
+def window_at_the_edge(mask, row, column, window):
+    """Divides by the whole window, as a padded convolution does."""
+    reach = window // 2
+    near = mask[max(0, row - reach):row + reach + 1, max(0, column - reach):column + reach + 1]
+    return (1 - near).sum() / window**2 * mask[row, column]
+
+
+def inverted_weight(mask, row, column, window):
+    reach = window // 2
+    near = mask[max(0, row - reach):row + reach + 1, max(0, column - reach):column + reach + 1]
+    return near.mean() * mask[row, column]
+
+
+def clip(z, generator):
+    return z.clamp(-1, 1)
+
+
+def seam_one_direction(images, mask):
+    across = mask.diff(dim=3) != 0
+    return (images.diff(dim=3).abs() * across).sum((1, 2, 3)) / (3 * across.sum((1, 2, 3)))
+
+
+def fill_known_too(images, mask):
+    return mean_fill(images, mask) * 0 + images.mean((2, 3), keepdim=True)
+
+
+WRONG = {
+    "check_two_holes": [
+        (one_hole, "two separate holes"), (two_holes_low, "upper half"), (two_holes_stacked, "side by side"),
+        (two_big_holes, "smaller"), (lambda: two_holes()[0, 0], r"shape \(1, 1, 64, 64\)"), (lambda: two_holes() / 2, "0 .* and 1")],
+    "check_missing_share": [
+        (lambda mask: mask.mean((1, 2, 3)), "differs"), (lambda mask: 1 - mask.mean(), "shape"),
+        (lambda mask: (mask == 0).sum((1, 2, 3)), "differs")],
+    "check_mean_fill": [
+        (fill_reads_the_hole, "differs"), (fill_one_mean, "differs"), (fill_known_too, "differs"),
+        (lambda images, mask: images, "differs")],
+    "check_psnr": [
+        (lambda a, b: plain_psnr(a, b) - 20 * torch.log10(torch.tensor(2.0)), "6.02"),
+        (lambda a, b: plain_psnr(a, b).mean(), "shape"), (lambda a, b: -plain_psnr(a, b), "differs")],
+    "check_discriminator_loss": [
+        (lambda real, fake: -(real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()), "underflows"),
+        (lambda real, fake: -discriminator_loss(real, fake), "differs"),
+        (lambda real, fake: discriminator_loss(fake, real), "differs"),
+        (lambda real, fake: F.softplus(-real) + F.softplus(fake), "shape")],
+    "check_average": [
+        (lambda slow, fast, decay: decay * fast + (1 - decay) * slow, "differs"), (lambda slow, fast, decay: (slow + fast) / 2, "differs"),
+        (lambda slow, fast, decay: slow + decay * (fast - slow), "differs")],
+    "check_weight_at": [
+        (inverted_weight, "differs"), (window_at_the_edge, "differs"),
+        (lambda mask, row, column, window: weight_at(mask, row, column, window + 2), "differs")],
+    "check_reach": [
+        (lambda window: 32 * 4 * (window // 2), "differs"), (lambda window: (32 + window) ** 2 - 32**2, "differs")],
+    "check_context_loss": [
+        (lambda g, x, w: (w * (g - x)).abs().mean((1, 2, 3)), "sum over pixels"),
+        (lambda g, x, w: (w * (g - x)).square().sum((1, 2, 3)), "differs"),
+        (lambda g, x, w: (w * (g - x)).abs().sum(), "shape"), (lambda g, x, w: (w * (g - x)).sum((1, 2, 3)), "differs")],
+    "check_prior_slope": [
+        (lambda logits, lam: lam * logits.sigmoid(), "sign"), (lambda logits, lam: -lam * (1 - logits.sigmoid()), "differs"),
+        (lambda logits, lam: -logits.sigmoid(), "differs")],
+    "check_stochastic_clip": [
+        (clip, "ordinary clipping"), (lambda z, rng: torch.rand(z.shape, generator=rng) * 2 - 1, "must stay"),
+        (lambda z, rng: torch.where(z.abs() > 1, torch.rand(z.shape, generator=rng), z), "not uniform"),
+        (lambda z, rng: z, "outside"), (lambda z, rng: z[0], "shape")],
+    "check_blend_line": [
+        (lambda g, left, right: g, "differs"), (blend_jump, "differs"),
+        (lambda g, left, right: torch.linspace(left, right, len(g)), "differs")],
+    "check_seam_strength": [
+        (seam_one_direction, "differs"), (lambda images, mask: 3 * plain_seam(images, mask), "differs"),
+        (lambda images, mask: plain_seam(images, mask).mean(), "shape")],
+}
+CASES = [pytest.param(name, function, message, id=f"{name}-{number}")
+         for name, wrong in WRONG.items() for number, (function, message) in enumerate(wrong)]
+
+
+def test_every_check_is_tried_here():
+    assert CHECKS == sorted(RIGHT) == sorted(WRONG)
+    assert all(len(wrong) >= 2 for wrong in WRONG.values())
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_function_is_accepted(name, capsys):
+    assert getattr(exercises, name)(RIGHT[name]) is True
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Correct: ")
+
+
+@pytest.mark.parametrize(("name", "function", "message"), CASES)
+def test_a_wrong_function_is_told_what_is_wrong(name, function, message, capsys):
+    assert getattr(exercises, name)(function) is False
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Not yet: ")
+    assert "raised" not in lines[0], "a wrong value, not an error, was meant"
+    assert re.search(message, lines[0]), lines[0]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_unfilled_stub_is_told_to_fill_in(name, capsys):
+    def stub(*_):
+        raise NotImplementedError
+
+    assert getattr(exercises, name)(stub) is False
+    assert capsys.readouterr().out.startswith("Not filled in yet: ")
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("value", [None, "text", torch.tensor(float("nan")), []], ids=["None", "text", "NaN", "list"])
+def test_a_function_that_returns_nonsense_is_refused_in_one_line(name, value, capsys):
+    assert getattr(exercises, name)(lambda *_: value) is False
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("Not yet: ")
+    if value is None:
+        assert "None" in lines[0] or "shape" in lines[0]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_learners_error_is_shown_and_not_raised(name, capsys):
+    def broken(*_):
+        raise IndexError("row 64 is out of bounds")
+
+    assert getattr(exercises, name)(broken) is False
+    assert capsys.readouterr().out == "Not yet: your function raised IndexError: row 64 is out of bounds\n"
+
+
+def test_the_right_answers_here_are_the_librarys():
+    """The references above and the library agree on inputs that the checks do not use."""
+    rng = torch.Generator().manual_seed(99)
+    images, originals = torch.rand(2, 3, 64, 64, generator=rng) * 2 - 1, torch.rand(2, 3, 64, 64, generator=rng) * 2 - 1
+    weights = importance_weights(center_mask()).expand(2, -1, -1, -1)
+    torch.testing.assert_close(plain_context_loss(images, originals, weights), context_loss(images, originals, weights))
+    torch.testing.assert_close(plain_psnr(images, originals).double(), psnr(images, originals), atol=1e-4, rtol=0)
+    mask = center_mask().expand(2, -1, -1, -1)
+    torch.testing.assert_close(plain_seam(images, mask), seam_strength(images, mask))
+    assert [weight_at(center_mask()[0, 0], row, 16, 7).item() for row in (15, 14)] == pytest.approx(
+        [importance_weights(center_mask())[0, 0, row, 16].item() for row in (15, 14)])
