@@ -127,6 +127,7 @@ def check_discriminator_loss(function: Callable[[Tensor, Tensor], Tensor]) -> st
         expected = F.softplus(-real.double()).mean() + F.softplus(fake.double()).mean()
         given = function(real, fake)
         _expect(given is not None, "your function returned None - is there a `return`?")
+        _expect(torch.as_tensor(given).numel() == 1, "one number for the batch is wanted: take the mean over each batch (shape ())")
         _expect(bool(torch.as_tensor(given).isfinite()), "infinite or NaN for large logits: log(sigmoid(l)) underflows; use "
                                                          "F.logsigmoid or F.softplus")
         _same(expected, given, "the loss", 1e-3 * scale)
@@ -151,10 +152,10 @@ def check_weight_at(function: Callable[[Tensor, int, int, int], float]) -> str:
         mask = make_masks(family, size=16)
         for window in (3, 7):
             expected = importance_weights(mask, window)[0, 0]
-            for row, column in ((0, 0), (3, 8), (8, 8), (15, 4), (4, 15), (11, 3)):
+            for row, column in ((0, 0), (0, 8), (3, 8), (8, 8), (15, 4), (4, 15), (11, 3), (8, 0), (14, 15)):
                 _same(expected[row, column], function(mask[0, 0], row, column, window),
                       f"{family} mask, row {row}, column {column}, window {window}", 1e-5)
-    return "missing neighbours are counted, the window ends at the picture's edge, and the hole weighs 0."
+    return "missing neighbors are counted, the window ends at the picture's edge, and the hole weighs 0."
 
 
 @_exercise

@@ -1,0 +1,261 @@
+"""The widgets as objects, without a browser: move them, and compare what a browser would be given."""
+
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from conftest import callback_errors_raise
+from matplotlib import cbook, colormaps
+from PIL import Image
+
+from tutorial_lib.masks import FAMILIES, center_mask, make_masks
+from tutorial_lib.widgets import WINDOWS, FrameSlider, LivePreview, PathSlider, PhotoUpload, WindowSlider, encode_png
+
+
+def pictures(count, seed=0, size=16):
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def pixels(picture):
+    """(3, H, W) in [-1, 1] -> uint8 (H, W, 3), written once more than in the library."""
+    return np.rint((picture.double().numpy().transpose(1, 2, 0) + 1) / 2 * 255).astype(np.uint8)
+
+
+def enlarged(array, times):
+    return np.kron(array, np.ones((times, times, 1), array.dtype))
+
+
+def weights_by_loops(mask, window):
+    """Eq. 3 for a (H, W) mask, pixel by pixel."""
+    height, width = mask.shape
+    weights, reach = np.zeros((height, width)), window // 2
+    for i in range(height):
+        for j in range(width):
+            inside = [(k, l) for k in range(i - reach, i + reach + 1) for l in range(j - reach, j + reach + 1)
+                      if 0 <= k < height and 0 <= l < width]
+            weights[i, j] = mask[i, j] * sum(1 - mask[k, l] for k, l in inside) / len(inside)
+    return weights
+
+
+@pytest.fixture
+def frames():
+    return list(np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8))
+
+
+# ---- FrameSlider -----------------------------------------------------------------------------------------------------
+
+def test_the_first_frame_is_on_display_and_moving_shows_the_others(frames):
+    slider = FrameSlider(frames, ["a", "b", "c", "d"], "letter", captions=["one", "two", "three", "four"])
+    assert slider.slider.label == "a" and slider.caption.value == "one"
+    assert np.array_equal(slider.array, frames[0])
+    for index in (2, 3, 1, 0):
+        slider.slider.index = index
+        assert np.array_equal(slider.array, frames[index])
+        assert slider.caption.value == ["one", "two", "three", "four"][index]
+
+
+def test_a_frame_slider_can_be_moved_by_label_and_has_no_caption_unless_given(frames):
+    slider = FrameSlider(frames, [10, 20, 30, 40], "step")
+    slider.slider.label = "30"
+    assert np.array_equal(slider.array, frames[2]) and slider.caption.value == ""
+
+
+def test_what_the_browser_gets_is_a_png_of_the_frame(frames):
+    slider = FrameSlider(frames, list("abcd"), "letter")
+    assert slider.image.format == "png" and slider.image.value == encode_png(frames[0])
+    with Image.open(io.BytesIO(slider.image.value)) as image:
+        assert image.format == "PNG" and image.mode == "RGB" and image.size == (5, 6)
+
+
+def test_the_play_button_is_there_when_asked_for(frames):
+    slider = FrameSlider(frames, list("abcd"), "letter", play=True)
+    assert (slider.play.min, slider.play.max) == (0, 3)
+    assert slider.play in slider.box.children[0].children
+    assert not hasattr(FrameSlider(frames, list("abcd"), "letter"), "play")
+
+
+def test_the_width_is_the_picture_s_own_unless_given(frames):
+    assert FrameSlider(frames, list("abcd"), "letter").image.width == "5"
+    assert FrameSlider(frames, list("abcd"), "letter", width=80).image.width == "80"
+
+
+@pytest.mark.parametrize(("count", "labels", "captions"), [(4, "abc", None), (3, "abcd", None), (4, "abcd", ["one"]),
+                                                           (0, "", None)])
+def test_frames_labels_and_captions_must_be_equally_many(frames, count, labels, captions):
+    with pytest.raises(ValueError, match="each frame needs a label"):
+        FrameSlider(frames[:count], list(labels), "letter", captions=captions)
+
+
+class TestErrorsMadeOnPurpose:
+    @pytest.fixture(autouse=True)
+    def no_silent_widget_errors(self):
+        """Not here: the tests look at the errors themselves."""
+
+    @pytest.fixture
+    def broken(self, frames):
+        slider = FrameSlider(frames, list("abcd"), "letter")
+        slider.captions.pop()  # observe will not find the last one
+        return slider
+
+    def test_python_sees_an_error_while_moving(self, broken):
+        with pytest.raises(IndexError):
+            broken.slider.index = 3
+
+    def test_an_error_on_a_message_from_the_browser_is_logged_and_made_a_failure(self, broken):
+        with pytest.raises(AssertionError, match="logged, not raised"), callback_errors_raise():
+            send_index(broken.slider, 3)
+
+
+def send_index(slider, index):
+    """What a browser sends when its user moves the handle."""
+    slider._handle_msg({"content": {"data": {"method": "update", "state": {"index": index}, "buffer_paths": []}}, "buffers": []})
+
+
+def test_a_message_from_the_browser_moves_the_slider(frames):
+    slider = FrameSlider(frames, list("abcd"), "letter")
+    send_index(slider.slider, 2)
+    assert np.array_equal(slider.array, frames[2])
+
+
+# ---- WindowSlider ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_weights_equal_brute_force(family):
+    mask = make_masks(family, size=16)
+    slider = WindowSlider(mask, windows=(3, 7, 15))
+    for window, weights in zip((3, 7, 15), slider.weights, strict=True):
+        assert np.allclose(weights.numpy(), weights_by_loops(mask[0, 0].numpy(), window), atol=1e-6)
+
+
+def test_moving_the_window_shows_the_map_of_that_window():
+    mask = center_mask(size=16)
+    slider = WindowSlider(mask, windows=(3, 7, 15))
+    assert slider.slider.label == "7"
+    for index, window in ((0, 3), (2, 15), (1, 7)):
+        slider.slider.index = index
+        weights = weights_by_loops(mask[0, 0].numpy(), window)
+        expected = np.rint(colormaps["viridis"](weights.astype(np.float32))[..., :3] * 255).astype(np.uint8)
+        assert np.array_equal(slider.array, enlarged(expected, 4))
+        assert slider.caption.value == (f"window {window}: {(weights > 0).sum()} pixels count, "
+                                        f"sum of W {weights.sum():.0f}")
+
+
+def test_the_window_slider_of_notebook_03():
+    slider = WindowSlider(center_mask())
+    assert [label for label, _ in slider.slider.options] == [str(window) for window in WINDOWS]
+    assert slider.slider.label == "7" and slider.caption.value == "window 7: 420 pixels count, sum of W 107"
+    slider.slider.label = "15"
+    assert slider.caption.value == "window 15: 1092 pixels count, sum of W 225"
+    assert slider.array.shape == (256, 256, 3)
+    # the classes by which the browser test finds the parts
+    assert "window-slider" in slider.slider._dom_classes and "window-image" in slider.image._dom_classes
+
+
+def test_without_7_the_first_window_is_shown():
+    assert WindowSlider(center_mask(size=16), windows=(3, 5)).slider.label == "3"
+
+
+@pytest.mark.parametrize(("mask", "windows", "problem"), [
+    (center_mask(size=16), (3, 4), "window must be odd"), (torch.ones(1, 1, 16, 16), (3, 7), "no hole"),
+    (torch.zeros(16, 16), (3, 7), "shape"), (center_mask(size=16), (), "each frame needs a label")])
+def test_what_is_no_mask_or_window_is_refused(mask, windows, problem):
+    with pytest.raises(ValueError, match=problem):
+        WindowSlider(mask, windows)
+
+
+# ---- PathSlider ------------------------------------------------------------------------------------------------------
+
+def test_a_path_shows_the_picture_of_each_step():
+    path = pictures(3)
+    slider = PathSlider(path, [0, 10, 100], torch.tensor([30.0, 21.25, 9.96]))
+    assert slider.slider.label == "0"
+    for index, (step, loss) in enumerate(((0, "30.0"), (10, "21.2"), (100, "10.0"))):
+        slider.slider.index = index
+        assert np.array_equal(slider.array, enlarged(pixels(path[index]), 4))
+        assert slider.slider.label == str(step) and slider.caption.value == f"after {step} steps: total loss {loss}"
+    assert slider.play.max == 2
+
+
+@pytest.mark.parametrize(("steps", "losses"), [([0, 1], [3.0, 2.0, 1.0]), ([0, 1, 2], [3.0, 2.0]), ([0, 1], [3.0, 2.0])])
+def test_a_path_needs_a_step_and_a_loss_for_each_picture(steps, losses):
+    with pytest.raises(ValueError):
+        PathSlider(pictures(3), steps, losses)
+
+
+# ---- LivePreview -----------------------------------------------------------------------------------------------------
+
+def test_a_preview_shows_the_latest_samples_and_keeps_the_earlier_ones():
+    preview = LivePreview(columns=2, count=4)
+    assert preview.history == [] and "waiting" in preview.caption.value
+    for step in (0, 50):
+        samples = pictures(6, seed=step)
+        preview(step, samples)
+        shown = np.asarray(Image.open(io.BytesIO(preview.image.value)))
+        assert shown.shape == (34, 34, 3)  # two rows and columns of 16 pixels and a gap of 2
+        for place, (top, left) in enumerate(((0, 0), (0, 18), (18, 0), (18, 18))):
+            assert np.array_equal(shown[top:top + 16, left:left + 16], pixels(samples[place]))
+        assert str(step) in preview.caption.value
+    assert [step for step, _ in preview.history] == [0, 50] and preview.history[0][1].shape == (4, 3, 16, 16)
+
+
+# ---- PhotoUpload -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def hopper():
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return file.read()
+
+
+def file_of(content, name="photo.jpg", kind="image/jpeg"):
+    """What ipywidgets 8 hands over for an uploaded file."""
+    return {"name": name, "type": kind, "size": len(content), "content": memoryview(content),
+            "last_modified": datetime(2024, 5, 1, tzinfo=UTC)}
+
+
+def test_a_photo_is_taken_in_and_framed(hopper):
+    upload = PhotoUpload()
+    assert upload.face is None and upload.image.value == b""
+    upload.upload.value = (file_of(hopper),)
+    assert upload.face.shape == (1, 3, 64, 64) and upload.face.abs().max() <= 1
+    assert "framed" in upload.message.value
+    shown = np.asarray(Image.open(io.BytesIO(upload.image.value)))
+    assert np.array_equal(shown, enlarged(pixels(upload.face[0]), 3))
+
+
+def test_a_path_will_do_as_well(hopper, tmp_path):
+    (tmp_path / "hopper.jpg").write_bytes(hopper)
+    by_path, by_bytes = PhotoUpload(), PhotoUpload()
+    by_path.load(tmp_path / "hopper.jpg")
+    by_bytes.load(hopper)
+    assert torch.equal(by_path.face, by_bytes.face)
+
+
+def test_a_web_page_saved_as_jpg_is_refused_and_the_last_photo_is_forgotten(hopper, tmp_path):
+    page = tmp_path / "photo.jpg"
+    page.write_text("<!DOCTYPE html><html><body>404: not found</body></html>", encoding="utf-8")
+    for source in (page.read_bytes(), page):
+        upload = PhotoUpload()
+        upload.load(hopper)
+        if source is page:
+            upload.load(source)
+        else:
+            upload.upload.value = (file_of(source),)
+        assert upload.face is None and upload.image.value == b""
+        assert upload.message.value.startswith("not taken: ") and "cannot be read as a picture" in upload.message.value
+
+
+@pytest.mark.parametrize(("source", "problem"), [
+    (Image.new("RGB", (200, 200), "gray"), "no face was found"), (Image.new("RGB", (20, 20)), "each side needs"),
+    (b"", "cannot be read"), ("nowhere.jpg", "nowhere.jpg")])
+def test_what_is_wrong_with_a_photo_is_said(source, problem):
+    upload = PhotoUpload()
+    upload.load(source)
+    assert upload.face is None and problem in upload.message.value
+
+
+def test_half_a_file_is_refused(hopper):
+    upload = PhotoUpload()
+    upload.load(hopper[:len(hopper) // 2])
+    assert upload.face is None and "not taken" in upload.message.value
