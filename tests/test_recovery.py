@@ -45,7 +45,7 @@ def test_d_ranks_real_above_junk(name, request):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_holes_of_unseen_faces_are_filled(name, request):
-    """16 unseen faces, one start: far better than the gray hole, and a face is there for the cascade."""
+    """16 unseen faces, one start: far better than the gray hole, and the cascade finds faces as in the originals."""
     if name == "photo-faces":
         root = request.getfixturevalue("shared_pack")("faces")
         images = load_dataset("folder", root=root, split="test").images(list(range(0, 528, 33)))
@@ -55,4 +55,4 @@ def test_holes_of_unseen_faces_are_filled(name, request):
     result = inpaint(images, mask, load_gan(name, "cpu"), steps=150, progress=False)
     assert psnr(result.completed, images).mean() > 23
     assert psnr(result.completed, images).mean() > psnr(corrupt(images, mask), images).mean() + 4
-    assert face_found(result.completed).mean() >= 0.85
+    assert face_found(result.completed).mean() >= face_found(images).mean() - 0.1
