@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-# A folder of the machine that a file was made on; not "../home/x", "~/work/x" or a part of an address.
+# A folder of the machine that a file was made on; not "../home/x", "~/home/x" or a part of an address.
 MACHINE_PATH = re.compile(r"(?<![\w./~])/(?:work|root|home|tmp|Users|private)/|file:/{3}|\b[A-Z]:\\+Users", re.I)
 CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 CHROMIUM_FILES = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",

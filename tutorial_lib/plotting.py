@@ -108,7 +108,7 @@ def show_masks(masks: dict[str, Tensor], alt: str = "Masks; white is known, blac
     figure, axes = new_figure(alt, 1, len(masks), (1.7 * len(masks), 2.0))
     for ax, (name, mask) in zip(axes[0], masks.items(), strict=True):
         share = 1 - check_mask(mask).mean().item()
-        ax.imshow(mask[0, 0].cpu(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.imshow(mask[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         ax.set(title=f"{name}\n{share:.0%} missing", xticks=[], yticks=[])
     return figure
 
@@ -117,7 +117,7 @@ def show_weights(weights: dict[str, Tensor], alt: str = "Importance weights; bri
     """Weight maps (1, 1, H, W) in [0, 1] by name, on one color scale."""
     figure, axes = new_figure(alt, 1, len(weights), (2.1 * len(weights) + 0.6, 2.4))
     for ax, (name, weight) in zip(axes[0], weights.items(), strict=True):
-        shown = ax.imshow(weight[0, 0].cpu(), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+        shown = ax.imshow(weight[0, 0].cpu().numpy(), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
         ax.set(title=name, xticks=[], yticks=[])
     figure.colorbar(shown, ax=axes[0].tolist(), label="weight", shrink=0.8)
     return figure

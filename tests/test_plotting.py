@@ -1,0 +1,100 @@
+"""Figures show the arrays they were given, and say in words what is to be seen."""
+
+import io
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from PIL import Image
+
+from tutorial_lib import plotting
+from tutorial_lib.images import to_uint8
+from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.masks import FAMILIES, center_mask, corrupt, make_masks
+
+
+@pytest.fixture
+def images():
+    return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def shown(figure):
+    """The arrays of all pictures in a figure, in the order of its axes."""
+    return [np.asarray(picture.get_array()) for ax in figure.axes for picture in ax.images]
+
+
+def test_rows_hold_the_pictures_with_their_labels(images):
+    figure = plotting.show_rows({"a": images, "b": -images}, "two rows", titles=["x", "y", "z"])
+    for pixels, expected in zip(shown(figure), [*to_uint8(images), *to_uint8(-images)], strict=True):
+        np.testing.assert_array_equal(pixels, expected)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["a", "", "", "b", "", ""]
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["x", "y", "z"]
+    with pytest.raises(ValueError, match="same number"):
+        plotting.show_rows({"a": images, "b": images[:1]}, "unequal")
+
+
+def test_a_grid_leaves_its_last_places_empty(images):
+    figure = plotting.show_images(images, "three in a row of two", columns=2, titles=["1", "2", "3"])
+    assert len(figure.axes) == 4 and len(shown(figure)) == 3
+    np.testing.assert_array_equal(shown(figure)[2], to_uint8(images)[2])
+
+
+def test_inpainting_shows_its_stages_and_nothing_under_the_hole(images):
+    mask = center_mask()
+    result = SimpleNamespace(generated=-images, completed=images / 2)
+    hidden = torch.where(mask > 0, images, float("nan"))
+    figure = plotting.show_inpainting(hidden, mask, result, originals=images)
+    expected = [images, corrupt(images, mask, plotting.HOLE_GRAY), -images, images / 2]
+    for pixels, stage in zip(shown(figure), np.concatenate([to_uint8(stage) for stage in expected]), strict=True):
+        np.testing.assert_array_equal(pixels, stage)
+    assert len(shown(plotting.show_inpainting(images, mask, result))) == 9
+
+
+def test_masks_and_weights_on_fixed_scales():
+    masks = {family: make_masks(family) for family in FAMILIES}
+    weights = {family: importance_weights(mask) for family, mask in masks.items()}
+    for figure, maps in ((plotting.show_masks(masks), masks), (plotting.show_weights(weights), weights)):
+        pictures = [picture for ax in figure.axes for picture in ax.images]
+        for picture, values in zip(pictures, maps.values(), strict=False):
+            np.testing.assert_allclose(np.asarray(picture.get_array()), values[0, 0].numpy())
+            assert picture.get_clim() == (0, 1)
+    assert "80% missing" in " ".join(ax.get_title() for ax in plotting.show_masks(masks).axes)
+
+
+def test_curves_are_named_labelled_and_distinct():
+    curves = {f"curve {number}": np.arange(5.0) * number for number in range(1, 8)}
+    ax = plotting.show_curves(curves, "seven lines", xlabel="step", ylabel="loss", yscale="log").axes[0]
+    for line, (name, values) in zip(ax.lines, curves.items(), strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_ydata(), values)
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 7
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("step", "loss", "log")
+
+
+def test_logits_are_boxes_around_their_medians():
+    logits = {"real": torch.tensor([1.0, 2, 3]), "noise": torch.tensor([-9.0, -7, -5])}
+    ax = plotting.show_logits(logits, "two boxes").axes[0]
+    medians = {float(x) for line in ax.lines for x in line.get_xdata() if len(set(line.get_xdata())) == 1}
+    assert {2.0, -7.0} <= medians
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["real", "noise"]
+
+
+def test_a_figure_carries_its_description_into_the_notebook():
+    figure = plotting.draw_framework()
+    assert {"z", "G", "D", "G(z)", "completed"} <= {text.get_text() for text in figure.axes[0].texts}
+    data, metadata = DisplayFormatter().format(figure)
+    assert metadata["image/png"]["alt"] == figure.alt and "gradient" in figure.alt
+    assert figure.alt in data["text/plain"]
+    assert Image.open(io.BytesIO(plotting.figure_png(figure))).size[0] > 600
+    assert not plt.get_fignums(), "an open figure would be shown twice"
+
+
+def test_colored_maps_are_matplotlibs_colors_enlarged():
+    values = torch.tensor([[0.0, 0.25], [0.5, 1.0]])
+    pixels = plotting.colored(values, scale=3)
+    assert pixels.shape == (6, 6, 3)
+    expected = (np.array(plt.get_cmap("viridis")(0.25)[:3]) * 255).round()
+    np.testing.assert_array_equal(pixels[0:3, 3:6].reshape(-1, 3), np.tile(expected, (9, 1)))
