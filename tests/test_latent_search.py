@@ -187,7 +187,8 @@ def test_bad_input_is_refused_at_the_door(model, images):
         search(visible_nan, make_masks("center"), model, z0, progress=False)
     with pytest.raises(ValueError, match="negative"):
         search(images, MASKS, model, z0, lam=-1.0, progress=False)
-    for bad in ({"steps": 0}, {"clip": "hard"}, {"learning_rate": 0.0}, {"lam": -1.0}, {"prior": "hinge"}):
+    for bad in ({"steps": 0}, {"clip": "hard"}, {"learning_rate": 0.0}, {"lam": -1.0}, {"prior": "hinge"},
+                {"start": "zero"}):
         with pytest.raises(ValueError):
             SearchSettings(**bad)
 
@@ -196,8 +197,8 @@ def test_presets_say_what_the_sources_say():
     assert (PAPER.steps, PAPER.window, PAPER.lam, PAPER.optimizer, PAPER.norm, PAPER.prior, PAPER.clip) == (
         1500, 7, 0.003, "adam", "l1", "saturating", "project")
     assert (AUTHORS_CODE.optimizer, AUTHORS_CODE.momentum, AUTHORS_CODE.learning_rate, AUTHORS_CODE.window,
-            AUTHORS_CODE.lam, AUTHORS_CODE.prior, AUTHORS_CODE.keep) == (
-        "nesterov", 0.9, 3e-4, 15, 0.2, "non-saturating", "last")
+            AUTHORS_CODE.lam, AUTHORS_CODE.prior, AUTHORS_CODE.keep, AUTHORS_CODE.start) == (
+        "nesterov", 0.9, 3e-4, 15, 0.2, "non-saturating", "last", "normal")
 
 
 def test_cosine_ends_near_zero_and_constant_stays():

@@ -76,6 +76,14 @@ def test_start_codes_depend_on_seed_picture_and_restart_alone(model):
     assert not torch.equal(start_codes(model, 1, seed=8), start_codes(model, 1, seed=9))
 
 
+def test_starts_come_from_the_prior_or_a_normal(model, images):
+    assert start_codes(model, 50).abs().max() <= 1
+    normal = start_codes(model, 50, start="normal")
+    assert normal.mean().abs() < 0.05 and abs(normal.std() - 1) < 0.05
+    first = inpaint(images, MASKS, model, start="normal", **QUICK).path[0]
+    assert torch.equal(first, start_codes(model, 4, start="normal"))
+
+
 def test_batches_split_by_memory_give_the_same_pictures(model, images, monkeypatch):
     whole = inpaint(images, MASKS, model, restarts=2, **QUICK)
     monkeypatch.setattr(pipeline, "MAX_ROWS", 4)

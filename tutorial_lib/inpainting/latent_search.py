@@ -23,6 +23,7 @@ OPTIMIZERS = ("adam", "nesterov")
 SCHEDULES = ("constant", "cosine")
 CLIPS = ("project", "stochastic", "none")
 KEEPS = ("best", "last")
+STARTS = ("prior", "normal")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class SearchSettings:
         clip: after each step "project" z to where the prior allows it (the paper), replace what is outside by a new draw
             ("stochastic", Lipton & Tripathi 2017), or "none".
         keep: return the "best" iterate, by total loss, or the "last".
+        start: where `inpaint` draws start codes from: the model's "prior" (the paper), or a standard "normal".
 
     Raises: ValueError for a value outside what is listed.
     """
@@ -59,10 +61,11 @@ class SearchSettings:
     prior: str = "saturating"
     clip: str = "project"
     keep: str = "best"
+    start: str = "prior"
 
     def __post_init__(self):
         for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("norm", NORMS), ("prior", PRIORS),
-                              ("clip", CLIPS), ("keep", KEEPS)):
+                              ("clip", CLIPS), ("keep", KEEPS), ("start", STARTS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
         if self.steps < 1 or self.learning_rate <= 0:
@@ -74,9 +77,9 @@ class SearchSettings:
 DEFAULT = SearchSettings()
 # The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 04.
 PAPER = SearchSettings(learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
-# What the authors' released code does where it differs from the paper; there z also starts from a normal draw.
+# What the authors' released code does where it differs from the paper.
 AUTHORS_CODE = SearchSettings(optimizer="nesterov", learning_rate=3e-4, schedule="constant", steps=3000, window=15, lam=0.2,
-                              prior="non-saturating", keep="last")
+                              prior="non-saturating", keep="last", start="normal")
 
 
 @dataclass(frozen=True)

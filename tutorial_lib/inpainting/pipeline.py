@@ -41,12 +41,16 @@ class Inpainting:
     restart_losses: Tensor
 
 
-def start_codes(model: LatentModel, count: int, restarts: int = 1, seed: int = 0) -> Tensor:
+def start_codes(model: LatentModel, count: int, restarts: int = 1, seed: int = 0, start: str = "prior") -> Tensor:
     """(count * restarts, z_dim) start codes, restarts of a picture side by side, on the CPU.
 
+    `start` is "prior" or "normal", see `SearchSettings`.
     Each depends on (seed, picture, restart) alone: not on lam, and not on how many others there are.
     """
-    return torch.cat([model.sample_z(1, seeded_generator(seed, picture, restart))
+    def draw(rng: torch.Generator) -> Tensor:
+        return model.sample_z(1, rng) if start == "prior" else torch.randn(1, model.z_dim, generator=rng)
+
+    return torch.cat([draw(seeded_generator(seed, picture, restart))
                       for picture in range(count) for restart in range(restarts)])
 
 
@@ -85,7 +89,7 @@ def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchS
         raise ValueError(f"lam must be a number or one value a picture ({len(images)}), got shape {tuple(lam.shape)}")
     lam = lam.expand(len(images))
 
-    z0 = start_codes(gan, len(images), restarts, seed)
+    z0 = start_codes(gan, len(images), restarts, seed, settings.start)
     step = max(1, MAX_ROWS // restarts)
     chunks = range(0, len(images), step)
     parts = []
