@@ -58,7 +58,7 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     from skimage.metrics import structural_similarity
     hole = _pair(images, originals, mask)
     values = []
-    for row, (image, original) in enumerate(zip(images.double().cpu(), originals.double().cpu(), strict=True)):
+    for row, (image, original) in enumerate(zip(images.cpu().double(), originals.cpu().double(), strict=True)):
         mean, local = structural_similarity(image.numpy(), original.numpy(), channel_axis=0, data_range=DATA_RANGE, full=True)
         values.append(mean if hole is None else local[:, hole[row, 0].cpu().numpy()].mean())
     return torch.tensor(np.array(values))
@@ -83,7 +83,7 @@ def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
 def auc(positives: Tensor, negatives: Tensor) -> float:
     """Probability that a positive scores above a negative (area under the ROC curve); ties count half."""
     from sklearn.metrics import roc_auc_score
-    scores = torch.cat([positives.flatten(), negatives.flatten()]).double().cpu().numpy()
+    scores = torch.cat([positives.flatten(), negatives.flatten()]).cpu().double().numpy()
     return float(roc_auc_score(np.repeat([1, 0], [positives.numel(), negatives.numel()]), scores))
 
 
