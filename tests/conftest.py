@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from browser import lab, run_notebook  # noqa: F401  (fixtures)
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -205,3 +205,22 @@ def test_cosine_ends_near_zero_and_constant_stays():
     assert learning_rate_at(0, DEFAULT) == DEFAULT.learning_rate
     assert learning_rate_at(DEFAULT.steps - 1, DEFAULT) < DEFAULT.learning_rate / 1000
     assert learning_rate_at(1499, PAPER) == PAPER.learning_rate
+
+
+def test_a_search_can_be_watched_and_ended_and_gone_on_with(model, images):
+    z0 = start_codes(model, 4).double()
+    settings = dataclasses.replace(DEFAULT, steps=50, schedule="constant", keep="last")
+    seen = []
+
+    def watch(step, generated):
+        seen.append((step, generated))
+        return step == 7
+
+    ended = search(images, MASKS, model, z0, settings, progress=False, on_step=watch)
+    assert [step for step, _ in seen] == list(range(8)) and ended.path_steps[-1] == 7
+    assert len(ended.path) == len(ended.path_steps) and len(ended.losses["total"]) == 8
+    assert torch.equal(seen[-1][1], ended.generated)
+    whole = search(images, MASKS, model, z0, dataclasses.replace(settings, steps=7), progress=False)
+    assert torch.equal(ended.z, whole.z)
+    further = search(images, MASKS, model, ended.z, settings, progress=False)
+    assert torch.equal(further.losses["total"][0], ended.final["total"])

@@ -103,6 +103,13 @@ class TestErrorsMadeOnPurpose:
         with pytest.raises(IndexError):
             broken.slider.index = 3
 
+    def test_the_reader_sees_it_in_the_widget(self, broken):
+        with pytest.raises(IndexError):
+            broken.slider.index = 3
+        assert broken.caption.value.startswith("IndexError: ")
+        broken.slider.index = 1
+        assert broken.caption.value == ""
+
     def test_an_error_on_a_message_from_the_browser_is_logged_and_made_a_failure(self, broken):
         with pytest.raises(AssertionError, match="logged, not raised"), callback_errors_raise():
             send_index(broken.slider, 3)

@@ -6,6 +6,7 @@ The search is flat: a batch of independent rows (picture, mask, lam, start code)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +90,7 @@ class SearchResult:
     Attributes:
         z: (B, z_dim), z_hat.
         generated: (B, 3, H, W), G(z_hat) in [-1, 1].
-        losses: "context", "prior" and "total", each (steps + 1, B): before the first step to after the last.
+        losses: "context", "prior" and "total", each (steps + 1, B): before the first step to after the last one made.
         path: (K, B, z_dim), iterates of z.
         path_steps: the K steps they were taken at, 0 and the last included.
         final: "context", "prior" and "total" of z_hat, (B,) each.
@@ -105,7 +106,7 @@ class SearchResult:
 
 def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, settings: SearchSettings = DEFAULT, *,
            lam: float | Tensor | None = None, weights: Tensor | None = None, path_points: int = 30,
-           progress: bool = True) -> SearchResult:
+           progress: bool = True, on_step: Callable[[int, Tensor], bool | None] | None = None) -> SearchResult:
     """z_hat = argmin_z L_c(z | y, M) + L_p(z) (Eq. 2), for every row at once.
 
     Args:
@@ -118,6 +119,8 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
         weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0.
         path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or more.
         progress: whether to show a progress bar.
+        on_step: called before each update with the number of updates made and G(z), (B, 3, H, W); returning True ends the
+            search there.
 
     Returns: a `SearchResult` on the model's device.
     Raises: ValueError for wrong shapes or ranges, an invalid mask, or a lam that is not there for each row.
@@ -139,7 +142,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     redraw = torch.Generator().manual_seed(0)
     kept_steps = _log_spaced(settings.steps, path_points)
     history: dict[str, list[Tensor]] = {"context": [], "prior": [], "total": []}
-    path = []
+    path, path_steps = [], []
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
     bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
     for step in bar:
@@ -152,9 +155,11 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
         better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
         best_z = torch.where(better[:, None], z.detach(), best_z)
         best = {name: torch.where(better, now[name], best[name]) for name in best}
-        if step in kept_steps:
+        stop = step == settings.steps or (on_step is not None and bool(on_step(step, generated.detach())))
+        if stop or step in kept_steps:
             path.append(z.detach().clone())
-        if step == settings.steps:
+            path_steps.append(step)
+        if stop:
             break
         z.grad, = torch.autograd.grad((context + prior).sum(), z)
         optimizer.param_groups[0]["lr"] = learning_rate_at(step, settings)
@@ -164,7 +169,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     with torch.no_grad():
         generated = model.generator(best_z)
     return SearchResult(best_z, generated, {name: torch.stack(values) for name, values in history.items()},
-                        torch.stack(path), sorted(kept_steps), best)
+                        torch.stack(path), path_steps, best)
 
 
 def learning_rate_at(step: int, settings: SearchSettings) -> float:

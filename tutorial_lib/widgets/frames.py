@@ -1,12 +1,10 @@
-"""Small interactive parts with public members and a named `observe` method; moving one never computes a model.
-
-Each works without a browser: set `.slider.index` and read `.array`.
-"""
+"""Pictures made beforehand under a slider, the preview of a training run, and the door for the reader's own photo."""
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 import numpy as np
@@ -19,6 +17,20 @@ from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.plotting import colored
 
 WINDOWS = (3, 5, 7, 9, 11, 15, 21, 31)
+
+
+def says_errors(part: str) -> Callable:
+    """A decorator for a widget's callbacks: an error is also shown in the label `part`; ipywidgets only logs it."""
+    def decorate(callback: Callable) -> Callable:
+        @functools.wraps(callback)
+        def said(self, *arguments):
+            try:
+                return callback(self, *arguments)
+            except Exception as error:
+                getattr(self, part).value = f"{type(error).__name__}: {error}"
+                raise
+        return said
+    return decorate
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -63,6 +75,7 @@ class FrameSlider:
         self.slider.observe(self.observe, names="value")
         self.observe({"new": self.slider.value})
 
+    @says_errors("caption")
     def observe(self, change) -> None:
         """Show frame number change["new"]."""
         self.image.value = self._encoded[change["new"]]
@@ -154,6 +167,7 @@ class PhotoUpload:
         self.box = ipywidgets.VBox([self.upload, self.message, self.image])
         self.upload.observe(self.observe, names="value")
 
+    @says_errors("message")
     def observe(self, change) -> None:
         """Take in the uploaded file."""
         for file in change["new"]:

@@ -1,0 +1,171 @@
+"""A real JupyterLab under headless Chromium, for the tests that try the notebooks as a reader would.
+
+Read back are the bytes of the pictures on the page and the labels of the sliders, not screenshots.
+"""
+
+import base64
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+TOKEN = "a-token-of-the-test"
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                  "--disable-component-update", "--disable-sync"]
+PATIENCE = 240_000  # milliseconds; a busy machine is slow, not wrong
+# The panel's session context knows both: that the kernel answers, and that it has nothing to do.
+READY = """() => {
+    const panel = window.jupyterapp?.shell?.currentWidget;
+    const kernel = panel?.sessionContext?.session?.kernel;
+    return panel?.content?.widgets?.length > 1 && kernel?.connectionStatus === 'connected' && kernel?.status === 'idle';
+}"""
+RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"  # not awaited: waiting has a limit below
+# Every cell has run, or one has failed and those after it will not.
+RAN = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const cells = panel.content.widgets.filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
+    return panel.sessionContext.session.kernel.status === 'idle' && (cells.every(cell => cell.model.executionCount > 0)
+        || cells.some(cell => cell.model.outputs.toJSON().some(output => output.output_type === 'error')));
+}"""
+ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(cell => cell.model.type === 'code').flatMap(cell => cell.model.outputs.toJSON())
+    .filter(output => output.output_type === 'error').map(output => `${output.ename}: ${output.evalue}`)"""
+SHUT_DOWN = "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }"
+SHOWN = """async selector => {
+    const image = document.querySelector(selector);
+    if (!image) return null;
+    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+    return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(''));
+}"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def copy_notebooks(folder):
+    """The notebooks without their outputs: what is seen later was computed there, and the stored ones are not saved over."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.update(outputs=[], execution_count=None)
+        nbformat.write(notebook, folder / path.name)
+
+
+@pytest.fixture(scope="session")
+def lab(chromium, tmp_path_factory):  # without a Chromium no server is started
+    """The address of a JupyterLab in a folder that holds a copy of the notebooks."""
+    place = tmp_path_factory.mktemp("lab")
+    folder = place / "notebooks"
+    folder.mkdir()
+    copy_notebooks(folder)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    # A home of its own: no settings, work spaces or news of the person who runs the test.
+    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
+           "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    environment = os.environ | {name: str(place / where) for name, where in own.items()}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+               f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
+               "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    log = place / "lab.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_for_server(server, address, log)
+        yield address
+    finally:
+        server.terminate()  # ends its kernels as well
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_for_server(server, address, log):
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        assert server.poll() is None, f"JupyterLab ended:\n{log.read_text()}"
+        try:
+            with urllib.request.urlopen(f"{address}/api/status?token={TOKEN}", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"JupyterLab does not answer:\n{log.read_text()}")
+
+
+@pytest.fixture
+def run_notebook(lab, chromium):
+    """A context manager: run_notebook(name) opens a notebook, runs all of it, and gives its page (Playwright's)."""
+    @contextmanager
+    def running(name):
+        from playwright.sync_api import sync_playwright
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+            page = browser.new_page(viewport={"width": 1400, "height": 1000})
+            page.set_default_timeout(PATIENCE)
+            # a work space of its own, or the notebook opened before would come back
+            page.goto(f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}")
+            page.wait_for_function(READY)
+            page.evaluate(RUN_ALL)
+            page.wait_for_function(RAN)
+            assert page.evaluate(ERRORS) == []
+            yield page
+            page.evaluate(SHUT_DOWN)
+            browser.close()
+    return running
+
+
+def shown_array(page, selector):
+    """The picture of an <img> on the page, uint8 (H, W, 3), or None."""
+    encoded = page.evaluate(SHOWN, selector)
+    return encoded and np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
+
+
+def wait_until(page, holds, otherwise):
+    """Until `holds()` is true; fails with what `otherwise()` says after `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(otherwise())
+
+
+def drag(page, slider, share):
+    """Drag the handle of an ipywidgets slider (a CSS selector) to a share, 0 to 1, of its track."""
+    handle = page.locator(f"{slider} .noUi-handle")
+    handle.scroll_into_view_if_needed()
+    start, track = handle.bounding_box(), page.locator(f"{slider} .noUi-base").bounding_box()
+    x, y = start["x"] + start["width"] / 2, start["y"] + start["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(track["x"] + track["width"] * share, y, steps=10)
+    page.mouse.up()
+
+
+def press(page, slider, *keys):
+    """Press keys on the handle of an ipywidgets slider (a CSS selector)."""
+    handle = page.locator(f"{slider} .noUi-handle")
+    handle.scroll_into_view_if_needed()
+    handle.focus()
+    for key in keys:
+        page.keyboard.press(key)
