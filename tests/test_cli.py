@@ -1,12 +1,14 @@
-"""The train command, end to end on a tiny folder."""
+"""The commands, end to end on little data."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import torch
 from PIL import Image
 
 from tutorial_lib.cli import main
+from tutorial_lib.experiments import ablations
 from tutorial_lib.models.weights import load_gan
 
 
@@ -39,3 +41,31 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
     assert Image.open(tmp_path / "run" / "samples" / "000003.png").size[0] >= 8 * 64
     assert main([*command[:-1], str(tmp_path / "other"), "--limit", "0"]) == 1
     assert "limit" in capsys.readouterr().err
+
+
+def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, capsys, monkeypatch):
+    short = {name: replace(variant, settings=replace(variant.settings, steps=4))
+             for name, variant in ablations.VARIANTS.items()}
+    monkeypatch.setattr(ablations, "VARIANTS", short)
+    command = ["ablations", "--limit", "2", "--variants", "no prior", "l2", "--device", "cpu", "--threads", "1",
+               "--out", str(tmp_path / "a.json")]
+    threads = torch.get_num_threads()
+    try:
+        assert main(command) == 0
+        printed = capsys.readouterr().out
+        assert main([*command, "--seed", "1"]) == 1
+        assert "made from something else (seed)" in capsys.readouterr().err
+        assert main([*command[:-1], str(tmp_path / "b.json"), "--limit", "1000000"]) == 1
+        assert "pictures" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(threads)
+    assert all(name in printed for name in ("default", "no prior", "l2", "hole_psnr", "±"))
+    stored = json.loads((tmp_path / "a.json").read_text())
+    assert stored["made_from"]["weights"] == "synthetic-faces" and stored["made_from"]["data"]["indices"] == [0, 1000]
+    assert stored["complete"] and str(tmp_path) not in json.dumps(stored)
+
+
+def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
+    monkeypatch.setattr("tutorial_lib.cli.run_ablations", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["ablations", "--limit", "1", "--device", "cpu"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err

@@ -98,3 +98,16 @@ def test_colored_maps_are_matplotlibs_colors_enlarged():
     assert pixels.shape == (6, 6, 3)
     expected = (np.array(plt.get_cmap("viridis")(0.25)[:3]) * 255).round()
     np.testing.assert_array_equal(pixels[0:3, 3:6].reshape(-1, 3), np.tile(expected, (9, 1)))
+
+
+def test_intervals_are_drawn_where_they_are():
+    groups = {"rendered": {"a": (1.0, 0.5), "b": (-2.0, 0.25)}, "photographs": {"a": (0.5, 0.1), "b": (0.0, 3.0)}}
+    figure = plotting.show_intervals(groups, "two by two", "dB")
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"] and ax.get_xlabel() == "dB"
+    for container, rows in zip(ax.containers, groups.values(), strict=True):
+        assert container.lines[0].get_xdata().tolist() == [mean for mean, _ in rows.values()]
+        ends = [segment[:, 0].tolist() for segment in container.lines[2][0].get_segments()]
+        assert ends == [[mean - half, mean + half] for mean, half in rows.values()]
+    with pytest.raises(ValueError, match="same names"):
+        plotting.show_intervals({"x": {"a": (0, 1)}, "y": {"b": (0, 1)}}, "", "")

@@ -11,9 +11,12 @@ from PIL import Image
 
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.experiments.ablations import ablation_table, run_ablations
+from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.images import image_grid
+from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.dcgan import NORMS
-from tutorial_lib.models.weights import file_hash, save_gan
+from tutorial_lib.models.weights import file_hash, load_gan, save_gan
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import TrainingDiverged, train
@@ -27,9 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands)
+    _add_ablations(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is stored, the same command goes on from there", file=sys.stderr)
+        return 130
     except (ValueError, OSError, TrainingDiverged) as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
         return 1
@@ -107,3 +114,35 @@ def _command(options) -> str:
         text = " ".join(value) if isinstance(value, list) else f'"{value}"' if " " in str(value) else value
         words.append(f"--{key.replace('_', '-')} {text}")
     return " ".join([*words, f"--out runs/{options.name or options.out.name}"])
+
+
+def _add_ablations(commands) -> None:
+    parser = commands.add_parser("ablations", help="measure what each part of the method is worth, resuming an interrupted run",
+                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
+    parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
+    parser.add_argument("--weights", default="synthetic-faces", help="name of shipped weights, or a .safetensors file")
+    parser.add_argument("--mask", choices=FAMILIES, default="center")
+    parser.add_argument("--limit", type=int, default=32, help="held-out pictures, spread evenly over the test split")
+    parser.add_argument("--variants", nargs="*", metavar="NAME", help="only these; all when left out")
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--out", type=Path, help="the .json file; data/results/ablations-WEIGHTS-MASK.json when left out")
+    parser.set_defaults(run=_ablations)
+
+
+def _ablations(options) -> int:
+    set_threads(options.threads)
+    gan = load_gan(options.weights, pick_device(options.device))
+    print(f"searching on {describe(gan.device)}")
+    dataset = load_dataset(options.data, split="test", root=options.root)
+    indices = evenly_spaced(len(dataset), options.limit)
+    data = {"name": dataset.name, "split": "test", "indices": indices,
+            "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
+    out = options.out or RESULTS_DIR / f"ablations-{gan.card['name']}-{options.mask}.json"
+    results = run_ablations(gan, dataset.images(indices), out, data=data, family=options.mask, names=options.variants,
+                            seed=options.seed)
+    print(ablation_table(results))
+    print(f"wrote {out}")
+    return 0

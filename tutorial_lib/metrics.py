@@ -37,14 +37,15 @@ def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
         images, originals: (B, 3, H, W) in [-1, 1].
         mask: (B, 1, H, W), 1 = known; given, only hole pixels count.
 
-    Returns: (B,) float64; infinite for equal pictures.
+    Returns: (B,) float64 on the CPU; infinite for equal pictures.
     Raises: ValueError for unequal shapes or a mask without a hole.
     """
     hole = _pair(images, originals, mask)
-    error = (images.double() - originals.to(images.device).double()).square()
+    error = (images.cpu().double() - originals.cpu().double()).square()  # MPS has no float64
     if hole is None:
         mean = error.flatten(1).mean(1)
     else:
+        hole = hole.cpu()
         mean = (error * hole).flatten(1).sum(1) / (3 * hole.flatten(1).sum(1))
     return 10 * torch.log10(DATA_RANGE**2 / mean)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -138,6 +139,46 @@ def show_curves(curves: dict[str, Sequence[float]], alt: str, x: Sequence[float]
     return figure
 
 
+def lam_positions(lams: Sequence[float]) -> list[float]:
+    """Places on a logarithmic axis: log10(lam), and one decade below the smallest positive lam for 0."""
+    lowest = min((math.log10(lam) for lam in lams if lam > 0), default=1.0)
+    return [math.log10(lam) if lam > 0 else lowest - 1 for lam in lams]
+
+
+def lam_labels(lams: Sequence[float]) -> list[str]:
+    """How values of lam are written: 0, 0.001, 37."""
+    return [f"{lam:g}" for lam in lams]
+
+
+def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
+    """Curves over lam, a panel a quantity: the mean over pictures, a band of 95 % around it when there are several.
+
+    Args:
+        lams: L values; 0 has a place at the left end.
+        panels: axis label -> {curve's name: (N, L) values, a row a picture}.
+        alt: what is to be seen, in words.
+
+    Raises: ValueError for values of another shape than (N, L).
+    """
+    figure, axes = new_figure(alt, 1, len(panels), (3.6 * len(panels), 3.2))
+    places = lam_positions(lams)
+    for ax, (label, curves) in zip(axes[0], panels.items(), strict=True):
+        for color, style, (name, values) in zip(COLORS, ("-", "--", "-.", ":") * 2, curves.items(), strict=False):
+            if values.dim() != 2 or values.shape[1] != len(lams):
+                raise ValueError(f"{name}: need a row a picture and a column a lam, (N, {len(lams)}), got {tuple(values.shape)}")
+            values = values.detach().cpu().double()
+            mean = values.mean(0)
+            ax.plot(places, mean, style, color=color, label=name, marker=".")
+            if len(values) > 1:
+                half = 1.96 * values.std(0) / len(values) ** 0.5
+                ax.fill_between(places, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
+        ax.set(xlabel="lam", ylabel=label)
+        ax.set_xticks(places, lam_labels(lams), rotation=60, fontsize=8)
+        ax.grid(alpha=0.3)
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
 def show_logits(logits: dict[str, Tensor], alt: str) -> Figure:
     """What D says of several kinds of pictures: a box of its logits for each."""
     figure, axes = new_figure(alt, size=(6.5, 0.45 * len(logits) + 1.2))
@@ -147,6 +188,32 @@ def show_logits(logits: dict[str, Tensor], alt: str) -> Figure:
     ax.axvline(0, color="0.7", linewidth=1)
     ax.invert_yaxis()
     ax.set(xlabel="logit of D (right: taken for real)")
+    return figure
+
+
+def show_intervals(groups: dict[str, dict[str, tuple[float, float]]], alt: str, xlabel: str) -> Figure:
+    """Means with their intervals, a line a name, one color a group; a gray line marks 0.
+
+    Args:
+        groups: group -> name -> (mean, half the interval's width); the same names in the same order in each group.
+        alt: what is to be seen, in words.
+        xlabel: of the axis that the means are on.
+
+    Raises: ValueError when the groups do not hold the same names.
+    """
+    names = list(next(iter(groups.values())))
+    if any(list(rows) != names for rows in groups.values()):
+        raise ValueError(f"each group needs the same names in the same order: {', '.join(names)}")
+    figure, axes = new_figure(alt, size=(7.5, 0.42 * len(names) + 1.1))
+    ax = axes[0, 0]
+    ax.axvline(0, color="0.6", linewidth=1)
+    for number, ((group, rows), color, marker) in enumerate(zip(groups.items(), COLORS * len(groups), "os^Dv" * len(groups), strict=False)):
+        places = np.arange(len(names)) + 0.28 * (number - (len(groups) - 1) / 2)
+        means, halves = np.array(list(rows.values())).T
+        ax.errorbar(means, places, xerr=halves, fmt=marker, color=color, capsize=3, label=group)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel=xlabel)
+    ax.grid(axis="x", alpha=0.3)
+    ax.legend(fontsize=9)
     return figure
 
 

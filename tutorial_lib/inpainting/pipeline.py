@@ -55,7 +55,7 @@ def start_codes(model: LatentModel, count: int, restarts: int = 1, seed: int = 0
 
 
 def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchSettings = DEFAULT,
-            lam: float | Tensor | None = None, restarts: int = 1, seed: int = 0, blend: bool = True,
+            lam: float | Tensor | None = None, weights: Tensor | None = None, restarts: int = 1, seed: int = 0, blend: bool = True,
             progress: bool = True, **overrides) -> Inpainting:
     """Fill the holes of pictures with the closest code's picture (paper section 3).
 
@@ -65,6 +65,7 @@ def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchS
         gan: the model to search, on the device to work on.
         settings: see `SearchSettings`; any of its fields can also be given by name: `inpaint(..., steps=100)`.
         lam: weight of the prior: a number, or (B,) with one a picture; None takes the settings'.
+        weights: (B, 1, H, W) or (1, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0.
         restarts: starts a picture; the one with the lowest total loss is returned.
         seed: of the start codes; the same seed gives the same result.
         blend: Poisson blending (Eq. 6); otherwise G(z_hat)'s pixels are pasted into the hole.
@@ -88,6 +89,7 @@ def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchS
     if lam.dim() > 1 or (lam.dim() == 1 and len(lam) != len(images)):
         raise ValueError(f"lam must be a number or one value a picture ({len(images)}), got shape {tuple(lam.shape)}")
     lam = lam.expand(len(images))
+    weights = None if weights is None else weights.to(gan.device).expand_as(mask)
 
     z0 = start_codes(gan, len(images), restarts, seed, settings.start)
     step = max(1, MAX_ROWS // restarts)
@@ -96,7 +98,7 @@ def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchS
     for start in tqdm(chunks, desc="batches", unit="batch", leave=False, disable=not progress or len(chunks) == 1):
         rows = torch.arange(start, min(start + step, len(images))).repeat_interleave(restarts)
         found = search(images[rows], mask[rows], gan, z0[start * restarts:start * restarts + len(rows)], settings,
-                       lam=lam[rows], progress=progress)
+                       lam=lam[rows], weights=None if weights is None else weights[rows], progress=progress)
         totals = found.final["total"].view(-1, restarts)
         best = totals.argmin(1) + torch.arange(len(totals), device=totals.device) * restarts
         parts.append((found, best, totals))

@@ -1,0 +1,115 @@
+"""Results on disk: resumed only when they were made from the same, never half-written, and true to the shipped weights."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from tutorial_lib.experiments.results import (
+    RESULTS_DIR,
+    evenly_spaced,
+    load_results,
+    mean_interval,
+    open_results,
+    write_results,
+)
+from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash
+
+MADE_FROM = {"weights": "a", "settings": {"steps": 3, "windows": (3, 5)}, "pictures": 2}
+STORED = sorted(RESULTS_DIR.glob("*.json"))
+
+
+def test_what_was_stored_comes_back(tmp_path):
+    results = open_results(tmp_path / "deep" / "a.json", MADE_FROM)
+    results["variants"]["one"] = {"psnr": [20.123456789, -3.0, 1e-9], "names": ["x", "y"], "nothing": []}
+    path = write_results(tmp_path / "deep" / "a.json", results)
+    again = open_results(path, MADE_FROM)
+    assert again["variants"]["one"] == {"psnr": [20.123, -3.0, 1e-9], "names": ["x", "y"], "nothing": []}
+    assert again == load_results(path) and [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab []{},\"\\\n", max_size=6),
+                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("k[]", max_size=3), inner, max_size=3)))
+def test_any_content_is_written_as_valid_json(tmp_path_factory, content):
+    path = write_results(tmp_path_factory.mktemp("r") / "a.json", {"made_from": {}, "variants": {"v": content}})
+    assert json.loads(path.read_text())["variants"]["v"] == content
+
+
+def test_a_list_of_numbers_takes_one_line(tmp_path):
+    path = write_results(tmp_path / "a.json", {"made_from": {}, "variants": {"psnr": list(range(100))}})
+    assert len(path.read_text().splitlines()) < 10
+
+
+@pytest.mark.parametrize("change", [{"weights": "b"}, {"settings": {"steps": 4, "windows": (3, 5)}}, {"new": 1}])
+def test_results_of_other_settings_are_not_mixed(tmp_path, change):
+    path = write_results(tmp_path / "a.json", open_results(tmp_path / "a.json", MADE_FROM))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"made from something else.*{next(iter(change))}.*--out"):
+        open_results(path, MADE_FROM | change)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("text", "problem"), [("{", "holds no results"), ("[]", "made_from"), ('{"variants": {}}', "made_from")])
+def test_what_holds_no_results_is_refused(tmp_path, text, problem):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=problem):
+        load_results(tmp_path / "a.json")
+
+
+def test_a_missing_result_names_those_there_are():
+    with pytest.raises(FileNotFoundError, match="data/results holds"):
+        load_results("nothing")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = write_results(tmp_path / "a.json", open_results(tmp_path / "a.json", MADE_FROM))
+    monkeypatch.setattr("os.replace", lambda *names: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_results(path, {"made_from": {}, "variants": {"half": 1}})
+    assert load_results(path)["made_from"]["pictures"] == 2
+
+
+@given(st.integers(1, 500), st.data())
+def test_evenly_spaced_indices(available, data):
+    count = data.draw(st.integers(1, available))
+    indices = evenly_spaced(available, count)
+    gaps = np.diff([*indices, available])
+    assert len(indices) == count and indices[0] == 0 and indices[-1] < available
+    assert gaps.min() >= 1 and gaps.max() - gaps.min() <= 1
+
+
+@pytest.mark.parametrize("count", [0, 6])
+def test_more_pictures_than_there_are_cannot_be_taken(count):
+    with pytest.raises(ValueError, match="there are 5 pictures"):
+        evenly_spaced(5, count)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=30).filter(lambda values: np.std(values) > 1e-3))
+def test_the_interval_is_scipy_s(values):
+    mean, half = mean_interval(values)
+    wanted = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert math.isclose(mean - half, wanted.low, abs_tol=1e-6) and math.isclose(mean + half, wanted.high, abs_tol=1e-6)
+
+
+def test_the_interval_holds_the_truth_about_95_times_in_100():
+    draws = np.random.default_rng(0).normal(1.5, 2.0, (2000, 8))
+    held = [abs(mean - 1.5) <= half for mean, half in map(mean_interval, draws)]
+    assert 0.935 < np.mean(held) < 0.965
+
+
+@pytest.mark.parametrize("values", [[1.0], [], [[1.0, 2.0]], [1.0, math.nan], [1.0, math.inf]])
+def test_no_interval_without_two_finite_values(values):
+    with pytest.raises(ValueError, match="two or more finite"):
+        mean_interval(values)
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_stored_result_was_made_with_the_shipped_weights(path):
+    results = load_results(path)
+    weights = WEIGHTS_DIR / f"{results['made_from']['weights']}.safetensors"
+    assert file_hash(weights) == results["made_from"]["weights_sha256"]
+    assert results["complete"] and results["variants"]
