@@ -9,7 +9,7 @@ from PIL import Image
 
 from tutorial_lib.cli import main
 from tutorial_lib.experiments import ablations
-from tutorial_lib.models.weights import load_gan
+from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae
 
 
 def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
@@ -69,3 +69,28 @@ def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
     monkeypatch.setattr("tutorial_lib.cli.run_ablations", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(["ablations", "--limit", "1", "--device", "cpu"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 6), ("test", 3)):
+        (tmp_path / "pictures" / split).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "pictures" / split / f"{number}.png")
+    threads = torch.get_num_threads()
+    common = ["--data", "folder", "--root", str(tmp_path / "pictures"), "--steps", "2", "--batch-size", "4", "--base-channels", "4",
+              "--device", "cpu"]
+    try:
+        assert main(["train", "--model", "vae", *common, "--out", str(tmp_path / "v")]) == 0
+        assert main(["train", "--model", "context-encoder", "--adversarial", "0.5", *common, "--out", str(tmp_path / "c")]) == 0
+        capsys.readouterr()
+        assert main(["train", "--adversarial", "0.5", *common, "--out", str(tmp_path / "g")]) == 1
+        assert "--adversarial" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(threads)
+    assert load_vae(tmp_path / "v" / "v.safetensors", "cpu").encoder.base_channels == 4
+    network = load_context_encoder(tmp_path / "c" / "c.safetensors", "cpu")
+    card = json.loads((tmp_path / "c" / "c.json").read_text())
+    assert card["training"]["adversarial"] == 0.5 and card["training"]["learning_rate"] == 2e-4 and "--model context-encoder" in card["command"]
+    assert set(card["held_out"]["hole_psnr"]) == {"center", "pattern", "random", "half"}
+    assert network.fill.abs().max() < 0.1 and json.loads((tmp_path / "v" / "v.json").read_text())["held_out"]["pictures"] == 3

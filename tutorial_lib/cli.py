@@ -16,13 +16,16 @@ from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.images import image_grid
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.dcgan import NORMS
-from tutorial_lib.models.weights import file_hash, load_gan, save_gan
+from tutorial_lib.models.weights import file_hash, load_gan, save_context_encoder, save_gan, save_vae
 from tutorial_lib.training.augment import KINDS
+from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import TrainingDiverged, train
-from tutorial_lib.training.report import discriminator_report
+from tutorial_lib.training.report import context_encoder_report, discriminator_report, vae_report
+from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
+MEAN_PICTURES = 2000  # whose mean color stands for a hole
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,8 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_train(commands) -> None:
     default = GANSettings()
-    parser = commands.add_parser("train", help="train a DCGAN and export it, resuming an interrupted run",
+    parser = commands.add_parser("train", help="train a model and export it, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder"], default="dcgan")
     parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
     parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
     parser.add_argument("--limit", type=int, help="train on at most so many pictures")
@@ -53,13 +57,14 @@ def _add_train(commands) -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--base-channels", type=int, default=default.base_channels)
-    parser.add_argument("--discriminator-channels", type=int, help="size of D; the same as G when left out")
-    parser.add_argument("--norm", choices=NORMS, default=default.norm, help="normalization in D")
-    parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
-    parser.add_argument("--augment", nargs="*", choices=KINDS, default=[])
-    parser.add_argument("--ema", type=float, default=default.ema, help="decay of the average of G's weights")
-    parser.add_argument("--r1", type=float, default=default.r1, help="gamma of the R1 penalty")
-    parser.add_argument("--junk", type=float, default=default.junk, help="share of a batch that D also sees as junk")
+    parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
+    parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
+    parser.add_argument("--discriminator-channels", type=int, help="dcgan: size of D; the same as G when left out")
+    parser.add_argument("--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D")
+    parser.add_argument("--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees")
+    parser.add_argument("--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights")
+    parser.add_argument("--r1", type=float, default=default.r1, help="dcgan: gamma of the R1 penalty")
+    parser.add_argument("--junk", type=float, default=default.junk, help="dcgan: share of a batch that D also sees as junk")
     parser.add_argument("--precision", choices=["float32", "bfloat16", "float16"], default=default.precision)
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
@@ -72,14 +77,10 @@ def _add_train(commands) -> None:
 def _train(options) -> int:
     set_threads(options.threads)
     device = pick_device(options.device)
-    print(f"training on {describe(device)}")
     data = {"name": options.data, "limit": options.limit, "root": options.root, "seed": options.seed}
-    settings = GANSettings(
-        base_channels=options.base_channels, discriminator_channels=options.discriminator_channels, norm=options.norm,
-        learning_rate=options.learning_rate, augment=tuple(options.augment), ema=options.ema, r1=options.r1,
-        junk=options.junk, precision=options.precision)
     dataset = load_dataset(split="train", **data)
-    task = GANTask(settings, device, options.seed)
+    task = _task(options, dataset, device)
+    print(f"training a {options.model} on {describe(device)}")
     samples = options.out / "samples"
     samples.mkdir(parents=True, exist_ok=True)
 
@@ -91,16 +92,37 @@ def _train(options) -> int:
     if log.interrupted:
         print(f"stopped after step {log.steps}; the same command goes on from there")
         return 130
-    gan = task.finish()
-    held_out = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES}))
-    report = discriminator_report(gan, held_out.images(slice(None)))
+    held_out = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES})).images(slice(None))
     card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence,
                      "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
             "training": {"steps": log.steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
-            "discriminator": report, "command": _command(options)}
-    path = save_gan(options.out / f"{options.name or options.out.name}.safetensors", gan, card)
-    print(f"wrote {path} and its card; D in eval mode: {report['mean_logit']}")
+            "command": _command(options)}
+    path = options.out / f"{options.name or options.out.name}.safetensors"
+    if options.model == "dcgan":
+        gan = task.finish()
+        save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
+    else:
+        report, save = {"vae": (vae_report, save_vae), "context-encoder": (context_encoder_report, save_context_encoder)}[options.model]
+        network = task.finished_network()
+        save(path, network, card | {"held_out": report(network, held_out)})
+    print(f"wrote {path} and its card")
     return 0
+
+
+def _task(options, dataset, device: torch.device):
+    """The task of the model asked for; what was not given on the command line keeps the settings' default."""
+    given = {key: value for key in ("base_channels", "learning_rate", "adversarial", "precision")
+             if (value := getattr(options, key)) is not None}
+    if options.model == "vae":
+        return VAETask(VAESettings(**given), device, options.seed)
+    if options.model == "context-encoder":
+        first = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
+        return ContextEncoderTask(ContextEncoderSettings(**given), first, device, options.seed)
+    if "adversarial" in given:
+        raise ValueError("--adversarial is for the other models: a DCGAN's loss is nothing else")
+    settings = GANSettings(**given, discriminator_channels=options.discriminator_channels, norm=options.norm,
+                           augment=tuple(options.augment), ema=options.ema, r1=options.r1, junk=options.junk)
+    return GANTask(settings, device, options.seed)
 
 
 def _command(options) -> str:

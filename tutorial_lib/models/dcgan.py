@@ -17,7 +17,7 @@ Z_DIM = 100
 NORMS = ("batch", "spectral", "none")
 
 
-def _init_weights(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
     """Radford et al. 2016: every weight from N(0, 0.02), batch-norm scales from N(1, 0.02)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -54,7 +54,7 @@ class Generator(nn.Module):
         layers["to_64x64"] = nn.ConvTranspose2d(c, 3, 4, 2, 1)
         layers["tanh"] = nn.Tanh()
         self.layers = nn.Sequential(layers)
-        self.apply(_init_weights)
+        self.apply(init_weights)
 
     def forward(self, z: Tensor) -> Tensor:
         if z.dim() != 2 or z.shape[1] != self.z_dim:
@@ -92,7 +92,7 @@ class Discriminator(nn.Module):
             layers[f"relu_{side}x{side}"] = nn.LeakyReLU(0.2, inplace=True)
         layers["to_logit"] = nn.Conv2d(8 * c, 1, 4, 1, 0)
         self.layers = nn.Sequential(layers)
-        self.apply(_init_weights)
+        self.apply(init_weights)
         if norm == "spectral":
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d):

@@ -67,3 +67,10 @@ def uniform_latent_model(generator: nn.Module, discriminator: nn.Module | None, 
     return LatentModel(generator, discriminator, z_dim,
                        sample_z=lambda count, rng: sample_uniform(count, rng, z_dim),
                        project=clip_to_box, card=card or {})
+
+
+def normal_latent_model(generator: nn.Module, z_dim: int = 100, card: dict | None = None) -> LatentModel:
+    """A model without D whose codes are standard normal (a VAE's decoder): nothing is clipped, the prior loss is
+    -log p(z) up to a constant, ||z||^2 / 2."""
+    return LatentModel(generator, None, z_dim, sample_z=lambda count, rng: torch.randn(count, z_dim, generator=rng),
+                       project=lambda z: z, prior_loss=lambda z: z.square().sum(1) / 2, card=card or {})

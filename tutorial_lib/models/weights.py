@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tutorial_lib.device import memory_format, pick_device
+from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
+from tutorial_lib.models.vae import VAE, vae_latent_model
 
 WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "data" / "weights"
 
@@ -41,20 +43,35 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
 
     Returns: the path written. Both files are complete before either has its final name.
     """
+    discriminator = gan.discriminator
+    architecture = {"base_channels": gan.generator.base_channels, "z_dim": gan.z_dim,
+                    "discriminator_channels": discriminator.base_channels, "norm": discriminator.norm}
+    return _save(path, "dcgan", architecture, {"generator": gan.generator, "discriminator": discriminator}, card)
+
+
+def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
+    """The same for a VAE, encoder and decoder."""
+    architecture = {"base_channels": vae.encoder.base_channels, "z_dim": vae.encoder.z_dim}
+    return _save(path, "vae", architecture, {"vae": vae}, card)
+
+
+def save_context_encoder(path: str | os.PathLike, network: ContextEncoder, card: dict) -> Path:
+    """The same for a Context Encoder; the color that stands for a hole is stored with it."""
+    return _save(path, "context-encoder", {"base_channels": network.base_channels}, {"network": network}, card)
+
+
+def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict) -> Path:
     path = Path(path).with_suffix(".safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
-    for part, network in _parts(gan).items():
+    for part, network in parts.items():
         for key, tensor in network.state_dict().items():
             half = tensor.half() if tensor.is_floating_point() else tensor
             tensors[f"{part}.{key}"] = half.detach().cpu().contiguous().clone()
     temporary = path.with_suffix(".partial")
     save_file(tensors, temporary)
-    discriminator = gan.discriminator
-    card = {"name": path.stem, "kind": "dcgan",
-            "architecture": {"base_channels": gan.generator.base_channels, "z_dim": gan.z_dim,
-                             "discriminator_channels": discriminator.base_channels, "norm": discriminator.norm},
-            **card, "bytes": temporary.stat().st_size, "sha256": file_hash(temporary)}
+    card = {"name": path.stem, "kind": kind, "architecture": architecture, **card,
+            "bytes": temporary.stat().st_size, "sha256": file_hash(temporary)}
     card_text = path.with_suffix(".json.partial")
     card_text.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
@@ -63,7 +80,7 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
 
 
 def load_gan(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> LatentModel:
-    """Trained weights as a frozen `LatentModel`.
+    """Trained weights as a frozen `LatentModel`: a DCGAN pair, or a VAE's decoder.
 
     Args:
         name_or_path: a name out of `shipped()`, or the path of a .safetensors file with its card beside it.
@@ -74,6 +91,24 @@ def load_gan(name_or_path: str | os.PathLike, device: torch.device | str | None 
         FileNotFoundError: no such weights, naming those there are.
         ValueError: the file is damaged (its hash differs from the card's) or belongs to another architecture.
     """
+    card, parts = _load(name_or_path, ("dcgan", "vae"), device)
+    if card["kind"] == "vae":
+        return vae_latent_model(parts["vae"], card)
+    return uniform_latent_model(parts["generator"], parts["discriminator"], card["architecture"]["z_dim"], card)
+
+
+def load_vae(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> VAE:
+    """A trained VAE with its encoder, frozen, in eval mode; arguments and errors as for `load_gan`."""
+    return _load(name_or_path, ("vae",), device)[1]["vae"]
+
+
+def load_context_encoder(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> ContextEncoder:
+    """A trained Context Encoder, frozen, in eval mode; arguments and errors as for `load_gan`."""
+    return _load(name_or_path, ("context-encoder",), device)[1]["network"]
+
+
+def _load(name_or_path: str | os.PathLike, kinds: tuple[str, ...],
+          device: torch.device | str | None) -> tuple[dict, dict[str, nn.Module]]:
     path = Path(name_or_path)
     if path.suffix != ".safetensors":
         path = WEIGHTS_DIR / f"{name_or_path}.safetensors"
@@ -85,27 +120,30 @@ def load_gan(name_or_path: str | os.PathLike, device: torch.device | str | None 
     if file_hash(path) != card["sha256"]:
         raise ValueError(f"{path} is damaged: its sha256 is not the one in {card_path.name}. Restore it (git checkout) or "
                          "export it again.")
-    if card["kind"] != "dcgan":
-        raise ValueError(f"{path} holds a {card['kind']}, not a DCGAN")
-    architecture = card["architecture"]
-    gan = uniform_latent_model(Generator(architecture["base_channels"], architecture["z_dim"]),
-                               Discriminator(architecture["discriminator_channels"], architecture["norm"]),
-                               architecture["z_dim"], card)
+    if card["kind"] not in kinds:
+        raise ValueError(f"{path} holds a {card['kind']}, not a {' or '.join(kinds)}")
+    parts = _build(card["kind"], card["architecture"])
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
-    for part, network in _parts(gan).items():
+    device = pick_device(device)
+    for part, network in parts.items():
         _fill(network, {key.removeprefix(f"{part}."): tensor for key, tensor in tensors.items()
                         if key.startswith(f"{part}.")}, f"{path}: {part}")
-    device = pick_device(device)
-    for network in _parts(gan).values():
         network.to(device, memory_format=memory_format(device))
-    return gan
+        network.eval().requires_grad_(False)
+    return card, parts
 
 
-def _parts(gan: LatentModel) -> dict[str, nn.Module]:
-    return {"generator": gan.generator, "discriminator": gan.discriminator}
+def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
+    channels = architecture["base_channels"]
+    if kind == "vae":
+        return {"vae": VAE(channels, architecture["z_dim"])}
+    if kind == "context-encoder":
+        return {"network": ContextEncoder(channels)}
+    return {"generator": Generator(channels, architecture["z_dim"]),
+            "discriminator": Discriminator(architecture["discriminator_channels"], architecture["norm"])}
 
 
 def _fill(network: nn.Module, tensors: dict[str, Tensor], where: str) -> None:

@@ -1,13 +1,17 @@
-"""What a model card says of a discriminator: does it rank real pictures above generated ones, and above junk?"""
+"""What a model card says on held-out pictures: D's ranks of real, generated and junk; a VAE's and a Context Encoder's PSNR."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from tutorial_lib.metrics import auc
+from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.metrics import auc, psnr
+from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.vae import VAE, kl_divergence
 from tutorial_lib.training.augment import shuffle_pixels
+BATCH = 128
 
 
 @torch.no_grad()
@@ -43,3 +47,30 @@ def discriminator_report(gan: LatentModel, real: Tensor, seed: int = 0) -> dict:
             "mean_logit": {kind: round(float(values.mean()), 3) for kind, values in logits.items()},
             "auc_real_against": {kind: round(auc(logits["real"], values), 3) for kind, values in logits.items()
                                  if kind != "real"}}
+
+
+@torch.no_grad()
+def vae_report(vae: VAE, images: Tensor) -> dict:
+    """How well held-out pictures come back through the mean of their codes, for a model card.
+
+    Args: vae: in eval mode; images: (B, 3, 64, 64) in [-1, 1].
+    Returns: "pictures", "psnr" in dB, "kl" in nats a picture.
+    """
+    device = next(vae.parameters()).device
+    codes = [vae.encoder(images[start:start + BATCH].to(device)) for start in range(0, len(images), BATCH)]
+    decoded = torch.cat([vae.decoder(mean) for mean, _ in codes])
+    kl = torch.cat([kl_divergence(*code) for code in codes])
+    return {"pictures": len(images), "psnr": round(psnr(decoded, images).mean().item(), 2), "kl": round(kl.mean().item(), 1)}
+
+
+def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
+    """Hole PSNR on held-out pictures, a figure a mask family, for a model card.
+
+    Args: network: in eval mode; images: (B, 3, 64, 64) in [-1, 1].
+    Returns: "pictures", and "hole_psnr": family -> dB.
+    """
+    figures = {}
+    for family in FAMILIES:
+        mask = make_masks(family, len(images))
+        figures[family] = round(psnr(network.paint(images, mask)[1], images, mask).mean().item(), 2)
+    return {"pictures": len(images), "hole_psnr": figures}

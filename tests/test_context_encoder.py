@@ -1,0 +1,83 @@
+"""The Context Encoder: what it is shown, what it learns, and that it never sees the hole."""
+
+import pytest
+import torch
+
+from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.images import to_uint8
+from tutorial_lib.masks import FAMILIES, center_mask, make_masks
+from tutorial_lib.models.context_encoder import ChannelwiseLinear, ContextEncoder
+from tutorial_lib.models.weights import load_context_encoder, load_gan, save_context_encoder
+from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
+from tutorial_lib.training.loop import train
+
+
+def flat_pictures(count):
+    """Each of one color: a network that looks around the hole knows what is in it."""
+    colors = torch.rand(count, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
+    return colors.expand(count, 3, 64, 64).contiguous()
+
+
+def test_the_channelwise_layer_is_a_linear_layer_in_each_channel():
+    layer, features = ChannelwiseLinear(3, 4), torch.randn(2, 3, 4, 4)
+    with torch.no_grad():
+        layer.bias.normal_()
+    found = layer(features)
+    for channel in range(3):
+        wanted = features[:, channel].flatten(1) @ layer.weight[channel] + layer.bias[channel]
+        torch.testing.assert_close(found[:, channel].flatten(1), wanted)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_under_the_hole_is_read_and_what_is_known_is_kept(family):
+    network, images, mask = ContextEncoder(4).eval(), flat_pictures(3), make_masks(family, 3)
+    painted, completed = network.paint(images, mask)
+    for junk in (torch.nan, 1e9):
+        again = network.paint(torch.where(mask > 0, images, junk), mask)
+        assert torch.equal(again[0], painted) and torch.equal(again[1], completed)
+    known = (mask > 0).expand_as(images)
+    assert torch.equal(completed[known], images[known]) and torch.equal(completed[~known], painted[~known])
+    assert torch.equal(network.paint(images, mask, batch_size=2)[0], painted) or torch.allclose(network.paint(images, mask, 2)[0], painted, atol=1e-6)
+
+
+def test_what_is_wrong_is_said():
+    network = ContextEncoder(4).eval()
+    with pytest.raises(ValueError, match="no hole"):
+        network.paint(flat_pictures(1), torch.ones(1, 1, 64, 64))
+    with pytest.raises(ValueError, match="64, 64"):
+        network(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(ValueError, match="families"):
+        ContextEncoderTask(ContextEncoderSettings(base_channels=4, families=("spiral",)), flat_pictures(2))
+
+
+def test_it_learns_to_look_around_the_hole(tmp_path):
+    pictures = flat_pictures(64)
+    task = ContextEncoderTask(ContextEncoderSettings(base_channels=8, learning_rate=2e-3), pictures)
+    torch.testing.assert_close(task.network.fill.flatten(), pictures.mean((0, 2, 3)), atol=1e-4, rtol=0)
+    log = train(task, ArrayImages(to_uint8(pictures), "flat"), steps=250, batch_size=16, run_dir=tmp_path / "run", progress=False)
+    assert log.values.keys() == {"mse", "loss_d", "loss_adversarial"}
+    network = task.finished_network()
+    mask = center_mask()
+    completed = network.paint(pictures[:16], mask)[1]
+    error = (completed - pictures[:16])[:, :, 16:48, 16:48].square().mean()
+    assert error < 0.3 * (pictures[:16] - pictures.mean((0, 2, 3), keepdim=True)).square().mean()
+    path = save_context_encoder(tmp_path / "flat.safetensors", network, {"data": {}})
+    again = load_context_encoder(path, "cpu")
+    torch.testing.assert_close(again.paint(pictures[:4], mask)[0], network.paint(pictures[:4], mask)[0], atol=0.02, rtol=0)
+    with pytest.raises(ValueError, match="holds a context-encoder, not a dcgan or vae"):
+        load_gan(path, "cpu")
+
+
+def test_a_batch_holds_as_many_masks_of_each_family():
+    task = ContextEncoderTask(ContextEncoderSettings(base_channels=4), flat_pictures(8))
+    missing = 1 - task._masks(8, torch.Generator().manual_seed(0)).mean((1, 2, 3))
+    assert [round(share, 2) for share in missing.tolist()] == [0.25, 0.25, 0.8, 0.5] * 2
+
+
+def test_a_run_resumes_with_the_same_numbers(tmp_path):
+    pictures = flat_pictures(16)
+    data, settings = ArrayImages(to_uint8(pictures), "flat"), ContextEncoderSettings(base_channels=4)
+    whole = train(ContextEncoderTask(settings, pictures), data, steps=4, batch_size=8, progress=False)
+    train(ContextEncoderTask(settings, pictures), data, steps=2, batch_size=8, run_dir=tmp_path, progress=False)
+    parts = train(ContextEncoderTask(settings, pictures), data, steps=4, batch_size=8, run_dir=tmp_path, progress=False)
+    assert parts.values == whole.values

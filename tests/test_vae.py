@@ -1,0 +1,90 @@
+"""The VAE's parts against torch.distributions, its training on a set it can learn, and its decoder in the latent search."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import Normal, kl_divergence as torch_kl
+
+from tutorial_lib import inpaint
+from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.images import to_uint8
+from tutorial_lib.masks import center_mask
+from tutorial_lib.models.vae import VAE, Encoder, kl_divergence, reparametrize, vae_latent_model
+from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae, save_vae
+from tutorial_lib.training.loop import train
+from tutorial_lib.training.vae import VAESettings, VAETask
+
+
+def stripes(count):
+    """Pictures of one number each: how bright they are and where their edge is."""
+    rng = torch.Generator().manual_seed(0)
+    pictures = torch.full((count, 3, 64, 64), -0.5)
+    for picture, place in zip(pictures, torch.randint(8, 56, (count,), generator=rng).tolist(), strict=True):
+        picture[:, :, :place] = 0.5
+    return pictures
+
+
+@given(st.integers(0, 10_000))
+def test_the_divergence_is_torch_s(seed):
+    rng = torch.Generator().manual_seed(seed)
+    mean, log_variance = torch.randn(3, 7, generator=rng).double(), torch.randn(3, 7, generator=rng).double()
+    wanted = torch_kl(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(kl_divergence(mean, log_variance), wanted)
+
+
+def test_draws_have_the_mean_and_variance_they_should():
+    mean, log_variance = torch.tensor([[1.0, -2.0]]).expand(100_000, 2), torch.tensor([[0.0, 2.0]]).expand(100_000, 2)
+    draws = reparametrize(mean, log_variance, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(draws.mean(0), mean[0], atol=0.04, rtol=0)
+    torch.testing.assert_close(draws.var(0), log_variance[0].exp(), atol=0, rtol=0.02)
+
+
+def test_gradients_pass_through_a_draw():
+    mean, log_variance = (torch.randn(2, 3, dtype=torch.double, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda m, v: reparametrize(m, v, torch.Generator().manual_seed(1)), (mean, log_variance))
+
+
+def test_the_encoder_takes_pictures_of_one_size():
+    mean, log_variance = Encoder(4, 5)(torch.zeros(2, 3, 64, 64))
+    assert mean.shape == log_variance.shape == (2, 5)
+    with pytest.raises(ValueError, match="64, 64"):
+        Encoder(4)(torch.zeros(2, 3, 32, 32))
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 5.0])
+def test_training_learns_and_its_decoder_can_be_searched(tmp_path, adversarial):
+    pictures = stripes(64)
+    task = VAETask(VAESettings(base_channels=8, flips=False, adversarial=adversarial))
+    log = train(task, ArrayImages(to_uint8(pictures), "stripes"), steps=80, batch_size=16, run_dir=tmp_path / "run", progress=False)
+    assert sum(log.values["mse"][-10:]) < 0.35 * sum(log.values["mse"][:10])
+    assert ("loss_d" in log.values) == bool(adversarial)
+    network = task.finished_network()
+    path = save_vae(tmp_path / "stripes.safetensors", network, {"data": {}})
+    again, model = load_vae(path, "cpu"), load_gan(path, "cpu")
+    torch.testing.assert_close(again(pictures[:4]), network(pictures[:4]), atol=0.02, rtol=0)
+    result = inpaint(pictures[:4], center_mask(), model, steps=60, lam=0.01, progress=False)
+    error = (result.generated - pictures[:4]).square().mean((1, 2, 3))
+    assert (error < (pictures[:4] - pictures.mean(0)).square().mean((1, 2, 3))).float().mean() >= 0.75
+    with pytest.raises(ValueError, match="holds a vae, not a context-encoder"):
+        load_context_encoder(path, "cpu")
+
+
+def test_a_run_resumes_with_the_same_numbers(tmp_path):
+    data = ArrayImages(to_uint8(stripes(16)), "stripes")
+    settings = VAESettings(base_channels=4)
+    whole = train(VAETask(settings), data, steps=4, batch_size=8, progress=False)
+    train(VAETask(settings), data, steps=2, batch_size=8, run_dir=tmp_path, progress=False)
+    parts = train(VAETask(settings), data, steps=4, batch_size=8, run_dir=tmp_path, progress=False)
+    assert parts.values == whole.values
+
+
+def test_the_prior_of_the_code_is_minus_its_log_density():
+    model = vae_latent_model(VAE(4, 6))
+    z = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    wanted = -Normal(0.0, 1.0).log_prob(z).sum(1)
+    gap = model.prior_loss(z) - wanted
+    torch.testing.assert_close(gap, gap[:1].expand(5))
+    assert torch.equal(model.project(3 * z), 3 * z) and model.discriminator is None
+    draws = model.sample_z(20_000, torch.Generator().manual_seed(0))
+    assert abs(draws.mean()) < 0.01 and abs(draws.std() - 1) < 0.01

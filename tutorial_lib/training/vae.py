@@ -1,0 +1,123 @@
+"""The evidence lower bound as one training step (Kingma & Welling 2014), with an adversarial term if wanted."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutorial_lib.device import autocast, memory_format
+from tutorial_lib.models.dcgan import Discriminator
+from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.vae import VAE, kl_divergence, reparametrize, vae_latent_model
+from tutorial_lib.training.augment import flip
+
+PREVIEW_COUNT = 64
+
+
+@dataclass(frozen=True)
+class VAESettings:
+    """How a VAE is trained.
+
+    Attributes:
+        base_channels: of encoder and decoder, see `VAE`.
+        learning_rate: Adam's.
+        adversarial: weight of -log D(decoded), in nats a picture, for a VAE that a D judges as well (the paper's section 2
+            names such hybrids; Larsen et al. 2016); 0 for the plain VAE.
+        flips: mirror training pictures at random.
+        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+    """
+
+    base_channels: int = 64
+    learning_rate: float = 1e-3
+    adversarial: float = 0.0
+    flips: bool = True
+    precision: str = "float32"
+
+
+class VAETask:
+    """A VAE and its optimizer, for `training.loop.train`.
+
+    The pixels' noise is not a setting: for each batch it is the one that fits best, which turns the squared error into
+    (values / 2) log(mean squared error) (the optimal-sigma VAE of Rybkin et al. 2021).
+
+    Args:
+        settings: see `VAESettings`.
+        device: where to train.
+        seed: of the initial weights and of the preview codes.
+    """
+
+    kind = "vae"
+
+    def __init__(self, settings: VAESettings = VAESettings(), device: torch.device | str = "cpu", seed: int = 0):
+        self.settings, self.device = settings, torch.device(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            vae = VAE(settings.base_channels)
+            discriminator = Discriminator(settings.base_channels, "spectral") if settings.adversarial else None
+        layout = memory_format(self.device)
+        self.vae = vae.to(self.device, memory_format=layout)
+        self.modules = {"vae": self.vae}
+        self.optimizers = {"vae": torch.optim.Adam(self.vae.parameters(), settings.learning_rate)}
+        self.discriminator = discriminator
+        if discriminator is not None:
+            self.modules["discriminator"] = discriminator.to(self.device, memory_format=layout)
+            self.optimizers["discriminator"] = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
+        self.preview_z = torch.randn(PREVIEW_COUNT, self.vae.encoder.z_dim,
+                                     generator=torch.Generator().manual_seed(seed)).to(self.device)
+
+    def describe(self) -> dict:
+        """The settings as plain values, for checkpoints and model cards."""
+        return asdict(self.settings)
+
+    def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
+        """One update on (B, 3, 64, 64) pictures in [-1, 1]; returns the scalars "mse", "kl" and, with a D, "loss_d"."""
+        settings = self.settings
+        images = images.to(self.device, memory_format=memory_format(self.device))
+        if settings.flips:
+            images = flip(images, rng)
+        with autocast(self.device, settings.precision):
+            mean, log_variance = (part.float() for part in self.vae.encoder(images))
+            decoded = self.vae.decoder(reparametrize(mean, log_variance, rng)).float()
+        mse = (decoded - images).square().mean()
+        kl = kl_divergence(mean, log_variance).mean()
+        loss = images[0].numel() / 2 * mse.log() + kl
+        values = {"mse": mse.detach(), "kl": kl.detach()}
+        if self.discriminator is not None:
+            values["loss_d"] = self._train_discriminator(images, decoded.detach())
+            self.discriminator.requires_grad_(False)
+            with autocast(self.device, settings.precision):
+                loss = loss + settings.adversarial * F.softplus(-self.discriminator(decoded)).float().mean()
+            self.discriminator.requires_grad_(True)
+        self._update("vae", loss)
+        return values
+
+    def _train_discriminator(self, images: Tensor, decoded: Tensor) -> Tensor:
+        with autocast(self.device, self.settings.precision):
+            loss = F.softplus(-self.discriminator(images)).mean() + F.softplus(self.discriminator(decoded)).mean()
+        self._update("discriminator", loss.float())
+        return loss.detach()
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        self.optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizers[name].step()
+
+    @torch.no_grad()
+    def preview(self) -> Tensor:
+        """(64, 3, 64, 64) decoded pictures for codes that stay the same through the training."""
+        self.vae.eval()
+        pictures = self.vae.decoder(self.preview_z).float().cpu()
+        self.vae.train()
+        return pictures
+
+    def finish(self, card: dict | None = None) -> LatentModel:
+        """The decoder as the latent search uses it."""
+        return vae_latent_model(self.finished_network(), card)
+
+    def finished_network(self) -> VAE:
+        """A copy of the whole VAE in eval mode, for `save_network`."""
+        return copy.deepcopy(self.vae).eval()
