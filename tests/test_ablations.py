@@ -21,6 +21,7 @@ from tutorial_lib.experiments.ablations import (
     fill,
     measure,
     run_ablations,
+    verdict,
 )
 from tutorial_lib.experiments.results import RESULTS_DIR, load_results
 from tutorial_lib.inpainting.latent_search import DEFAULT
@@ -186,3 +187,9 @@ def test_stored_ablations_are_of_today_s_variants(path):
         assert all(len(stored["measures"][measure]) == results["made_from"]["pictures"] for measure in MEASURES)
     if results["made_from"]["mask"] == "center":
         assert set(results["variants"]) == set(VARIANTS)
+
+
+@pytest.mark.parametrize(("gap", "half", "word"), [(0.5, 0.4, "higher"), (-0.5, 0.4, "lower"), (0.5, 0.5, "not told apart"),
+                                                   (-0.1, 0.2, "not told apart"), (0.0, 0.0, "not told apart")])
+def test_a_verdict_needs_an_interval_without_zero(gap, half, word):
+    assert verdict(gap, half) == word

@@ -180,6 +180,11 @@ def differences(results: dict, measure: str, reference: str = REFERENCE) -> dict
     return {name: (float(found.mean()), *mean_interval(found - values[reference])) for name, found in values.items()}
 
 
+def verdict(gap: float, half: float) -> str:
+    """What a paired difference and half its 95 % interval allow to say: "higher", "lower" or "not told apart"."""
+    return "higher" if gap - half > 0 else "lower" if gap + half < 0 else "not told apart"
+
+
 def ablation_table(results: dict, names: list[str] | None = None, reference: str = REFERENCE,
                    measures: tuple[str, ...] = ("hole_psnr", "hole_ssim", "context", "logit", "seam", "face")) -> str:
     """Text: a line a variant, for each measure its mean and, in brackets, the paired difference with its 95 % interval."""
