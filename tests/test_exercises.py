@@ -1,10 +1,12 @@
 """Every check of an exercise takes a right function, and says of a wrong one what is wrong with it. None of them ever raises."""
 
+import math
 import re
 
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import stats
 
 from tutorial_lib import exercises
 from tutorial_lib.inpainting.importance import importance_weights
@@ -85,6 +87,48 @@ def plain_seam(images, mask):
     return total / (3 * count)
 
 
+def lam_with_share(lams, context, prior, share):
+    return lams[prior.abs() >= share * context].min()
+
+
+def lam_for_sum(lam, height, width):
+    return lam * 3 * height * width
+
+
+def search_rows(pictures, restarts, lams):
+    start = torch.arange(pictures * restarts).repeat_interleave(len(lams))
+    return start // restarts, start, lams.repeat(pictures * restarts)
+
+
+def paired_interval(a, b):
+    differences = (a - b).double()
+    return differences.mean().item(), stats.t.ppf(0.975, len(a) - 1) * differences.std().item() / len(a) ** 0.5
+
+
+def pictures_needed(differences, half):
+    return math.ceil((1.96 * differences.double().std().item() / half) ** 2)
+
+
+def perplexity(squared, sigma):
+    chances = torch.softmax(-squared / (2 * sigma**2), 0)
+    return 2 ** -(chances * chances.log2()).nan_to_num().sum()
+
+
+def plain_trustworthiness(points, places, k):
+    """Venna & Kaski's, pair by pair."""
+    count, excess = len(points), 0
+    for i in range(count):
+        others = [j for j in range(count) if j != i]
+        in_data = sorted(others, key=lambda j: (points[i] - points[j]).norm().item())
+        on_map = sorted(others, key=lambda j: (places[i] - places[j]).norm().item())
+        excess += sum(max(0, in_data.index(j) + 1 - k) for j in on_map[:k])
+    return 1 - 2 * excess / (count * k * (2 * count - 3 * k - 1))
+
+
+def detour(path):
+    return path.diff(dim=0).flatten(1).norm(dim=1).sum() / (path[-1] - path[0]).norm()
+
+
 RIGHT = {
     "check_two_holes": two_holes, "check_missing_share": missing_share,
     "check_mean_fill": mean_fill, "check_psnr": plain_psnr,
@@ -92,6 +136,9 @@ RIGHT = {
     "check_weight_at": weight_at, "check_reach": reach,
     "check_context_loss": plain_context_loss, "check_prior_slope": prior_slope, "check_stochastic_clip": stochastic_clip,
     "check_blend_line": blend_line, "check_seam_strength": plain_seam,
+    "check_lam_with_share": lam_with_share, "check_lam_for_sum": lam_for_sum, "check_search_rows": search_rows,
+    "check_paired_interval": paired_interval, "check_pictures_needed": pictures_needed,
+    "check_perplexity": perplexity, "check_trustworthiness": plain_trustworthiness, "check_detour": detour,
 }
 
 
@@ -158,6 +205,22 @@ def fill_known_too(images, mask):
     return mean_fill(images, mask) * 0 + images.mean((2, 3), keepdim=True)
 
 
+def rows_starts_first(pictures, restarts, lams):
+    """Starts and pictures run past each other."""
+    picture = torch.arange(pictures).repeat_interleave(restarts * len(lams))
+    return picture, torch.arange(pictures * restarts).repeat(len(lams)), lams.repeat(pictures * restarts)
+
+
+def rows_new_start_a_lam(pictures, restarts, lams):
+    count = pictures * restarts * len(lams)
+    return torch.arange(count) // (restarts * len(lams)), torch.arange(count), lams.repeat(pictures * restarts)
+
+
+def rows_lam_in_blocks(pictures, restarts, lams):
+    start = torch.arange(pictures * restarts).repeat_interleave(len(lams))
+    return start // restarts, start, lams.repeat_interleave(pictures * restarts)
+
+
 WRONG = {
     "check_two_holes": [
         (one_hole, "two separate holes"), (two_holes_low, "upper half"), (two_holes_stacked, "side by side"),
@@ -201,6 +264,41 @@ WRONG = {
     "check_seam_strength": [
         (seam_one_direction, "differs"), (lambda images, mask: 3 * plain_seam(images, mask), "differs"),
         (lambda images, mask: plain_seam(images, mask).mean(), "shape")],
+    "check_lam_with_share": [
+        (lambda lams, context, prior, share: lams[prior >= share * context].min() if (prior > 0).any() else lams[0], "negative"),
+        (lambda lams, context, prior, share: lams[prior.abs() >= share * context].max(), "differs"),
+        (lambda lams, context, prior, share: lams[prior.abs() >= share].min(), "differs"),
+        (lambda lams, context, prior, share: lams[prior.abs() > share * context].min(), "differs")],
+    "check_lam_for_sum": [
+        (lambda lam, height, width: lam * height * width, "three channels"),
+        (lambda lam, height, width: lam / (3 * height * width), "from the sum"),
+        (lambda lam, height, width: 37.0, "differs"), (lambda lam, height, width: lam * 3 * height * height, "differs")],
+    "check_search_rows": [
+        (rows_starts_first, "p \\* restarts"), (rows_new_start_a_lam, "p \\* restarts"), (rows_lam_in_blocks, "exactly once"),
+        (lambda pictures, restarts, lams: search_rows(pictures, restarts, lams)[:2], "three tensors"),
+        (lambda pictures, restarts, lams: tuple(c[1:] for c in search_rows(pictures, restarts, lams)), "shape")],
+    "check_paired_interval": [
+        (lambda a, b: (-paired_interval(a, b)[0], paired_interval(a, b)[1]), "mean difference"),
+        (lambda a, b: (paired_interval(a, b)[0], 1.96 * (a - b).std() / len(a) ** 0.5), "Student's t"),
+        (lambda a, b: (paired_interval(a, b)[0], stats.t.ppf(0.975, len(a) - 1) * ((a.var() + b.var()) / len(a)) ** 0.5), "pair"),
+        (lambda a, b: (paired_interval(a, b)[0], 2 * paired_interval(a, b)[1]), "half the width"),
+        (lambda a, b: paired_interval(a, b)[0], "two numbers")],
+    "check_pictures_needed": [
+        (lambda d, half: pictures_needed(d, half / 2), "differs"), (lambda d, half: math.ceil(1.96 * d.std().item() / half), "differs"),
+        (lambda d, half: pictures_needed(d, half) - 1, "differs")],
+    "check_perplexity": [
+        (lambda squared, sigma: perplexity(squared, sigma).log2(), "entropy"),
+        (lambda squared, sigma: perplexity(squared, sigma).log(), "entropy"),
+        (lambda squared, sigma: perplexity(squared, sigma / 2**0.5), "differs"), (lambda squared, sigma: len(squared), "differs"),
+        (lambda squared, sigma: torch.exp(perplexity(squared, sigma).log2()), "differs")],
+    "check_trustworthiness": [
+        (lambda points, places, k: plain_trustworthiness(places, points, k), "other way round"),
+        (lambda points, places, k: plain_trustworthiness(points, places, k + 1), "differs"),
+        (lambda points, places, k: 1.0, "differs")],
+    "check_detour": [
+        (lambda path: 1 / detour(path), "differs"), (lambda path: detour(path[:-1]), "differs"),
+        (lambda path: path.diff(dim=0).flatten(1).norm(dim=1).sum(), "differs"),
+        (lambda path: path.diff(dim=0).flatten(1).norm(dim=1), "shape")],
 }
 CASES = [pytest.param(name, function, message, id=f"{name}-{number}")
          for name, wrong in WRONG.items() for number, (function, message) in enumerate(wrong)]

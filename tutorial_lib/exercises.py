@@ -233,3 +233,137 @@ def check_seam_strength(function: Callable[[Tensor, Tensor], Tensor]) -> str:
     images, mask = _draws(4, 3, 16, 16, seed=15), torch.cat([make_masks(family, size=16) for family in FAMILIES])
     _same(metrics.seam_strength(images, mask), function(images, mask), "the seam", 1e-4)
     return "pairs across the hole's edge, both directions, all channels."
+
+
+# ---- 06, the lambda explorer -------------------------------------------------------------------------------------------
+
+@_exercise
+def check_lam_with_share(function: Callable[[Tensor, Tensor, Tensor, float], float]) -> str:
+    """function(lams (L,), context (L,), prior (L,), share) -> the smallest lam whose |prior| is share * context or more."""
+    lams = torch.tensor([0.0, 0.003, 0.1, 1.0, 10.0, 37.0])
+    context = torch.tensor([20.0, 20.0, 19.0, 21.0, 24.0, 40.0])
+    for sign in (-1, 1):  # Eq. 5 is negative, -log D positive
+        prior = sign * torch.tensor([0.0, 0.002, 0.076, 0.7, 6.0, 24.0])
+        for share, expected in ((0.0, 0.0), (0.003, 0.1), (0.01, 1.0), (0.2, 10.0), (0.25, 10.0), (0.5, 37.0)):
+            _same(expected, function(lams, context, prior, share), f"share {share}, prior losses that are "
+                  f"{'negative' if sign < 0 else 'positive'}", 1e-6)
+    return "the smallest lam with that share, whatever the prior's sign."
+
+
+@_exercise
+def check_lam_for_sum(function: Callable[[float, int, int], float]) -> str:
+    """function(lam, height, width) -> the lam that does with a summed context loss what lam does with its mean."""
+    for height, width in ((64, 64), (32, 48), (7, 5)):
+        given = function(0.003, height, width)
+        if isinstance(given, float):
+            _expect(abs(given - 0.003 * height * width) > 1e-6,
+                    "a picture has three channels: the mean is over 3 * height * width")
+            _expect(abs(given - 0.003 / (3 * height * width)) > 1e-9, "that is the way from the sum to the mean")
+        _same(0.003 * 3 * height * width, given, f"a picture of {height}x{width}")
+    return "times the number of values in the picture: 0.003 becomes 37 at 64x64."
+
+
+@_exercise
+def check_search_rows(function: Callable[[int, int, Tensor], tuple[Tensor, Tensor, Tensor]]) -> str:
+    """function(pictures, restarts, lams (L,)) -> (picture (N,), start (N,), lam (N,)), N = pictures * restarts * L.
+
+    The rows may come in any order. `start` is the place in `start_codes(model, pictures, restarts)`, where a picture's restarts stand side by side.
+    """
+    for pictures, restarts, lams in ((2, 3, (0.0, 0.5, 4.0)), (3, 1, (0.25, 2.0)), (1, 2, (1.0,))):
+        given = function(pictures, restarts, torch.tensor(lams))
+        _expect(isinstance(given, tuple | list) and len(given) == 3,
+                "three tensors are wanted: picture, start, lam (did it return None?)")
+        columns = [torch.as_tensor(column).double() for column in given]
+        count = pictures * restarts * len(lams)
+        _expect(all(column.shape == (count,) for column in columns),
+                f"{pictures} pictures, {restarts} restarts and {len(lams)} lams need three tensors of shape ({count},), got "
+                f"{', '.join(str(tuple(column.shape)) for column in columns)}")
+        rows = sorted(zip(*(column.tolist() for column in columns), strict=True))
+        wanted = sorted((float(p), float(p * restarts + r), lam)
+                        for p in range(pictures) for r in range(restarts) for lam in lams)
+        _expect({row[:2] for row in rows} == {row[:2] for row in wanted},
+                "picture p has the starts p * restarts to p * restarts + restarts - 1, and no others")
+        _expect(rows == wanted, "each start needs each lam exactly once: the same starts for every lam")
+    return "every start meets every lam once, so a slider over lam shows lam and not luck."
+
+
+# ---- 07, walking the manifold ----------------------------------------------------------------------------------------
+
+@_exercise
+def check_perplexity(function: Callable[[Tensor, float], float]) -> str:
+    """function(squared distances to n other points (n,), sigma) -> perplexity of the Gaussian weights t-SNE gives them."""
+    for seed, count, sigma in ((16, 5, 0.4), (17, 60, 1.0), (18, 60, 0.3)):
+        squared = 4 * _draws(count, seed=seed).double().square()
+        weights = torch.exp(-squared / (2 * sigma**2))
+        chances = weights / weights.sum()
+        entropy = -torch.xlogy(chances, chances).sum()
+        given = function(squared, sigma)
+        if given is not None and torch.as_tensor(given).numel() == 1:
+            value = torch.as_tensor(given).double().item()
+            _expect(all(abs(value - off.item()) > 1e-4 for off in (entropy, entropy / torch.log(torch.tensor(2.0)))),
+                    "that is the entropy; the perplexity is 2 (or e) to the power of it")
+        _same(entropy.exp(), given, f"{count} points, sigma {sigma}", 1e-3)
+    _same(12.0, function(torch.full((12,), 3.0, dtype=torch.float64), 0.7), "twelve neighbors, all equally far", 1e-3)
+    return "n neighbors that are equally far count n; a narrow Gaussian counts fewer."
+
+
+@_exercise
+def check_trustworthiness(function: Callable[[Tensor, Tensor, int], float]) -> str:
+    """function(points (N, D), places (N, 2) on a map, k) -> trustworthiness of the map, over k neighbors."""
+    from sklearn.manifold import trustworthiness
+    for seed, count, k in ((19, 40, 5), (20, 25, 8)):
+        points = _draws(count, 6, seed=seed).double()
+        _same(1.0, function(points[:, :2], 3 * points[:, :2], k), "a map that only enlarges the points", 1e-6)
+        expected = trustworthiness(points, points[:, :2], n_neighbors=k)
+        swapped = trustworthiness(points[:, :2], points, n_neighbors=k)
+        given = function(points, points[:, :2].clone(), k)
+        if given is not None and torch.as_tensor(given).numel() == 1:
+            _expect(abs(torch.as_tensor(given).item() - swapped) > 1e-6,
+                    "the other way round: punish neighbors on the map that are far from each other in the data")
+        _same(expected, given, f"{count} points, {k} neighbors", 1e-6)
+    return "what is near on the map and far in the data is punished, and nothing else."
+
+
+@_exercise
+def check_detour(function: Callable[[Tensor], float]) -> str:
+    """function(path (K, ...)) -> length of the path, point by point, divided by the distance between its ends."""
+    _same(5 / 13**0.5, function(torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 2.0]])), "three units east, two units north", 1e-5)
+    for seed, shape in ((21, (7, 100)), (22, (5, 3, 8, 8))):
+        path = _draws(*shape, seed=seed)
+        steps = [(path[k + 1] - path[k]).square().sum().sqrt() for k in range(len(path) - 1)]
+        _same(sum(steps) / (path[-1] - path[0]).square().sum().sqrt(), function(path), f"a path of shape {shape}", 1e-4)
+    return "1 for a straight walk, more for a winding one, codes and pictures alike."
+
+
+# ---- 08, ablations ---------------------------------------------------------------------------------------------------
+
+@_exercise
+def check_paired_interval(function: Callable[[Tensor, Tensor], tuple[float, float]]) -> str:
+    """function(a (n,), b (n,)) -> (mean of a - b, half the width of its 95 % interval by Student's t)."""
+    from scipy import stats
+    for seed, count in ((16, 5), (17, 32)):
+        pictures = 5 * _draws(count, seed=seed).double()  # what the pictures have in common
+        a, b = pictures + 0.3 + 0.2 * _draws(count, seed=seed + 50), pictures + 0.2 * _draws(count, seed=seed + 60)
+        given = function(a, b)
+        _expect(given is not None, "your function returned None - is there a `return`?")
+        _expect(isinstance(given, tuple | list) and len(given) == 2, "two numbers are wanted: the mean and half the width")
+        wanted = stats.ttest_rel(a.numpy(), b.numpy()).confidence_interval(0.95)
+        mean, half = (wanted.low + wanted.high) / 2, (wanted.high - wanted.low) / 2
+        _same(mean, given[0], "the mean difference")
+        spread = (a - b).std()
+        _expect(abs(float(given[1]) - 1.96 * spread / count**0.5) > 1e-4, "1.96 is for many pictures: take Student's t, n - 1 degrees "
+                                                                          "of freedom (scipy.stats.t.ppf)")
+        _expect(float(given[1]) < 3 * half, "far too wide: pair the values first (a - b), then take the spread of the differences")
+        _same(half, given[1], "half the width")
+    return "the pictures' own differences cancel; what is left is what the change did."
+
+
+@_exercise
+def check_pictures_needed(function: Callable[[Tensor, float], int]) -> str:
+    """function(differences (n,), half) -> how many pictures make half the 95 % interval at most `half` (with 1.96 for t)."""
+    import math
+    for seed, count in ((18, 8), (19, 40)):
+        differences = _draws(count, seed=seed)
+        for half in (0.5, 0.1, 0.02):
+            _same(math.ceil((1.96 * differences.double().std().item() / half) ** 2), function(differences, half), f"half a width of {half}", 0.0)
+    return "four times the pictures for half the width."

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib import patheffects
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
 from tutorial_lib.images import to_uint8
+from tutorial_lib.manifold import spaced_out
 from tutorial_lib.masks import check_mask, corrupt
 
 HOLE_GRAY = 0.2  # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
@@ -151,7 +153,7 @@ def lam_labels(lams: Sequence[float]) -> list[str]:
 
 
 def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
-    """Curves over lam, a panel a quantity: the mean over pictures, a band of 95 % around it when there are several.
+    """Curves over lam, a panel a quantity: each row of values as a thin line, their mean as a thick one.
 
     Args:
         lams: L values; 0 has a place at the left end.
@@ -167,11 +169,8 @@ def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], a
             if values.dim() != 2 or values.shape[1] != len(lams):
                 raise ValueError(f"{name}: need a row a picture and a column a lam, (N, {len(lams)}), got {tuple(values.shape)}")
             values = values.detach().cpu().double()
-            mean = values.mean(0)
-            ax.plot(places, mean, style, color=color, label=name, marker=".")
-            if len(values) > 1:
-                half = 1.96 * values.std(0) / len(values) ** 0.5
-                ax.fill_between(places, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
+            ax.plot(places, values.mean(0), style, color=color, label=name, marker=".", linewidth=2)
+            ax.plot(places, values.T, style, color=color, linewidth=0.7, alpha=0.3)
         ax.set(xlabel="lam", ylabel=label)
         ax.set_xticks(places, lam_labels(lams), rotation=60, fontsize=8)
         ax.grid(alpha=0.3)
@@ -244,6 +243,61 @@ def draw_framework() -> Figure:
     arrow((6.4, 1.62), (0.5, 1.6), connectionstyle="arc3,rad=-0.32", linestyle="--", color=COLORS[1])
     ax.text(0.1, 0.35, "dashed: the gradient,\ndown to z alone", color=COLORS[1], fontsize=9)
     return figure
+
+
+def show_map(embedding, alt: str, pictures: Tensor | None = None, paths: dict[str, int] | None = None,
+             marked: Sequence[int] = (), thumbnail: float = 0.055, title: str = "") -> Figure:
+    """Samples on a t-SNE map, some as thumbnails, and the paths of searches over it (paper's Fig. 3b).
+
+    Args:
+        embedding: what `manifold.embed` returned.
+        alt: what is to be seen, in words.
+        pictures: (N, 3, H, W) in [-1, 1], the samples'; as many are shown as fit without an overlap. None: dots only.
+        paths: name -> which of the embedding's paths; each in a color of its own, its z(0) a circle and its z_hat a star.
+        marked: points of each drawn path to mark with a diamond, z(k).
+        thumbnail: side of a thumbnail, as a share of the map's longer side.
+        title: above the map.
+
+    Raises: ValueError when there is not one picture a sample.
+    """
+    figure, axes = new_figure(alt, size=(6.0, 6.2))
+    ax = axes[0, 0]
+    draw_samples(ax, embedding, pictures, thumbnail)
+    for color, (name, number) in zip(COLORS[1:] + COLORS[:1], (paths or {}).items(), strict=False):
+        draw_path(ax, embedding.paths[number], color, name)
+        for point in marked:
+            ax.plot(*embedding.paths[number][point], "D", color=color, markersize=8, markeredgecolor="white", zorder=5)
+    if paths:
+        for marker, meaning in (("o", "z(0)"), *([("D", "z(k)")] if len(marked) else []), ("*", "z_hat")):
+            ax.plot([], [], marker, color="0.3", markersize=12 if marker == "*" else 7, label=meaning)
+        figure.legend(fontsize=8, loc="outside lower center", ncols=4)
+    ax.set_title(title)
+    return figure
+
+
+def draw_samples(ax, embedding, pictures: Tensor | None = None, thumbnail: float = 0.055) -> None:
+    """The ground of a map: a dot a sample, and thumbnails where they fit. See `show_map`."""
+    places = embedding.samples
+    if pictures is not None and len(pictures) != len(places):
+        raise ValueError(f"each sample needs its picture, got {len(pictures)} pictures for {len(places)} samples")
+    everything = np.concatenate([places, *embedding.paths])
+    low, high = everything.min(0), everything.max(0)
+    side = thumbnail * (high - low).max()
+    ax.scatter(*places.T, s=3, color="0.75", zorder=1)
+    shown = [] if pictures is None else spaced_out(places, side)
+    for (x, y), pixels in zip(places[shown], to_uint8(pictures[shown]) if shown else (), strict=True):
+        ax.imshow(pixels, extent=(x - side / 2, x + side / 2, y - side / 2, y + side / 2), zorder=2)
+    ax.set(xlim=(low[0] - side, high[0] + side), ylim=(low[1] - side, high[1] + side), xticks=[], yticks=[], aspect="equal",
+           xlabel="t-SNE, first axis (no unit)", ylabel="t-SNE, second axis (no unit)")
+
+
+def draw_path(ax, path: np.ndarray, color: str, name: str | None = None) -> list:
+    """A path (K, 2) over a map: a line from a circle, z(0), to a star, z_hat. Returns what was drawn, bottom first."""
+    outline = [patheffects.Stroke(linewidth=5, foreground="white"), patheffects.Normal()]
+    line, = ax.plot(*path.T, ".-", color=color, linewidth=2, markersize=6, label=name, zorder=4, path_effects=outline)
+    start, = ax.plot(*path[0], "o", color=color, markersize=10, markeredgecolor="white", zorder=5)
+    end, = ax.plot(*path[-1], "*", color=color, markersize=19, markeredgecolor="white", zorder=5)
+    return [line, start, end]
 
 
 def colored(values: Tensor | np.ndarray, scale: int = 4, cmap: str = "viridis") -> np.ndarray:

@@ -1,8 +1,10 @@
-"""Small interactive parts with public members and a named `observe` method; moving one never computes a model.
+"""Small interactive parts with public members and a named `observe` method; moving a slider never computes a model.
 
 Each works without a browser: set its value and read the array it shows.
 """
 
+from tutorial_lib.widgets.explorer import LambdaExplorer
+from tutorial_lib.widgets.filler import HoleFiller
 from tutorial_lib.widgets.frames import (
     WINDOWS,
     FrameSlider,
@@ -13,5 +15,8 @@ from tutorial_lib.widgets.frames import (
     encode_png,
     says_errors,
 )
+from tutorial_lib.widgets.painter import MaskPainter
+from tutorial_lib.widgets.walk import ManifoldWalk
 
-__all__ = ["WINDOWS", "FrameSlider", "LivePreview", "PathSlider", "PhotoUpload", "WindowSlider", "encode_png", "says_errors"]
+__all__ = ["WINDOWS", "FrameSlider", "HoleFiller", "LambdaExplorer", "LivePreview", "ManifoldWalk", "MaskPainter",
+           "PathSlider", "PhotoUpload", "WindowSlider", "encode_png", "says_errors"]

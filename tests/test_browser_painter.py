@@ -1,0 +1,199 @@
+"""Notebook 00 in a real JupyterLab: a hole is painted with mouse, keys and finger, a photo dropped, and the hole filled.
+
+Python's mask is asked of the kernel and compared with pixels worked out here from where the pointer went.
+"""
+
+import base64
+import hashlib
+
+import numpy as np
+from browser import shown_array, wait_until
+from matplotlib import cbook
+
+from tutorial_lib import load_dataset
+from tutorial_lib.datasets.portraits import frame_face
+from tutorial_lib.images import to_uint8
+from tutorial_lib.widgets import encode_png
+
+NOTEBOOK = "00_start_here.ipynb"
+CANVAS, MESSAGE, BAR = ".mask-painter-canvas", ".mask-painter-message", ".mask-painter-bar"
+PICTURE = "img.filler-picture, .filler-picture img"
+SCALE = 7  # of the picture on display
+SIDE = 64
+BRUSH = 5  # the size to begin with
+ASK = """code => new Promise(resolve => {
+    let text = '';
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const future = kernel.requestExecute({code, store_history: false});
+    future.onIOPub = message => {
+        if (message.header.msg_type === 'stream') text += message.content.text;
+        if (message.header.msg_type === 'error') text += message.content.evalue;
+    };
+    future.done.then(() => resolve(text));
+})"""
+CELLS = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
+DROP = """([selector, name, encoded, more]) => {
+    const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
+    const carried = new DataTransfer();
+    carried.items.add(new File([bytes, new Uint8Array(more)], name));
+    const target = document.querySelector(selector);
+    for (const type of ['dragover', 'drop'])
+        target.dispatchEvent(new DragEvent(type, {dataTransfer: carried, bubbles: true, cancelable: true}));
+}"""
+
+
+def ask(page, code):
+    """What the notebook's kernel prints for a line of code."""
+    return page.evaluate(ASK, code).strip()
+
+
+def center_of(page, row, column):
+    """Where the center of a pixel of the picture is on the page, scrolled to where it can be reached."""
+    page.locator(CANVAS).evaluate("canvas => canvas.scrollIntoView({block: 'center', behavior: 'instant'})")
+    box = page.locator(CANVAS).bounding_box()
+    return box["x"] + (column + 0.5) * box["width"] / SIDE, box["y"] + (row + 0.5) * box["height"] / SIDE
+
+
+def drag(page, start, end):
+    page.mouse.move(*center_of(page, *start))
+    page.mouse.down()
+    page.mouse.move(*center_of(page, *end), steps=7)
+    page.mouse.up()
+
+
+def swipe(page, start, end):
+    """A finger's stroke, as a touch screen reports it."""
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    points = [[{"x": x, "y": y}] for x, y in (center_of(page, *start), center_of(page, *end))]
+    for kind, touching in (("touchStart", points[0]), ("touchMove", points[1]), ("touchEnd", [])):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touching})
+    session.detach()
+
+
+def tool(page, name):
+    page.locator(f"{BAR} .mask-painter-{name}").click()
+
+
+def stroke(mask, row, columns, value=0, size=BRUSH):
+    """The mask after a brush went along a row: pixels at most half its size away from a pixel on the way."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    for column in columns:
+        mask[(y - row) ** 2 + (x - column) ** 2 <= size**2 / 4] = value
+    return mask
+
+
+def wait_for_mask(page, expected):
+    def difference():
+        text = ask(page, "print(filler.painter.array.tobytes().hex())")
+        return np.argwhere(np.frombuffer(bytes.fromhex(text), np.uint8).reshape(SIDE, SIDE) != expected)
+    wait_until(page, lambda: not len(difference()), lambda: f"these pixels differ: {difference()[:20].tolist()}")
+
+
+def wait_for_text(page, selector, start):
+    text = page.locator(selector)
+    wait_until(page, lambda: text.inner_text().startswith(start), lambda: f"{start!r} is wanted, got {text.inner_text()!r}")
+
+
+def drop(page, name, content, more=0):
+    page.evaluate(DROP, [CANVAS, name, base64.b64encode(content).decode(), more])
+
+
+def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
+    with run_notebook(NOTEBOOK) as page:
+        page.locator(CANVAS).scroll_into_view_if_needed()
+        cells = page.evaluate(CELLS)
+        eyes = np.ones((SIDE, SIDE), np.uint8)
+        eyes[18:34, 10:54] = 0
+        wait_for_mask(page, eyes)
+
+        tool(page, "clear")
+        mask = np.ones((SIDE, SIDE), np.uint8)
+        wait_for_mask(page, mask)
+        drag(page, (20, 10), (20, 30))
+        brushed = stroke(mask.copy(), 20, range(10, 31))
+        wait_for_mask(page, brushed)
+        tool(page, "rectangle")
+        drag(page, (52, 60), (40, 40))  # up and to the left as well
+        boxed = brushed.copy()
+        boxed[40:53, 40:61] = 0
+        wait_for_mask(page, boxed)
+        tool(page, "eraser")
+        drag(page, (46, 30), (46, 50))
+        erased = stroke(boxed.copy(), 46, range(30, 51), value=1)
+        wait_for_mask(page, erased)
+
+        # The keys' cursor begins where the mouse was last. Keys that are commands of JupyterLab do nothing but paint.
+        page.locator(CANVAS).focus()
+        for key in ("b", "+", "ArrowDown", "ArrowDown", "Shift+ArrowLeft", "ArrowUp", "ArrowRight", "Space"):
+            page.keyboard.press(key)
+        keyed = stroke(erased.copy(), 47, [43], size=BRUSH + 2)
+        wait_for_mask(page, keyed)
+        for key in ("r", "Enter", "Shift+ArrowUp", "Shift+ArrowUp", "ArrowLeft", "Enter"):
+            page.keyboard.press(key)
+        cornered = keyed.copy()
+        cornered[31:48, 42:44] = 0
+        wait_for_mask(page, cornered)
+        assert page.evaluate(CELLS) == cells
+
+        for key, earlier in (("Control+z", keyed), ("Meta+z", erased), ("Control+z", boxed)):
+            page.keyboard.press(key)
+            wait_for_mask(page, earlier)
+        tool(page, "undo")
+        wait_for_mask(page, brushed)
+
+        tool(page, "brush")
+        page.locator(CANVAS).focus()
+        page.keyboard.press("-")
+        swipe(page, (55, 8), (55, 20))
+        wait_for_mask(page, stroke(brushed.copy(), 55, range(8, 21)))
+
+
+def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
+    with run_notebook(NOTEBOOK) as page:
+        page.locator(CANVAS).scroll_into_view_if_needed()
+        drop(page, "note.jpg", b"no picture at all")
+        wait_for_text(page, MESSAGE, "not taken: cannot be read as a picture")
+        drop(page, "film.jpg", b"", more=51_000_000)
+        wait_for_text(page, MESSAGE, "not taken: film.jpg has 51 MB")
+
+        before = to_uint8(load_dataset("portraits").images([1]))[0]
+        tool(page, "clear")
+        tool(page, "rectangle")
+        drag(page, (40, 20), (50, 44))
+        mask = np.ones((SIDE, SIDE), bool)
+        mask[40:51, 20:45] = False
+        wait_for_mask(page, mask)
+        page.locator(".filler-new").click()
+        wait_for_text(page, ".filler-message", "filled after 60 steps")
+        assert_filled(page, before, mask)
+
+        with cbook.get_sample_data("grace_hopper.jpg") as file:
+            photo = file.read()
+        face = to_uint8(frame_face(photo))[0]
+        drop(page, "hopper.jpg", photo, more=12_000_000)  # readers of JPEG files do not mind what follows; it comes in parts
+        wait_for_text(page, MESSAGE, "a face was found")
+        given = hashlib.sha256(encode_png(face)).hexdigest()
+        assert ask(page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())") == given
+        wait_for_mask(page, mask)  # the hole stays
+
+        # Long enough to be stopped on any machine.
+        ask(page, "from dataclasses import replace; filler.settings = replace(filler.settings, steps=100_000)")
+        page.locator(".filler-fill").click()
+        wait_for_text(page, ".filler-message", "step ")
+        page.locator(".filler-stop").click()
+        wait_for_text(page, ".filler-message", "stopped after")
+        assert_filled(page, face, mask)
+
+        tool(page, "clear")
+        page.locator(".filler-fill").click()
+        wait_for_text(page, ".filler-message", "paint a hole first")
+
+
+def assert_filled(page, picture, mask):
+    """The page shows the picture where the mask is true and something else in most of the hole."""
+    shown = shown_array(page, PICTURE)
+    assert shown.shape == (SIDE * SCALE, SIDE * SCALE, 3)
+    shown = shown[::SCALE, ::SCALE]
+    assert np.array_equal(shown[mask], picture[mask])
+    assert (shown[~mask] != picture[~mask]).any(-1).mean() > 0.5
