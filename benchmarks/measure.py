@@ -1,0 +1,52 @@
+"""What every benchmark here shares: many short timings in one run, their median and spread, and a file that says where."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def machine() -> dict:
+    """The machine in words that let a reader compare: processor, cores, threads, versions."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        found = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = found[0] if found else name
+    return {"processor": name, "cores": os.cpu_count(), "torch_threads": torch.get_num_threads(), "system": platform.system(),
+            "python": platform.python_version(), "torch": torch.__version__}
+
+
+def times(call: Callable[[], object], count: int) -> list[float]:
+    """Milliseconds of `count` calls, one after the other."""
+    found = []
+    for _ in range(count):
+        start = time.perf_counter()
+        call()
+        found.append(1000 * (time.perf_counter() - start))
+    return found
+
+
+def summary(values: list[float]) -> dict:
+    """Median, 5th and 95th percentile and the largest of some milliseconds."""
+    ordered = sorted(values)
+    at = lambda share: ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]  # noqa: E731
+    return {"median": round(statistics.median(ordered), 3), "p5": round(at(0.05), 3), "p95": round(at(0.95), 3),
+            "worst": round(ordered[-1], 3), "count": len(ordered)}
+
+
+def store(name: str, figures: dict) -> Path:
+    """Write benchmarks/results/<name>.json: the figures and the machine they were taken on."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **figures}, indent=1) + "\n", encoding="utf-8")
+    return path
