@@ -46,7 +46,7 @@ def main() -> None:
                "PathSlider (04)": (PathSlider(path, found.path_steps, [0.0] * len(path)), ["slider"]),
                "LambdaExplorer (06)": (LambdaExplorer(explore(images[:2], mask, gan, restarts=2, settings=FEW, progress=False)),
                                        ["picture", "restart", "lam_slider", "step_slider"])}
-    samples = sample_pictures(gan, 400)
+    _, samples = sample_pictures(gan, 400)
     embedding = embed(samples, [path])
     widgets["ManifoldWalk (07)"] = (ManifoldWalk(embedding, samples, {"a walk": path}, found.path_steps), ["slider"])
 

@@ -42,6 +42,14 @@ RAN = """() => {
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(cell => cell.model.type === 'code').flatMap(cell => cell.model.outputs.toJSON())
     .filter(output => output.output_type === 'error').map(output => `${output.ename}: ${output.evalue}`)"""
+IN_KERNEL = """async code => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const future = kernel.requestExecute({code, store_history: false});
+    let said = '';
+    future.onIOPub = message => { said += message.content.text ?? message.content.evalue ?? ''; };
+    await future.done;
+    return said.trim();
+}"""
 SHUT_DOWN = "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }"
 SHOWN = """async selector => {
     const image = document.querySelector(selector);
@@ -132,6 +140,11 @@ def run_notebook(lab, chromium):
             page.evaluate(SHUT_DOWN)
             browser.close()
     return running
+
+
+def in_kernel(page, code):
+    """What code prints that is run in the open notebook's kernel; an error's text as well."""
+    return page.evaluate(IN_KERNEL, code)
 
 
 def shown_array(page, selector):

@@ -1,8 +1,10 @@
 """The notebooks in a real JupyterLab under headless Chromium: each runs whole, and a slider obeys a key and a drag."""
 
-import numpy as np
-from browser import drag, press, shown_array, wait_until
+import hashlib
 
+import numpy as np
+import pytest
+from browser import drag, in_kernel, press, shown_array, wait_until
 
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.masks import center_mask
@@ -35,3 +37,46 @@ def test_window_slider_by_key_and_by_mouse(run_notebook):
         wait_for_window(page, 5)
         drag(page, SLIDER, WINDOWS.index(15) / (len(WINDOWS) - 1))
         wait_for_window(page, 15)
+
+
+@pytest.mark.parametrize("name", ["01_the_inpainting_problem", "02_training_a_gan", "05_poisson_blending", "08_ablations"])
+def test_the_other_notebooks_run_without_an_error(run_notebook, name):
+    with run_notebook(f"{name}.ipynb") as page:
+        assert page.locator(".jp-OutputArea-output img").count() >= 3  # its figures are on the page
+
+
+PREPARE = """
+import hashlib
+import numpy as np
+
+def _expected(point):
+    pixels = np.rint((walk[point].numpy().transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+    print(hashlib.sha256(np.kron(pixels, np.ones((4, 4, 1), np.uint8)).tobytes()).hexdigest())
+
+print(*result.path_steps)
+"""
+
+
+def test_the_path_of_z_by_key_by_mouse_and_by_play(run_notebook):
+    with run_notebook("04_searching_the_latent_space.ipynb") as page:
+        steps = in_kernel(page, PREPARE).split()
+
+        def wait_for(point):
+            expected = in_kernel(page, f"_expected({point})")
+            assert len(expected) == 64, expected
+
+            def holds():
+                shown = shown_array(page, "img.path-image, .path-image img")
+                label = page.locator(".path-slider .widget-readout").inner_text()
+                return shown is not None and hashlib.sha256(shown.tobytes()).hexdigest() == expected and label == steps[point]
+
+            wait_until(page, holds, lambda: f"step {steps[point]} is wanted; the page shows another picture or label")
+
+        page.locator(".path-slider .noUi-handle").scroll_into_view_if_needed()
+        wait_for(0)
+        press(page, ".path-slider", "ArrowRight", "ArrowRight")
+        wait_for(2)
+        drag(page, ".path-slider", 12 / (len(steps) - 1))
+        wait_for(12)
+        page.locator(".path-play button").first.click()  # runs through to the end
+        wait_for(len(steps) - 1)

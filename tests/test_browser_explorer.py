@@ -5,16 +5,8 @@ What the page must show is put together in the notebook's kernel from the explor
 
 import hashlib
 
-from browser import drag, press, shown_array, wait_until
+from browser import drag, in_kernel, press, shown_array, wait_until
 
-IN_KERNEL = """async code => {
-    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-    const future = kernel.requestExecute({code, store_history: false});
-    let said = '';
-    future.onIOPub = message => { said += message.content.text ?? message.content.evalue ?? ''; };
-    await future.done;
-    return said.trim();
-}"""
 PREPARE = """
 import hashlib
 import numpy as np
@@ -48,11 +40,11 @@ def digest(array):
 
 def test_the_explorer_by_key_by_drag_and_by_play(run_notebook):
     with run_notebook("06_lambda_explorer.ipynb") as page:
-        last = int(page.evaluate(IN_KERNEL, PREPARE)) - 1
+        last = int(in_kernel(page, PREPARE)) - 1
         seen = []
 
         def wait_for(place, lam, step):
-            expected = page.evaluate(IN_KERNEL, f"_expected({place}, 0, {lam}, {step})")
+            expected = in_kernel(page, f"_expected({place}, 0, {lam}, {step})")
             assert len(expected) == 64, expected
 
             def holds():

@@ -7,7 +7,7 @@ import base64
 import hashlib
 
 import numpy as np
-from browser import shown_array, wait_until
+from browser import in_kernel, shown_array, wait_until
 from matplotlib import cbook
 
 from tutorial_lib import load_dataset
@@ -21,16 +21,6 @@ PICTURE = "img.filler-picture, .filler-picture img"
 SCALE = 7  # of the picture on display
 SIDE = 64
 BRUSH = 5  # the size to begin with
-ASK = """code => new Promise(resolve => {
-    let text = '';
-    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-    const future = kernel.requestExecute({code, store_history: false});
-    future.onIOPub = message => {
-        if (message.header.msg_type === 'stream') text += message.content.text;
-        if (message.header.msg_type === 'error') text += message.content.evalue;
-    };
-    future.done.then(() => resolve(text));
-})"""
 CELLS = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
 DROP = """([selector, name, encoded, more]) => {
     const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
@@ -40,11 +30,6 @@ DROP = """([selector, name, encoded, more]) => {
     for (const type of ['dragover', 'drop'])
         target.dispatchEvent(new DragEvent(type, {dataTransfer: carried, bubbles: true, cancelable: true}));
 }"""
-
-
-def ask(page, code):
-    """What the notebook's kernel prints for a line of code."""
-    return page.evaluate(ASK, code).strip()
 
 
 def center_of(page, row, column):
@@ -85,7 +70,7 @@ def stroke(mask, row, columns, value=0, size=BRUSH):
 
 def wait_for_mask(page, expected):
     def difference():
-        text = ask(page, "print(filler.painter.array.tobytes().hex())")
+        text = in_kernel(page, "print(filler.painter.array.tobytes().hex())")
         return np.argwhere(np.frombuffer(bytes.fromhex(text), np.uint8).reshape(SIDE, SIDE) != expected)
     wait_until(page, lambda: not len(difference()), lambda: f"these pixels differ: {difference()[:20].tolist()}")
 
@@ -174,11 +159,11 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         drop(page, "hopper.jpg", photo, more=12_000_000)  # readers of JPEG files do not mind what follows; it comes in parts
         wait_for_text(page, MESSAGE, "a face was found")
         given = hashlib.sha256(encode_png(face)).hexdigest()
-        assert ask(page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())") == given
+        assert in_kernel(page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())") == given
         wait_for_mask(page, mask)  # the hole stays
 
         # Long enough to be stopped on any machine.
-        ask(page, "from dataclasses import replace; filler.settings = replace(filler.settings, steps=100_000)")
+        in_kernel(page, "from dataclasses import replace; filler.settings = replace(filler.settings, steps=100_000)")
         page.locator(".filler-fill").click()
         wait_for_text(page, ".filler-message", "step ")
         page.locator(".filler-stop").click()

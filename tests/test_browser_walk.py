@@ -6,19 +6,11 @@ What the page must show is worked out from the notebook's arrays without the wid
 import hashlib
 
 import numpy as np
-from browser import drag, press, shown_array, wait_until
+from browser import drag, in_kernel, press, shown_array, wait_until
 from matplotlib.colors import to_rgb
 
 from tutorial_lib.plotting import COLORS
 
-IN_KERNEL = """async code => {
-    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-    const future = kernel.requestExecute({code, store_history: false});
-    let said = '';
-    future.onIOPub = message => { said += message.content.text ?? message.content.evalue ?? ''; };
-    await future.done;
-    return said.trim();
-}"""
 PREPARE = """
 import hashlib
 import numpy as np
@@ -47,14 +39,14 @@ def ring_center(page):
 
 def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
     with run_notebook("07_walking_the_manifold.ipynb") as page:
-        steps = page.evaluate(IN_KERNEL, PREPARE).split()
+        steps = in_kernel(page, PREPARE).split()
         last = len(steps) - 1
         page.locator(f"{SLIDER} .noUi-handle").scroll_into_view_if_needed()
         seen, places, rings = set(), [], []
 
         def wait_for(number, point):
             """Until the page shows this walk at this point of it; the place on the map and the ring's are noted."""
-            lines = [line.split() for line in page.evaluate(IN_KERNEL, f"_expected({number}, {point})").splitlines()]
+            lines = [line.split() for line in in_kernel(page, f"_expected({number}, {point})").splitlines()]
             name = f"face {number // 4 + 1}, start {number % 4 + 1}, after {steps[point]} steps"  # set last, after the map
 
             def holds():

@@ -1,17 +1,16 @@
 """The widgets as objects, without a browser: move them, and compare what a browser would be given."""
 
 import io
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 import torch
 from conftest import callback_errors_raise
-from matplotlib import cbook, colormaps
+from matplotlib import colormaps
 from PIL import Image
 
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
-from tutorial_lib.widgets import WINDOWS, FrameSlider, LivePreview, PathSlider, PhotoUpload, WindowSlider, encode_png
+from tutorial_lib.widgets import WINDOWS, FrameSlider, LivePreview, PathSlider, WindowSlider, encode_png
 
 
 def pictures(count, seed=0, size=16):
@@ -205,64 +204,3 @@ def test_a_preview_shows_the_latest_samples_and_keeps_the_earlier_ones():
             assert np.array_equal(shown[top:top + 16, left:left + 16], pixels(samples[place]))
         assert str(step) in preview.caption.value
     assert [step for step, _ in preview.history] == [0, 50] and preview.history[0][1].shape == (4, 3, 16, 16)
-
-
-# ---- PhotoUpload -----------------------------------------------------------------------------------------------------
-
-@pytest.fixture(scope="module")
-def hopper():
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return file.read()
-
-
-def file_of(content, name="photo.jpg", kind="image/jpeg"):
-    """What ipywidgets 8 hands over for an uploaded file."""
-    return {"name": name, "type": kind, "size": len(content), "content": memoryview(content),
-            "last_modified": datetime(2024, 5, 1, tzinfo=UTC)}
-
-
-def test_a_photo_is_taken_in_and_framed(hopper):
-    upload = PhotoUpload()
-    assert upload.face is None and upload.image.value == b""
-    upload.upload.value = (file_of(hopper),)
-    assert upload.face.shape == (1, 3, 64, 64) and upload.face.abs().max() <= 1
-    assert "framed" in upload.message.value
-    shown = np.asarray(Image.open(io.BytesIO(upload.image.value)))
-    assert np.array_equal(shown, enlarged(pixels(upload.face[0]), 3))
-
-
-def test_a_path_will_do_as_well(hopper, tmp_path):
-    (tmp_path / "hopper.jpg").write_bytes(hopper)
-    by_path, by_bytes = PhotoUpload(), PhotoUpload()
-    by_path.load(tmp_path / "hopper.jpg")
-    by_bytes.load(hopper)
-    assert torch.equal(by_path.face, by_bytes.face)
-
-
-def test_a_web_page_saved_as_jpg_is_refused_and_the_last_photo_is_forgotten(hopper, tmp_path):
-    page = tmp_path / "photo.jpg"
-    page.write_text("<!DOCTYPE html><html><body>404: not found</body></html>", encoding="utf-8")
-    for source in (page.read_bytes(), page):
-        upload = PhotoUpload()
-        upload.load(hopper)
-        if source is page:
-            upload.load(source)
-        else:
-            upload.upload.value = (file_of(source),)
-        assert upload.face is None and upload.image.value == b""
-        assert upload.message.value.startswith("not taken: ") and "cannot be read as a picture" in upload.message.value
-
-
-@pytest.mark.parametrize(("source", "problem"), [
-    (Image.new("RGB", (200, 200), "gray"), "no face was found"), (Image.new("RGB", (20, 20)), "each side needs"),
-    (b"", "cannot be read"), ("nowhere.jpg", "nowhere.jpg")])
-def test_what_is_wrong_with_a_photo_is_said(source, problem):
-    upload = PhotoUpload()
-    upload.load(source)
-    assert upload.face is None and problem in upload.message.value
-
-
-def test_half_a_file_is_refused(hopper):
-    upload = PhotoUpload()
-    upload.load(hopper[:len(hopper) // 2])
-    assert upload.face is None and "not taken" in upload.message.value

@@ -10,7 +10,6 @@ from tutorial_lib.widgets.frames import (
     FrameSlider,
     LivePreview,
     PathSlider,
-    PhotoUpload,
     WindowSlider,
     encode_png,
     says_errors,
@@ -19,4 +18,4 @@ from tutorial_lib.widgets.painter import MaskPainter
 from tutorial_lib.widgets.walk import ManifoldWalk
 
 __all__ = ["WINDOWS", "FrameSlider", "HoleFiller", "LambdaExplorer", "LivePreview", "ManifoldWalk", "MaskPainter",
-           "PathSlider", "PhotoUpload", "WindowSlider", "encode_png", "says_errors"]
+           "PathSlider", "WindowSlider", "encode_png", "says_errors"]

@@ -1,4 +1,4 @@
-"""Pictures made beforehand under a slider, the preview of a training run, and the door for the reader's own photo."""
+"""Pictures made beforehand under a slider, and the preview of a training run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.datasets.portraits import frame_face
 from tutorial_lib.images import image_grid, to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.plotting import colored
@@ -126,6 +125,8 @@ class PathSlider(FrameSlider):
         super().__init__(frames, [str(step) for step in steps], "step", play=True,
                          captions=[f"after {step} steps: total loss {float(loss):.1f}"
                                    for step, loss in zip(steps, losses, strict=True)])
+        for part, name in ((self.slider, "path-slider"), (self.play, "path-play"), (self.image, "path-image")):
+            part.add_class(name)
 
 
 class LivePreview:
@@ -145,43 +146,6 @@ class LivePreview:
         self.history.append((step, pictures))
         self.image.value = encode_png(image_grid(pictures, self.columns))
         self.caption.value = f"samples after {step} steps"
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-        display(self.box)
-
-
-class PhotoUpload:
-    """A button that takes the reader's own photo; the face is found and framed (notebook 00).
-
-    Attributes:
-        upload, image, message: the parts; `box` holds them.
-        face: (1, 3, 64, 64) in [-1, 1], or None as long as no photo was taken in.
-    """
-
-    def __init__(self):
-        self.face: Tensor | None = None
-        self.upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="your photo")
-        self.image = ipywidgets.Image(format="png", width=192)
-        self.message = ipywidgets.Label("a face from the front; the photo stays on this machine")
-        self.box = ipywidgets.VBox([self.upload, self.message, self.image])
-        self.upload.observe(self.observe, names="value")
-
-    @says_errors("message")
-    def observe(self, change) -> None:
-        """Take in the uploaded file."""
-        for file in change["new"]:
-            self.load(bytes(file["content"]))
-
-    def load(self, source) -> None:
-        """Take in a photo: a path, bytes or a Pillow picture. What is wrong with it is said in `message`."""
-        try:
-            self.face = frame_face(source)
-        except (ValueError, OSError) as error:
-            self.face, self.image.value, self.message.value = None, b"", f"not taken: {error}"
-            return
-        self.image.value = encode_png(to_uint8(self.face)[0].repeat(3, 0).repeat(3, 1))
-        self.message.value = "found and framed; run the next cell"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
