@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "a-token-of-the-test"
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                   "--disable-component-update", "--disable-sync"]
-PATIENCE = 240_000  # milliseconds; a busy machine is slow, not wrong
+PATIENCE = 480_000  # milliseconds; a busy machine is slow, not wrong
 # The panel's session context knows both: that the kernel answers, and that it has nothing to do.
 READY = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;

@@ -134,11 +134,13 @@ def test_the_same_seed_gives_the_same_map():
 
 @pytest.mark.parametrize(("samples", "paths", "options", "problem"), [
     (draws(30, 5), [draws(4, 6)], {}, "one kind"), (draws(30), [], {}, "one thing a row"),
-    (draws(30, 5), [], {"perplexity": 30}, "less than the number of points"), (draws(30, 5), [], {"perplexity": 0.5}, "at least 1"),
+    (draws(30, 5), [], {"perplexity": 30}, "less than the number of points"),
+    (draws(30, 5), [], {"perplexity": 0.5}, "at least 1"),
     (draws(30, 5), [], {"perplexity": 5, "neighbors": 15}, "half the number"),
     (draws(30, 5), [], {"perplexity": 5, "neighbors": 0}, "at least 1"),
     (draws(30, 5), [], {"perplexity": 5, "components": 1}, "two principal"),
-    (draws(30, 5), [draws(0, 5)], {}, "path 1 must hold"), (draws(30, 5).log(), [], {"perplexity": 5}, "samples must hold no NaN"),
+    (draws(30, 5), [draws(0, 5)], {}, "path 1 must hold"),
+    (draws(30, 5).log(), [], {"perplexity": 5}, "samples must hold no NaN"),
     (draws(30, 5), [draws(4, 5) / 0], {}, "path 1 must hold no NaN")])
 def test_what_cannot_be_mapped_is_refused(samples, paths, options, problem):
     with pytest.raises(ValueError, match=problem):

@@ -69,8 +69,8 @@ def embed(samples: Tensor, paths: Sequence[Tensor] = (), *, components: int | No
     Args:
         samples: (N, ...) pictures or codes; all that follows a first dimension is flattened.
         paths: (K, ...) a path, of the samples' kind; K may differ between paths.
-        components: first to so many principal components, fitted on the samples (fewer when the data have fewer); None gives t-SNE
-            the values themselves.
+        components: first to so many principal components, fitted on the samples (fewer when the data have fewer); None
+            gives t-SNE the values themselves.
         perplexity: of t-SNE, at least 1 and less than the number of points.
         seed: the same seed on the same machine gives the same map.
         neighbors: how many neighbors the trustworthiness looks at, less than half the number of points.

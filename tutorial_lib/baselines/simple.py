@@ -1,0 +1,34 @@
+"""Two yardsticks: the trivial one, and a modern smooth one from scikit-image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tutorial_lib.baselines.door import enter, leave
+
+
+def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
+    """The hole in the mean color of the known pixels, picture by picture (notebook 01).
+
+    Args: images: (B, 3, H, W) in [-1, 1], hole pixels are never read; mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+    Returns: (B, 3, H, W) float32 in [-1, 1].
+    Raises: ValueError for wrong pictures or masks.
+    """
+    y, known = enter(images, mask)
+    return leave((y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)).expand_as(y), images, mask)
+
+
+def biharmonic_fill(images: Tensor, mask: Tensor) -> Tensor:
+    """The hole as smooth as can be: the biharmonic equation (Damelin & Hoang 2018), scikit-image's `inpaint_biharmonic`.
+
+    Solved directly, so there is nothing to converge. Unlike total variation it carries slopes on into the hole, for better (a
+    gradient of light) and worse (a half picture, where it runs away until it is clamped).
+
+    Args, Returns, Raises: as `mean_fill`.
+    """
+    from skimage.restoration import inpaint_biharmonic
+    y, known = enter(images, mask)
+    filled = [inpaint_biharmonic(picture.numpy(), ~where[0].numpy(), channel_axis=0)
+              for picture, where in zip(y.cpu(), known.cpu(), strict=True)]
+    return leave(torch.stack([torch.from_numpy(picture) for picture in filled]), images, mask)
