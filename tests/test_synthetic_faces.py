@@ -17,7 +17,7 @@ from PIL import Image
 
 import tutorial_lib
 from tutorial_lib import load_dataset
-from tutorial_lib.datasets import synthetic_faces
+from tutorial_lib.datasets import rendered, synthetic_faces
 from tutorial_lib.datasets.synthetic_faces import SyntheticFaces, draw, render_face, sample_attributes
 from tutorial_lib.images import check_images, to_float, to_uint8
 
@@ -39,7 +39,7 @@ def calls(monkeypatch):
         asked.append((seed, index))
         return flat_face(seed, index), {}
     monkeypatch.setattr(synthetic_faces, "render_face", flat)
-    monkeypatch.setattr(synthetic_faces, "CHUNK", 4)
+    monkeypatch.setattr(rendered, "CHUNK", 4)
     return asked
 
 
@@ -147,13 +147,13 @@ def test_train_and_test_never_overlap(calls, tmp_path):
 
 def test_whole_splits_have_the_documented_sizes(monkeypatch):
     ranges = []
-    monkeypatch.setattr(synthetic_faces, "CHUNK", 5000)
-    monkeypatch.setattr(synthetic_faces, "_render_range", lambda seed, start, stop: ranges.append((start, stop)) or
+    monkeypatch.setattr(rendered, "CHUNK", 5000)
+    monkeypatch.setattr(rendered, "_render_range", lambda kind, seed, start, stop: ranges.append((start, stop)) or
                         np.zeros((stop - start, 64, 64, 3), np.uint8))
     assert len(SyntheticFaces("test", workers=1)) == 2_000 and ranges == [(TEST_START, TEST_START + 2_000)]
     assert len(SyntheticFaces("train", workers=1)) == 20_000 and ranges[1:] == [
         (start, start + 5_000) for start in range(0, 20_000, 5_000)]
-    sizes = re.search(r'"train" \((\d+) pictures\) or "test" \((\d+)\)', SyntheticFaces.__doc__)
+    sizes = re.search(r'"train" \((\d+) pictures\) or "test" \((\d+)\)', rendered.RenderedPictures.__doc__)
     assert sizes.groups() == ("20000", "2000")
 
 
@@ -189,11 +189,11 @@ def test_seeds_and_splits_are_kept_apart(calls, tmp_path):
 
 def test_another_renderer_reads_none_of_it(calls, tmp_path, monkeypatch):
     SyntheticFaces(limit=5, cache_dir=tmp_path)
-    source = Path(synthetic_faces.__file__).read_bytes()
-    assert synthetic_faces.renderer_hash() == hashlib.sha256(source.replace(b"\r\n", b"\n")).hexdigest()[:16]
+    source = b"".join(Path(module.__file__).read_bytes() for module in (synthetic_faces, rendered))
+    assert SyntheticFaces.renderer_hash() == hashlib.sha256(source.replace(b"\r\n", b"\n")).hexdigest()[:16]
     assert [folder.name for folder in tmp_path.iterdir() if folder.name != "default"] == [
-        f"synthetic-faces-{synthetic_faces.renderer_hash()}"]
-    monkeypatch.setattr(synthetic_faces, "renderer_hash", lambda: "0123456789abcdef")
+        f"synthetic-faces-{SyntheticFaces.renderer_hash()}"]
+    monkeypatch.setattr(SyntheticFaces, "renderer_hash", staticmethod(lambda: "0123456789abcdef"))
     SyntheticFaces(limit=5, cache_dir=tmp_path)
     assert len(calls) == 10
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-NAMES = ("synthetic-faces", "folder", "portraits")
+NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "portraits")
 
 
 def load_dataset(name: str, split: str = "train", limit: int | None = None, root: str | os.PathLike | None = None,
@@ -12,8 +12,9 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
     """A data set by name.
 
     Args:
-        name: "synthetic-faces" (rendered by this library, nothing to download), "portraits" (the two photographs that ship
-            inside matplotlib and scikit-image; no split) or "folder" (your own pictures, with `root`).
+        name: "synthetic-faces", "synthetic-numbers", "synthetic-cars" (rendered by this library, nothing to download),
+            "portraits" (the two photographs that ship inside matplotlib and scikit-image; no split) or "folder" (your own
+            pictures, with `root`).
         split: "train" or "test"; they never overlap.
         limit: at most so many pictures.
         root: for "folder", the folder or zip archive.
@@ -28,6 +29,12 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
     if name == "synthetic-faces":
         from tutorial_lib.datasets.synthetic_faces import SyntheticFaces
         return SyntheticFaces(split=split, limit=limit, seed=seed)
+    if name == "synthetic-numbers":
+        from tutorial_lib.datasets.synthetic_numbers import SyntheticNumbers
+        return SyntheticNumbers(split=split, limit=limit, seed=seed)
+    if name == "synthetic-cars":
+        from tutorial_lib.datasets.synthetic_cars import SyntheticCars
+        return SyntheticCars(split=split, limit=limit, seed=seed)
     if name == "portraits":
         from tutorial_lib.datasets.portraits import Portraits
         return Portraits()

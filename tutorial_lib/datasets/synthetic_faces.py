@@ -52,32 +52,15 @@ Attributes (all of them; the pixel unit is that of the 64x64 picture)
 
 from __future__ import annotations
 
-import colorsys
-import functools
-import hashlib
-import io
 import math
-import multiprocessing
-import os
-import tempfile
-import warnings
-import zipfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image, ImageDraw, ImageFilter
-from torch.utils.data import Dataset
-from tqdm.auto import tqdm
+from PIL import Image, ImageDraw
 
-SIZE = 64
+from tutorial_lib.datasets.rendered import (
+    SIZE, Draws, RenderedPictures, blurred, from_bytes, from_hsv, smooth_noise, to_bytes)
+
 SUPERSAMPLE = 4
-SPLIT_SIZES = {"train": 20_000, "test": 2_000}
-# Both splits share the seed and take their indices from ranges that cannot meet.
-SPLIT_START = {"train": 0, "test": 1_000_000_000}
-CHUNK = 250
 
 _SKIN = np.array(
     [[251, 224, 205], [243, 205, 178], [229, 182, 147], [203, 149, 111], [166, 112, 78], [130, 85, 60], [98, 64, 48]]
@@ -103,19 +86,8 @@ def sample_attributes(seed: int, index: int) -> dict:
     Args: seed, index: integers >= 0. Returns the dictionary described at the top of this module. Raises ValueError for
     negative numbers. A pure function: no global random state is read or changed.
     """
-    if seed < 0 or index < 0:
-        raise ValueError(f"seed and index must be at least 0, got seed={seed}, index={index}")
-    rng = np.random.default_rng(np.random.SeedSequence([int(seed), int(index)]))
-
-    def number(low: float = 0.0, high: float = 1.0) -> float:
-        return float(rng.uniform(low, high))
-
-    def bell(spread: float, limit: float) -> float:
-        return float(np.clip(rng.normal(0.0, spread), -limit, limit))
-
-    def choice(options: dict[str, float]) -> str:
-        weights = np.array(list(options.values()), dtype=float)
-        return list(options)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+    draws = Draws(seed, index)
+    number, bell, choice = draws.number, draws.bell, draws.choice
 
     skin = number()
     light_eyes = 1.0 - skin
@@ -154,7 +126,7 @@ def sample_attributes(seed: int, index: int) -> dict:
         "hair_tint": number(-1.0, 1.0),
         "hair_volume": number(),
         "hairline": number(),
-        "part": number(0.4, 1.0) * float(rng.choice([-1.0, 1.0])),
+        "part": number(0.4, 1.0) * float(draws.rng.choice([-1.0, 1.0])),
         "skin": skin,
         "undertone": bell(0.5, 1.0),
         "blush": number(),
@@ -174,7 +146,7 @@ def sample_attributes(seed: int, index: int) -> dict:
         "clothes": choice({"crew": 40, "v-neck": 20, "shirt": 25, "turtleneck": 15}),
         "clothes_hue": number(),
         "clothes_value": number(),
-        "texture": int(rng.integers(2**31)),
+        "texture": draws.texture(),
     }
 
 
@@ -183,28 +155,8 @@ def sample_attributes(seed: int, index: int) -> dict:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _rgb(color) -> np.ndarray:
-    return np.asarray(color, dtype=np.float32) / 255.0
-
-
-def _hue(hue: float, saturation: float, value: float) -> np.ndarray:
-    return np.asarray(colorsys.hsv_to_rgb(hue, saturation, value), dtype=np.float32)
-
-
-def _blur(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Gaussian blur of a (64, 64) mask in [0, 1]; eight bits are enough for shading."""
-    picture = Image.fromarray((mask * 255.0 + 0.5).astype(np.uint8))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), dtype=np.float32) / 255.0
-
-
 def _bump(x: np.ndarray, y: np.ndarray, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
     return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2))
-
-
-def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
-    """Smooth (64, 64) noise in [0, 1] with `cells` bumps a side."""
-    coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
-    return np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255.0
 
 
 class _Painter:
@@ -298,7 +250,7 @@ def draw(attributes: dict) -> np.ndarray:
     face.brows()
     face.hair_in_front()
     face.glasses()
-    return np.clip(face.canvas * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return to_bytes(face.canvas)
 
 
 class _Face(_Painter):
@@ -310,7 +262,7 @@ class _Face(_Painter):
         tone = a["skin"] * (len(_SKIN) - 1)
         self.skin_color = np.array([np.interp(tone, range(len(_SKIN)), _SKIN[:, c]) for c in range(3)], np.float32)
         self.skin_color *= 1.0 + a["undertone"] * np.array([0.03, 0.0, -0.06], np.float32)
-        self.hair_color = np.clip(_rgb(_HAIR[a["hair_color"]]) * (1.0 + 0.18 * a["hair_tint"]), 0, 1)
+        self.hair_color = np.clip(from_bytes(_HAIR[a["hair_color"]]) * (1.0 + 0.18 * a["hair_tint"]), 0, 1)
         self.half_width = 17.6 + 2.4 * a["head_width"]
         self.top, self.bottom = -26.0, 23.6 + 2.8 * a["chin"]
         self.turn = 3.0 * a["yaw"]  # shift of the nose tip; other features take a share of it by their depth
@@ -347,15 +299,15 @@ class _Face(_Painter):
 
     def background(self) -> None:
         a = self.a
-        base = _hue(a["background_hue"], 0.28, 0.3 + 0.6 * a["background_value"])
-        other = _hue((a["background_hue"] + 0.08) % 1.0, 0.38, 0.18 + 0.6 * a["background_value"])
+        base = from_hsv(a["background_hue"], 0.28, 0.3 + 0.6 * a["background_value"])
+        other = from_hsv((a["background_hue"] + 0.08) % 1.0, 0.38, 0.18 + 0.6 * a["background_value"])
         down, across = self.rows / SIZE, self.columns / SIZE
         if a["background"] == "plain":
             blend = 0.25 * down
         elif a["background"] == "gradient":
             blend = 0.8 * down + 0.2 * across if a["light"] < 0 else 0.8 * down + 0.2 * (1 - across)
         else:
-            blend = np.clip(0.5 + 1.3 * (_noise(self.rng, 5) - 0.5), 0, 1)
+            blend = np.clip(0.5 + 1.3 * (smooth_noise(self.rng, 5) - 0.5), 0, 1)
         self.canvas[:] = base + blend[..., None] * (other - base)
 
     def body(self) -> None:
@@ -365,7 +317,7 @@ class _Face(_Painter):
         neck = [(-neck_half, 8), (-neck_half - 0.5, 25), (-neck_half - 4, 40), (neck_half + 4, 40),
                 (neck_half + 0.5, 25), (neck_half, 8)]
         self.paint(self.mask(neck), self.skin_color * 0.86)
-        color = _hue(a["clothes_hue"], 0.5, 0.2 + 0.65 * a["clothes_value"])
+        color = from_hsv(a["clothes_hue"], 0.5, 0.2 + 0.65 * a["clothes_value"])
         shade = (1.0 - 0.012 * (self.x * -np.sign(a["light"]) + 20)).clip(0.55, 1.05)[..., None]
         edge = neck_half + 2.5
         collar = {"crew": [(-edge, 27), (0, 30.5), (edge, 27)], "v-neck": [(-edge, 26), (0, 34), (edge, 26)],
@@ -382,7 +334,7 @@ class _Face(_Painter):
         else:
             self.darken(self.mask(lines=[line + [lean, 0.6]], width=0.8), 0.25)
         shadow = self.mask(self.outline(0.5) + [-2.0 * a["light"], 3.5])
-        self.darken(_blur(shadow, 1.8), 0.42)
+        self.darken(blurred(shadow, 1.8), 0.42)
 
     def skin(self) -> None:
         a, x, y, turn = self.a, self.x, self.y, self.turn
@@ -392,7 +344,7 @@ class _Face(_Painter):
             ears.append(_ellipse(side * (self.half_width + 0.8 - 1.2 * side * a["yaw"]) - 0.3 * turn, ear_y, 2.6, 5.0))
         ear = self.mask(*ears)
         self.paint(ear, self.skin_color * 0.9 * np.array([1.02, 0.94, 0.92], np.float32))
-        self.darken(_blur(self.mask(*[(e - e.mean(0)) * 0.5 + e.mean(0) for e in ears]), 0.7) * ear, 0.35)
+        self.darken(blurred(self.mask(*[(e - e.mean(0)) * 0.5 + e.mean(0) for e in ears]), 0.7) * ear, 0.35)
 
         self.head = self.mask(self.outline())
         smile = a["smile"]
@@ -441,15 +393,15 @@ class _Face(_Painter):
         wing = 1.5 + 0.7 * a["nose_width"]
         nostrils = [_ellipse(self.shift(s * wing, 0.95), self.nose_tip + 1.9, 0.95 + 0.3 * a["nose_width"], 0.6, 12)
                     for s in (-1, 1)]
-        self.darken(_blur(self.mask(*nostrils), 0.35), 0.62)
+        self.darken(blurred(self.mask(*nostrils), 0.35), 0.62)
         sides = [_curve([(self.shift(s * (wing + 1.2), 0.9), self.nose_tip - 1.0),
                          (self.shift(s * (wing + 2.0), 0.9), self.nose_tip + 0.6),
                          (self.shift(s * (wing + 1.3), 0.9), self.nose_tip + 1.9)], 8) for s in (-1, 1)]
-        self.darken(_blur(self.mask(lines=sides, width=0.7), 0.5), 0.35)
+        self.darken(blurred(self.mask(lines=sides, width=0.7), 0.5), 0.35)
         folds = [_curve([(self.shift(s * (wing + 2.6), 0.85), self.nose_tip + 1.2),
                          (self.shift(s * (7.6 + smile), 0.75), self.mouth_y - 3.2),
                          (self.shift(s * (8.8 + 1.5 * smile), 0.7), self.mouth_y + 0.8)], 10) for s in (-1, 1)]
-        self.darken(_blur(self.mask(lines=folds, width=1.0), 0.8), 0.06 + 0.3 * smile)
+        self.darken(blurred(self.mask(lines=folds, width=1.0), 0.8), 0.06 + 0.3 * smile)
 
     def mouth(self) -> None:
         a = self.a
@@ -477,7 +429,7 @@ class _Face(_Painter):
         color = natural + 0.75 * a["lip_color"] * (strong - natural)
         lips = self.mask(np.concatenate([lip_top, lip_bottom[::-1]]) + move)
         upper_lip = np.clip((self.mouth_y + 0.3 * opening - self.y) * 0.8, 0, 1)[..., None]
-        self.paint(_blur(lips, 0.35), color * (1.0 - 0.2 * upper_lip))
+        self.paint(blurred(lips, 0.35), color * (1.0 - 0.2 * upper_lip))
         self.lighten(lips * _bump(self.x, self.y, center + 0.8 * a["light"], lower + 0.9 * full, 2.2, 0.6), 0.16)
         if opening > 0.25:
             inside = self.mask(np.concatenate([inner_top, inner_bottom[::-1]]) + move)
@@ -488,9 +440,9 @@ class _Face(_Painter):
             self.paint(teeth * 0.97, np.array([0.97, 0.95, 0.91], np.float32) * falloff[..., None])
         else:
             line = np.stack([inner_top[:, 0], (inner_top[:, 1] + inner_bottom[:, 1]) / 2], 1) + move
-            self.darken(_blur(self.mask(_band(line, [0.5, 0.9, 0.7, 0.9, 0.5])), 0.3), 0.62)
+            self.darken(blurred(self.mask(_band(line, [0.5, 0.9, 0.7, 0.9, 0.5])), 0.3), 0.62)
         corners = [_ellipse(center + s * half, corner, 0.8, 0.7, 10) for s in (-1, 1)]
-        self.darken(_blur(self.mask(*corners), 0.6), 0.4)
+        self.darken(blurred(self.mask(*corners), 0.6), 0.4)
         self.darken(_bump(self.x, self.y, center, lower + 1.75 * full + 1.3, 3.6, 0.8), 0.16)
         self.lips = lips
 
@@ -518,9 +470,9 @@ class _Face(_Painter):
             grow = 0.0 if kind == "stubble" else 1.2
             area = np.maximum(below * self.mask(self.outline(grow)), self.mask(moustache))
             area = area * (1.0 - 0.75 * _bump(self.x, self.y, center, self.mouth_y + 4.0, 2.2, 1.0))
-        area = _blur(area, 0.9) * (1.0 - np.clip(1.4 * _blur(self.lips, 0.4), 0, 1))
+        area = blurred(area, 0.9) * (1.0 - np.clip(1.4 * blurred(self.lips, 0.4), 0, 1))
         alpha = {"stubble": 0.3, "moustache": 0.88, "goatee": 0.85, "full": 0.9}[kind]
-        texture = (0.78 + 0.4 * _noise(self.rng, 30))[..., None]
+        texture = (0.78 + 0.4 * smooth_noise(self.rng, 30))[..., None]
         shade = self.shade if kind != "stubble" else 1.0
         self.paint(area * alpha, np.clip(self.hair_color * 0.88 * texture * shade, 0, 1))
 
@@ -545,17 +497,17 @@ class _Face(_Painter):
             irises.append(_ellipse(*eye, 2.25, 2.25))
             pupils.append(_ellipse(*eye, 1.05, 1.05, 16))
             glints.append(_ellipse(eye[0] + 0.8 * (1 if a["light"] > 0 else -1), eye[1] - 0.75, 0.55, 0.55, 10))
-        self.darken(_blur(self.mask(*[w * 1.0 for w in whites]), 2.0), 0.2)
-        self.darken(_blur(self.mask(lines=creases, width=0.8), 0.5), 0.42)
+        self.darken(blurred(self.mask(*[w * 1.0 for w in whites]), 2.0), 0.2)
+        self.darken(blurred(self.mask(lines=creases, width=0.8), 0.5), 0.42)
         white = self.mask(*whites)
         lid_shadow = np.clip(0.8 + 0.14 * (self.y - self.eye_y + 1.0), 0.66, 1.0)[..., None]
         self.paint(white, np.array([0.95, 0.935, 0.92], np.float32) * lid_shadow)
-        iris = _rgb(_EYES[a["eye_color"]])
+        iris = from_bytes(_EYES[a["eye_color"]])
         lit = (0.85 + 0.3 * np.clip((self.y - self.eye_y + 1.2) / 3.0, 0, 1))[..., None]
         self.paint(self.mask(*irises) * white, np.clip(iris * lit, 0, 1))
         self.paint(self.mask(*pupils) * white, np.array([0.04, 0.03, 0.03], np.float32))
         self.paint(self.mask(*glints) * np.maximum(white, 0.0) * 0.9, np.ones(3, np.float32))
-        self.darken(_blur(self.mask(lines=lowers, width=0.6), 0.3), 0.3)
+        self.darken(blurred(self.mask(lines=lowers, width=0.6), 0.3), 0.3)
         self.paint(self.mask(*lids) * (0.72 + 0.26 * a["lashes"]), self.skin_color * 0.12 + 0.03)
 
     def brows(self) -> None:
@@ -571,14 +523,14 @@ class _Face(_Painter):
                                        14), [0.75 * thick, thick, 0.85 * thick, 0.3]))
         color = self.hair_color * 0.72 if a["hair_color"] not in ("gray", "white") else self.hair_color * 0.8
         color = color + 0.15 * (self.skin_color * 0.5 - color)
-        self.paint(_blur(self.mask(*shapes), 0.4) * 0.85, color)
+        self.paint(blurred(self.mask(*shapes), 0.4) * 0.85, color)
 
     def hair_shade(self) -> np.ndarray:
         """(64, 64, 3) colors of the hair: strands away from the crown (or curls), a soft band of light, the light's side."""
         a = self.a
         crown = 4.0 * a["part"] if a["hair_style"] in ("side part", "short", "long", "wavy") else 0.0
         if a["hair_style"] in ("curly", "buzz"):
-            strands = _noise(self.rng, 15 if a["hair_style"] == "curly" else 30)
+            strands = smooth_noise(self.rng, 15 if a["hair_style"] == "curly" else 30)
         else:
             across = (self.x - crown) / np.clip(self.y + 46.0, 17.0, 40.0)
             if a["hair_style"] == "wavy":
@@ -616,8 +568,8 @@ class _Face(_Painter):
         else:
             return
         behind = self.mask(*shape)
-        self.paint(_blur(behind, 0.4), self.hair * 0.72)
-        self.darken(_blur(self.mask(self.outline(2.0)), 2.5) * behind, 0.35)
+        self.paint(blurred(behind, 0.4), self.hair * 0.72)
+        self.darken(blurred(self.mask(self.outline(2.0)), 2.5) * behind, 0.35)
 
     def curls(self, grow: float) -> np.ndarray:
         """Scalloped outline around the upper head."""
@@ -672,9 +624,9 @@ class _Face(_Painter):
             grow = {"buzz": 0.4, "short": 1.4 + 1.8 * volume, "side part": 1.8 + 2.0 * volume, "bun": 1.0}[style]
             outer = self.outline(grow, low=-3.0 if style != "bun" else -5.0)
         hair = self.mask(outer) * (1.0 - open_mask)
-        soft = _blur(hair, {"buzz": 0.9, "short": 0.5, "curly": 0.7}.get(style, 0.4))
+        soft = blurred(hair, {"buzz": 0.9, "short": 0.5, "curly": 0.7}.get(style, 0.4))
         # The hair throws a soft shadow on the forehead.
-        shadow = np.roll(_blur(hair, 1.4), 1, axis=0) * self.head * (1.0 - soft)
+        shadow = np.roll(blurred(hair, 1.4), 1, axis=0) * self.head * (1.0 - soft)
         self.darken(shadow, 0.12 if style == "buzz" else 0.38)
         self.paint(soft * (0.78 if style == "buzz" else 1.0), self.hair)
 
@@ -682,7 +634,7 @@ class _Face(_Painter):
         a, kind = self.a, self.a["glasses"]
         if kind == "none":
             return
-        color = _rgb(_FRAMES[a["glasses_color"]])
+        color = from_bytes(_FRAMES[a["glasses_color"]])
         y = self.eye_y + 0.5
         lenses, arms = [], []
         for side in (-1, 1):
@@ -702,7 +654,7 @@ class _Face(_Painter):
             rims = [np.concatenate([lens, lens[:2]]) for lens in lenses]
         width = 0.9 if kind == "round" else 1.3
         frame = self.mask(lines=[*rims, bridge, *arms], width=width)
-        self.darken(np.roll(_blur(frame, 0.8), 1, axis=0) * self.head, 0.25)
+        self.darken(np.roll(blurred(frame, 0.8), 1, axis=0) * self.head, 0.25)
         self.paint(frame, color)
 
 
@@ -712,155 +664,15 @@ def render_face(seed: int, index: int) -> tuple[np.ndarray, dict]:
     return draw(attributes), attributes
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The data set and its cache.
-# ---------------------------------------------------------------------------------------------------------------------
+class SyntheticFaces(RenderedPictures):
+    """Rendered faces; arguments and methods are those of `RenderedPictures`."""
 
+    name, noun = "synthetic-faces", "faces"
 
-def default_cache_dir() -> Path:
-    """Where rendered pictures are kept: $TUTORIAL_CACHE, or the user's cache folder."""
-    if os.environ.get("TUTORIAL_CACHE"):
-        return Path(os.environ["TUTORIAL_CACHE"])
-    if os.name == "nt" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "tutorial_lib"
-    return Path.home() / ".cache" / "tutorial_lib"
+    @staticmethod
+    def sample(seed: int, index: int) -> dict:
+        return sample_attributes(seed, index)
 
-
-@functools.cache
-def renderer_hash() -> str:
-    """Hash of this file: a cache made by another version of the renderer is never read."""
-    return hashlib.sha256(Path(__file__).read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:16]
-
-
-def _render_range(seed: int, start: int, stop: int) -> np.ndarray:
-    return np.stack([render_face(seed, index)[0] for index in range(start, stop)])
-
-
-def _read_chunk(path: Path) -> np.ndarray:
-    """The pictures of a chunk file, none if it is missing or damaged."""
-    try:
-        with zipfile.ZipFile(path) as file:  # read whole, as only then is the checksum compared
-            pictures = np.load(io.BytesIO(file.read("pictures.npy")), allow_pickle=False)
-    except Exception:  # a flipped bit makes zipfile and numpy raise almost anything
-        return np.empty((0, SIZE, SIZE, 3), np.uint8)
-    if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIZE, SIZE, 3):
-        return np.empty((0, SIZE, SIZE, 3), np.uint8)
-    return pictures
-
-
-def _write_chunk(path: Path, pictures: np.ndarray) -> None:
-    """Written under a temporary name and moved: another process sees the old file or the new one, never a half."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, pictures=pictures)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-class SyntheticFaces(Dataset):
-    """Rendered faces as a map-style data set; item i is a (3, 64, 64) float32 tensor in [-1, 1].
-
-    Args:
-        split: "train" (20000 pictures) or "test" (2000); the two never share a picture.
-        limit: how many pictures instead, 1 or more. Only these are rendered.
-        seed: another seed, another endless stream of faces.
-        cache_dir: folder for rendered pictures; default `default_cache_dir()`. A later, larger limit renders only what is
-            missing. A damaged file is rendered again; a folder that cannot be written costs only the time.
-        workers: processes that render; default: up to 4 when more than 500 pictures are missing, else this one alone.
-
-    Raises ValueError for an unknown split, a limit below 1 or a negative seed.
-    In memory the pictures stay uint8: 12 KiB each.
-    """
-
-    def __init__(self, split: str = "train", limit: int | None = None, seed: int = 0,
-                 cache_dir: str | os.PathLike | None = None, workers: int | None = None):
-        if split not in SPLIT_SIZES:
-            raise ValueError(f"split must be one of {sorted(SPLIT_SIZES)}, got {split!r}")
-        count = SPLIT_SIZES[split] if limit is None else limit
-        if not 1 <= count <= SPLIT_START["test"]:
-            raise ValueError(f"limit must be from 1 to {SPLIT_START['test']:,}, got {limit}")
-        if seed < 0:
-            raise ValueError(f"seed must be at least 0, got {seed}")
-        self.name = "synthetic-faces"
-        self.split, self.seed, self.start = split, int(seed), SPLIT_START[split]
-        root = default_cache_dir() if cache_dir is None else Path(cache_dir)
-        self.folder = root / f"synthetic-faces-{renderer_hash()}" / f"seed{self.seed}-{split}"
-        self.pixels = np.empty((int(count), SIZE, SIZE, 3), np.uint8)
-        self._fill(workers)
-
-    def _fill(self, workers: int | None) -> None:
-        """Read what the cache holds, render the rest chunk by chunk, and store each chunk as soon as it is done."""
-        count = len(self.pixels)
-        jobs = []  # (first, stop) of the pictures to render, each within one chunk
-        for first in range(0, count, CHUNK):
-            stop = min(first + CHUNK, count)
-            stored = _read_chunk(self._path(first))[: stop - first]
-            self.pixels[first : first + len(stored)] = stored
-            if len(stored) < stop - first:
-                jobs.append((first + len(stored), stop))
-        missing = sum(stop - first for first, stop in jobs)
-        if not missing:
-            return
-        if workers is None:
-            workers = min(os.cpu_count() or 1, 4) if missing > 500 else 1
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            warnings.warn(f"rendered faces are not kept: {error}", stacklevel=3)
-        with tqdm(total=missing, desc=f"rendering {self.split} faces", unit="face", disable=missing < CHUNK) as bar:
-            if workers > 1:
-                jobs = self._render_in_processes(jobs, workers, bar)
-            for first, stop in jobs:
-                self._keep(first, _render_range(self.seed, self.start + first, self.start + stop), bar)
-
-    def _render_in_processes(self, jobs: list, workers: int, bar: tqdm) -> list:
-        """Render jobs in parallel; returns those left over if processes cannot be started.
-
-        That happens in a script without `if __name__ == "__main__"`, which new processes would run again.
-        """
-        left = dict.fromkeys(jobs)
-        try:
-            with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-                waiting = {pool.submit(_render_range, self.seed, self.start + first, self.start + stop): (first, stop)
-                           for first, stop in jobs}
-                try:
-                    for done in as_completed(waiting):
-                        self._keep(waiting[done][0], done.result(), bar)
-                        del left[waiting[done]]
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-        except (BrokenProcessPool, RuntimeError):
-            warnings.warn("faces are rendered in one process, as no others could be started", stacklevel=4)
-        return list(left)
-
-    def _path(self, first: int) -> Path:
-        return self.folder / f"{first // CHUNK:06d}.npz"
-
-    def _keep(self, first: int, pictures: np.ndarray, bar: tqdm) -> None:
-        stop = first + len(pictures)
-        self.pixels[first:stop] = pictures
-        bar.update(len(pictures))
-        chunk = first - first % CHUNK
-        try:
-            _write_chunk(self._path(first), self.pixels[chunk:stop])
-        except OSError as error:
-            warnings.warn(f"rendered faces are not kept: {error}", stacklevel=2)
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return self.images([range(len(self))[index]])[0]
-
-    def images(self, indices) -> torch.Tensor:
-        """(B, 3, 64, 64) float32 in [-1, 1]. indices: a slice, or a sequence or tensor of integers."""
-        chosen = self.pixels[indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)]
-        return torch.from_numpy(chosen.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5 - 1.0
-
-    def attributes(self, index: int) -> dict:
-        """What picture `index` shows: the dictionary described at the top of the module, drawn again."""
-        return sample_attributes(self.seed, self.start + range(len(self))[index])
+    @staticmethod
+    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
+        return render_face(seed, index)

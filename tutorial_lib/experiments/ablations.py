@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tutorial_lib.baselines.simple import mean_fill
 from tutorial_lib.experiments.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.experiments.results import mean_interval, open_results, write_results
 from tutorial_lib.inpainting.blending import poisson_blend
@@ -95,7 +96,7 @@ def fill(variant: Variant, images: Tensor, mask: Tensor, gan: LatentModel, seed:
     y = corrupt(images, mask)
     if variant.method.startswith("pixels"):
         with torch.no_grad():
-            start = gan.generator(z0.to(gan.device)) if variant.method == "pixels from G" else _mean_fill(y, mask)
+            start = gan.generator(z0.to(gan.device)) if variant.method == "pixels from G" else mean_fill(y, mask)
         picture = update_pixels(y, mask, gan, start, progress=progress)
         return picture, picture
     if variant.method == "lbfgs":
@@ -208,8 +209,3 @@ def _weights(kind: str, mask: Tensor) -> Tensor | None:
         return mask
     # where a pixel is known, the share of missing neighbors is Eq. 3's weight: what is left are the known ones
     return mask * (1 - importance_weights(mask))
-
-
-def _mean_fill(images: Tensor, mask: Tensor) -> Tensor:
-    mean = (images * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True)
-    return torch.where(mask > 0, images, mean)
