@@ -88,9 +88,9 @@ def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
     with run_notebook(NOTEBOOK) as page:
         page.locator(CANVAS).scroll_into_view_if_needed()
         cells = page.evaluate(CELLS)
-        eyes = np.ones((SIDE, SIDE), np.uint8)
-        eyes[18:34, 10:54] = 0
-        wait_for_mask(page, eyes)
+        mouth = np.ones((SIDE, SIDE), np.uint8)
+        mouth[38:54, 16:48] = 0
+        wait_for_mask(page, mouth)
 
         tool(page, "clear")
         mask = np.ones((SIDE, SIDE), np.uint8)
