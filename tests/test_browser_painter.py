@@ -150,6 +150,8 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         mask[40:51, 20:45] = False
         wait_for_mask(page, mask)
         page.locator(".filler-new").click()
+        # the message of the fill before says the same: wait for a picture with the new hole first
+        wait_until(page, lambda: np.array_equal(result_array(page)[mask], before[mask]), lambda: "no result with the new hole")
         wait_for_text(page, ".filler-message", "filled after 60 steps")
         assert_filled(page, before, mask)
 
@@ -175,10 +177,15 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         wait_for_text(page, ".filler-message", "paint a hole first")
 
 
-def assert_filled(page, picture, mask):
-    """The page shows the picture where the mask is true and something else in most of the hole."""
+def result_array(page):
+    """The filler's picture on the page, uint8 (SIDE, SIDE, 3)."""
     shown = shown_array(page, PICTURE)
     assert shown.shape == (SIDE * SCALE, SIDE * SCALE, 3)
-    shown = shown[::SCALE, ::SCALE]
+    return shown[::SCALE, ::SCALE]
+
+
+def assert_filled(page, picture, mask):
+    """The page shows the picture where the mask is true and something else in most of the hole."""
+    shown = result_array(page)
     assert np.array_equal(shown[mask], picture[mask])
     assert (shown[~mask] != picture[~mask]).any(-1).mean() > 0.5
