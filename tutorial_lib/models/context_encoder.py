@@ -6,14 +6,12 @@ the pictures' mean color, and the network must see for itself what is a hole.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
 
 from tutorial_lib.images import IMAGE_SIZE, check_images
 from tutorial_lib.masks import check_mask
-from tutorial_lib.models.dcgan import init_weights
+from tutorial_lib.models.dcgan import doubling_layers, init_weights
 from tutorial_lib.models.vae import halving_layers
 
 
@@ -50,14 +48,7 @@ class ContextEncoder(nn.Module):
         self.encoder = nn.Sequential(halving_layers(3, c))
         self.bottleneck = nn.Sequential(ChannelwiseLinear(8 * c, IMAGE_SIZE // 16), nn.LeakyReLU(0.2, inplace=True),
                                         nn.Conv2d(8 * c, 8 * c, 1, bias=False), nn.BatchNorm2d(8 * c), nn.ReLU(inplace=True))
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for side, channels in ((8, 4 * c), (16, 2 * c), (32, c)):
-            layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1, bias=False)
-            layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
-            layers[f"relu_{side}x{side}"] = nn.ReLU(inplace=True)
-        layers["to_64x64"] = nn.ConvTranspose2d(c, 3, 4, 2, 1)
-        layers["tanh"] = nn.Tanh()
-        self.decoder = nn.Sequential(layers)
+        self.decoder = nn.Sequential(doubling_layers(c))
         self.apply(init_weights)
 
     def forward(self, filled: Tensor) -> Tensor:

@@ -28,6 +28,18 @@ def init_weights(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+def doubling_layers(base_channels: int) -> OrderedDict[str, nn.Module]:
+    """8 * base_channels channels at 4x4 to a 64x64 picture in [-1, 1], doubling the side and halving the channels."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for side, channels in ((8, 4 * base_channels), (16, 2 * base_channels), (32, base_channels)):
+        layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1, bias=False)
+        layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
+        layers[f"relu_{side}x{side}"] = nn.ReLU(inplace=True)
+    layers["to_64x64"] = nn.ConvTranspose2d(base_channels, 3, 4, 2, 1)
+    layers["tanh"] = nn.Tanh()
+    return layers
+
+
 class Generator(nn.Module):
     """G: a code z to a picture, doubling the side and halving the channels four times.
 
@@ -47,12 +59,7 @@ class Generator(nn.Module):
         layers["to_4x4"] = nn.ConvTranspose2d(z_dim, 8 * c, 4, 1, 0, bias=False)
         layers["norm_4x4"] = nn.BatchNorm2d(8 * c)
         layers["relu_4x4"] = nn.ReLU(inplace=True)
-        for side, channels in ((8, 4 * c), (16, 2 * c), (32, c)):
-            layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1, bias=False)
-            layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
-            layers[f"relu_{side}x{side}"] = nn.ReLU(inplace=True)
-        layers["to_64x64"] = nn.ConvTranspose2d(c, 3, 4, 2, 1)
-        layers["tanh"] = nn.Tanh()
+        layers |= doubling_layers(c)
         self.layers = nn.Sequential(layers)
         self.apply(init_weights)
 
