@@ -59,7 +59,8 @@ def _add_train(commands) -> None:
     parser.add_argument("--base-channels", type=int, default=default.base_channels)
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
-    parser.add_argument("--discriminator-channels", type=int, help="dcgan: size of D; the same as G when left out")
+    parser.add_argument("--no-flips", action="store_true", help="do not mirror training pictures: a mirrored digit is none")
+    parser.add_argument("--discriminator-channels", type=int, help="dcgan, context-encoder: size of D; as the other network when left out")
     parser.add_argument("--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D")
     parser.add_argument("--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees")
     parser.add_argument("--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights")
@@ -112,12 +113,13 @@ def _train(options) -> int:
 def _task(options, dataset, device: torch.device):
     """The task of the model asked for; what was not given on the command line keeps the settings' default."""
     given = {key: value for key in ("base_channels", "learning_rate", "adversarial", "precision")
-             if (value := getattr(options, key)) is not None}
+             if (value := getattr(options, key)) is not None} | {"flips": not options.no_flips}
     if options.model == "vae":
         return VAETask(VAESettings(**given), device, options.seed)
     if options.model == "context-encoder":
         first = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
-        return ContextEncoderTask(ContextEncoderSettings(**given), first, device, options.seed)
+        settings = ContextEncoderSettings(**given, discriminator_channels=options.discriminator_channels)
+        return ContextEncoderTask(settings, first, device, options.seed)
     if "adversarial" in given:
         raise ValueError("--adversarial is for the other models: a DCGAN's loss is nothing else")
     settings = GANSettings(**given, discriminator_channels=options.discriminator_channels, norm=options.norm,
@@ -129,12 +131,12 @@ def _command(options) -> str:
     """The command that makes the weights again, without the folders of the machine it ran on."""
     words = ["python -m tutorial_lib train"]
     for key, value in vars(options).items():
-        if key in ("command", "run", "device", "threads", "out", "name") or value in (None, [], ""):
+        if key in ("command", "run", "device", "threads", "out", "name") or value in (None, [], "", False):
             continue
         if key == "root":
             value = Path(value).name
         text = " ".join(value) if isinstance(value, list) else f'"{value}"' if " " in str(value) else value
-        words.append(f"--{key.replace('_', '-')} {text}")
+        words.append(f"--{key.replace('_', '-')}" + ("" if value is True else f" {text}"))
     return " ".join([*words, f"--out runs/{options.name or options.out.name}"])
 
 

@@ -24,6 +24,7 @@ class ContextEncoderSettings:
 
     Attributes:
         base_channels: see `ContextEncoder`.
+        discriminator_channels: size of D, None for the same as the network.
         learning_rate, beta1: Adam's, for both networks.
         adversarial: share of the adversarial loss; the rest is the hole's mean squared error (Pathak et al.: 0.001).
         families: masks are drawn from these, the same number of each (all four, as the paper does for fairness).
@@ -32,6 +33,7 @@ class ContextEncoderSettings:
     """
 
     base_channels: int = 64
+    discriminator_channels: int | None = None
     learning_rate: float = 2e-4
     beta1: float = 0.5
     adversarial: float = 0.001
@@ -63,7 +65,7 @@ class ContextEncoderTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = ContextEncoder(settings.base_channels, mean)
-            discriminator = Discriminator(settings.base_channels, "spectral")
+            discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral")
         layout = memory_format(self.device)
         self.network = network.to(self.device, memory_format=layout)
         self.discriminator = discriminator.to(self.device, memory_format=layout)
