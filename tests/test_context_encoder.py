@@ -64,7 +64,7 @@ def test_it_learns_to_look_around_the_hole(tmp_path):
     path = save_context_encoder(tmp_path / "flat.safetensors", network, {"data": {}})
     again = load_context_encoder(path, "cpu")
     torch.testing.assert_close(again.paint(pictures[:4], mask)[0], network.paint(pictures[:4], mask)[0], atol=0.02, rtol=0)
-    with pytest.raises(ValueError, match="holds a context-encoder, not a dcgan or vae"):
+    with pytest.raises(ValueError, match="holds weights of kind context-encoder, not of dcgan or vae"):
         load_gan(path, "cpu")
 
 

@@ -66,7 +66,7 @@ def test_training_learns_and_its_decoder_can_be_searched(tmp_path, adversarial):
     result = inpaint(pictures[:4], center_mask(), model, steps=60, lam=0.01, progress=False)
     error = (result.generated - pictures[:4]).square().mean((1, 2, 3))
     assert (error < (pictures[:4] - pictures.mean(0)).square().mean((1, 2, 3))).float().mean() >= 0.75
-    with pytest.raises(ValueError, match="holds a vae, not a context-encoder"):
+    with pytest.raises(ValueError, match="holds weights of kind vae, not of context-encoder"):
         load_context_encoder(path, "cpu")
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tutorial_lib.device import memory_format, pick_device
+from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
@@ -58,6 +59,12 @@ def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
 def save_context_encoder(path: str | os.PathLike, network: ContextEncoder, card: dict) -> Path:
     """The same for a Context Encoder; the color that stands for a hole is stored with it."""
     return _save(path, "context-encoder", {"base_channels": network.base_channels}, {"network": network}, card)
+
+
+def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, card: dict) -> Path:
+    """The same for an attribute classifier; the card's architecture says which attributes and classes it knows."""
+    architecture = {"base_channels": classifier.base_channels, "heads": classifier.heads}
+    return _save(path, "attributes", architecture, {"network": classifier}, card)
 
 
 def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict) -> Path:
@@ -107,21 +114,37 @@ def load_context_encoder(name_or_path: str | os.PathLike, device: torch.device |
     return _load(name_or_path, ("context-encoder",), device)[1]["network"]
 
 
-def _load(name_or_path: str | os.PathLike, kinds: tuple[str, ...],
-          device: torch.device | str | None) -> tuple[dict, dict[str, nn.Module]]:
-    path = Path(name_or_path)
-    if path.suffix != ".safetensors":
-        path = WEIGHTS_DIR / f"{name_or_path}.safetensors"
-    card_path = path.with_suffix(".json")
-    for needed in (path, card_path):
+def load_attributes(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> AttributeClassifier:
+    """A trained attribute classifier, frozen, in eval mode; arguments and errors as for `load_gan`.
+
+    Those of the rendered sets are called "synthetic-faces-attributes", "synthetic-numbers-attributes" and
+    "synthetic-cars-attributes".
+    """
+    return _load(name_or_path, ("attributes",), device)[1]["network"]
+
+
+def load_card(name_or_path: str | os.PathLike) -> dict:
+    """The model card alone; arguments as for `load_gan`. Raises: FileNotFoundError."""
+    path = _path(name_or_path)
+    for needed in (path, path.with_suffix(".json")):
         if not needed.exists():
             raise FileNotFoundError(f"{needed} is not there; the workbook ships {', '.join(shipped()) or 'no weights'}")
-    card = json.loads(card_path.read_text(encoding="utf-8"))
+    return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def _path(name_or_path: str | os.PathLike) -> Path:
+    path = Path(name_or_path)
+    return path if path.suffix == ".safetensors" else WEIGHTS_DIR / f"{name_or_path}.safetensors"
+
+
+def _load(name_or_path: str | os.PathLike, kinds: tuple[str, ...],
+          device: torch.device | str | None) -> tuple[dict, dict[str, nn.Module]]:
+    path, card = _path(name_or_path), load_card(name_or_path)
     if file_hash(path) != card["sha256"]:
-        raise ValueError(f"{path} is damaged: its sha256 is not the one in {card_path.name}. Restore it (git checkout) or "
+        raise ValueError(f"{path} is damaged: its sha256 is not the one in {path.stem}.json. Restore it (git checkout) or "
                          "export it again.")
     if card["kind"] not in kinds:
-        raise ValueError(f"{path} holds a {card['kind']}, not a {' or '.join(kinds)}")
+        raise ValueError(f"{path} holds weights of kind {card['kind']}, not of {' or '.join(kinds)}")
     parts = _build(card["kind"], card["architecture"])
     try:
         tensors = load_file(path)
@@ -142,6 +165,8 @@ def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
         return {"vae": VAE(channels, architecture["z_dim"])}
     if kind == "context-encoder":
         return {"network": ContextEncoder(channels)}
+    if kind == "attributes":
+        return {"network": AttributeClassifier(architecture["heads"], channels)}
     return {"generator": Generator(channels, architecture["z_dim"]),
             "discriminator": Discriminator(architecture["discriminator_channels"], architecture["norm"])}
 

@@ -38,7 +38,7 @@ class Task(Protocol):
     optimizers: dict[str, torch.optim.Optimizer]
 
     def describe(self) -> dict: ...
-    def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]: ...
+    def step(self, images, rng: torch.Generator, number: int) -> dict[str, Tensor]: ...
     def preview(self) -> Tensor: ...
 
 
@@ -65,7 +65,8 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
 
     Args:
         task: what to train; its modules and optimizers are updated in place.
-        dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`.
+        dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`. Where it has `batch(indices)`
+            as well (pictures with labels), a step gets that.
         steps: total number of steps, those of an earlier, resumed run included.
         batch_size: pictures a step.
         seed: of the order of the pictures and of all draws.
@@ -91,6 +92,7 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
         if path.exists():
             log = load_checkpoint(path, task, config)
     order = _Order(len(dataset), batch_size, seed)
+    draw = getattr(dataset, "batch", dataset.images)
     if on_preview and log.steps < steps:
         on_preview(log.steps, task.preview())
 
@@ -98,7 +100,7 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
     with bar, _deferred_interrupt() as interrupted:
         while log.steps < steps and not interrupted():
             number = log.steps
-            values = task.step(dataset.images(order.indices(number)), seeded_generator(seed, number), number)
+            values = task.step(draw(order.indices(number)), seeded_generator(seed, number), number)
             values = {name: float(value) for name, value in values.items()}
             if not all(np.isfinite(value) for value in values.values()):
                 kept = f"; the last good checkpoint is {path}" if path and path.exists() else ""

@@ -1,4 +1,4 @@
-"""What a model card says on held-out pictures: D's ranks of real, generated and junk; a VAE's and a Context Encoder's PSNR."""
+"""What a model card says on held-out pictures: D's ranks of real, generated and junk; PSNR; a classifier's accuracy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.metrics import auc, psnr
+from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.vae import VAE, kl_divergence
@@ -74,3 +75,24 @@ def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
         mask = make_masks(family, len(images))
         figures[family] = round(psnr(network.paint(images, mask)[1], images, mask).mean().item(), 2)
     return {"pictures": len(images), "hole_psnr": figures}
+
+
+def attributes_report(classifier: AttributeClassifier, images: Tensor, truths: dict[str, Tensor]) -> dict:
+    """How often a classifier is right on held-out pictures, for a model card.
+
+    Args:
+        classifier: in eval mode.
+        images: (B, 3, 64, 64) in [-1, 1].
+        truths: attribute -> (B,) classes, -1 where unclear (`models.attributes.true_classes`).
+
+    Returns: "pictures", and for each attribute "clear" (how many pictures), "accuracy" on these, and "commonest", the share
+        of the commonest class: what always giving one answer would reach. None where no picture is clear.
+    """
+    report = {}
+    for attribute, guess in classifier.predict(images, BATCH).items():
+        known = truths[attribute] != UNCLEAR
+        truth, count = truths[attribute][known], int(known.sum())
+        right = (guess[known] == truth).sum().item()
+        report[attribute] = {"clear": count, "accuracy": round(right / count, 4) if count else None,
+                             "commonest": round(truth.bincount().max().item() / count, 4) if count else None}
+    return {"pictures": len(images), "attributes": report}
