@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from scipy import stats
 
 from tutorial_lib import exercises
+from tutorial_lib.baselines import NearestNeighbor
+from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.masks import center_mask
@@ -38,6 +40,15 @@ def mean_fill(images, mask):
 
 def plain_psnr(images, originals):
     return 10 * torch.log10(4 / (images - originals).square().mean((1, 2, 3)))
+
+
+def hole_psnr(images, originals, mask):
+    error = ((images - originals).square() * (1 - mask)).sum((1, 2, 3)) / (3 * (1 - mask).sum((1, 2, 3)))
+    return 10 * torch.log10(4 / error)
+
+
+def nearest(images, mask, collection):
+    return torch.stack([(mask[row] * (collection - images[row])).square().sum((1, 2, 3)).argmin() for row in range(len(images))])
 
 
 def discriminator_loss(real, fake):
@@ -131,7 +142,7 @@ def detour(path):
 
 RIGHT = {
     "check_two_holes": two_holes, "check_missing_share": missing_share,
-    "check_mean_fill": mean_fill, "check_psnr": plain_psnr,
+    "check_mean_fill": mean_fill, "check_hole_psnr": hole_psnr, "check_nearest": nearest,
     "check_discriminator_loss": discriminator_loss, "check_average": average,
     "check_weight_at": weight_at, "check_reach": reach,
     "check_context_loss": plain_context_loss, "check_prior_slope": prior_slope, "check_stochastic_clip": stochastic_clip,
@@ -173,6 +184,10 @@ def fill_reads_the_hole(images, mask):
 def fill_one_mean(images, mask):
     known = torch.where(mask == 1, images, torch.zeros(())).sum((1, 2, 3), keepdim=True)
     return torch.where(mask == 1, images, known / (3 * mask.sum((1, 2, 3), keepdim=True)))
+
+
+def nearest_by_absolute_difference(images, mask, collection):
+    return torch.stack([(mask[row] * (collection - images[row])).abs().sum((1, 2, 3)).argmin() for row in range(len(images))])
 
 
 def blend_jump(g, left, right):
@@ -231,9 +246,18 @@ WRONG = {
     "check_mean_fill": [
         (fill_reads_the_hole, "differs"), (fill_one_mean, "differs"), (fill_known_too, "differs"),
         (lambda images, mask: images, "differs")],
-    "check_psnr": [
-        (lambda a, b: plain_psnr(a, b) - 20 * torch.log10(torch.tensor(2.0)), "6.02"),
-        (lambda a, b: plain_psnr(a, b).mean(), "shape"), (lambda a, b: -plain_psnr(a, b), "differs")],
+    "check_hole_psnr": [
+        (lambda a, b, mask: hole_psnr(a, b, mask) - 20 * math.log10(2), "6.02"),
+        (lambda a, b, mask: hole_psnr(a, b, mask) - 10 * math.log10(3), "three channels"),
+        (lambda a, b, mask: plain_psnr(a, b), "whole picture"), (lambda a, b, mask: hole_psnr(a, b, 1 - mask), "differs"),
+        (lambda a, b, mask: hole_psnr(a, b, mask[:1]), "differs"), (lambda a, b, mask: hole_psnr(a, b, mask).mean(), "shape")],
+    "check_nearest": [
+        (lambda images, mask, pool: nearest(images, torch.ones_like(mask), pool), "closer on the known"),
+        (lambda images, mask, pool: nearest(images, 1 - mask, pool), "closer on the known"),
+        (lambda images, mask, pool: nearest(images, mask[:1].expand_as(mask), pool), "closer on the known"),
+        (nearest_by_absolute_difference, "closer on the known"), (lambda images, mask, pool: nearest(images, mask, pool) + 1, "closer"),
+        (lambda images, mask, pool: nearest(images, mask, pool)[:1], "one number a picture"),
+        (lambda images, mask, pool: nearest(images, mask, pool) - 60, "whole numbers")],
     "check_discriminator_loss": [
         (lambda real, fake: -(real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()), "underflows"),
         (lambda real, fake: -discriminator_loss(real, fake), "differs"),
@@ -361,6 +385,9 @@ def test_the_right_answers_here_are_the_librarys():
     torch.testing.assert_close(plain_context_loss(images, originals, weights), context_loss(images, originals, weights))
     torch.testing.assert_close(plain_psnr(images, originals).double(), psnr(images, originals), atol=1e-4, rtol=0)
     mask = center_mask().expand(2, -1, -1, -1)
+    torch.testing.assert_close(hole_psnr(images, originals, mask).double(), psnr(images, originals, mask), atol=1e-4, rtol=0)
+    pixels = to_uint8(originals.repeat(3, 1, 1, 1).roll(1, 0))
+    assert nearest(images, mask, to_float(pixels)).tolist() == NearestNeighbor(pixels).indices(images, mask).tolist()
     torch.testing.assert_close(plain_seam(images, mask), seam_strength(images, mask))
     assert [weight_at(center_mask()[0, 0], row, 16, 7).item() for row in (15, 14)] == pytest.approx(
         [importance_weights(center_mask())[0, 0, row, 16].item() for row in (15, 14)])

@@ -1,5 +1,7 @@
 """Metrics against scikit-image, plain loops and counting."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tutorial_lib import load_dataset
+from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.masks import center_mask, make_masks
 from tutorial_lib.metrics import auc, face_found, psnr, seam_strength, ssim
 
@@ -24,11 +27,11 @@ def pair(seed=0, count=3, error=0.3, size=(64, 64)):
 @settings(max_examples=20, deadline=None)
 def test_whole_pictures_equal_scikit_image(seed, error, size):
     images, originals = pair(seed, 2, error, size)
-    for metric, theirs in ((psnr, lambda a, b: peak_signal_noise_ratio(b, a, data_range=2)),
-                           (ssim, lambda a, b: structural_similarity(a, b, channel_axis=0, data_range=2))):
+    images, originals = (to_float(to_uint8(pictures)) for pictures in (images, originals))
+    for metric, theirs in ((psnr, lambda a, b: peak_signal_noise_ratio(b, a)), (ssim, partial(structural_similarity, channel_axis=2))):
         values = metric(images, originals)
         assert values.shape == (2,) and values.dtype == torch.float64
-        expected = [theirs(a.double().numpy(), b.double().numpy()) for a, b in zip(images, originals)]
+        expected = [theirs(a, b) for a, b in zip(to_uint8(images), to_uint8(originals))]  # of 8 bit pixels, as everybody takes them
         np.testing.assert_allclose(values.numpy(), expected, atol=1e-4)
 
 
@@ -37,7 +40,7 @@ def test_hole_only_equals_a_plain_loop(family):
     images, originals = pair(size=(24, 24))
     masks = make_masks(family, 3, torch.Generator().manual_seed(5), size=24)
     for row, (decibels, similarity) in enumerate(zip(psnr(images, originals, masks), ssim(images, originals, masks))):
-        _, local = structural_similarity(images[row].double().numpy(), originals[row].double().numpy(), channel_axis=0,
+        _, local = structural_similarity(images[row].double().numpy() + 1, originals[row].double().numpy() + 1, channel_axis=0,
                                          data_range=2, full=True)
         squares, similarities = [], []
         for y in range(24):

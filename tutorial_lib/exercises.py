@@ -105,16 +105,43 @@ def check_mean_fill(function: Callable[[Tensor, Tensor], Tensor]) -> str:
 
 
 @_exercise
-def check_psnr(function: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """function(images, originals) -> (B,) PSNR in dB of pictures in [-1, 1]."""
-    images, originals = _draws(3, 3, 8, 8, seed=2), _draws(3, 3, 8, 8, seed=3)
-    expected, given = metrics.psnr(images, originals), function(images, originals)
+def check_hole_psnr(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
+    """function(images, originals, mask) -> (B,) PSNR in dB over the hole pixels of pictures in [-1, 1]."""
+    images, originals = _draws(4, 3, 16, 16, seed=2), _draws(4, 3, 16, 16, seed=3)
+    mask = torch.cat([make_masks(family, size=16) for family in FAMILIES])
+    hole = mask[:, 0] == 0
+    errors = [(images[row][:, hole[row]] - originals[row][:, hole[row]]).square().mean() for row in range(4)]
+    expected, given = 10 * torch.log10(4 / torch.stack(errors)), function(images, originals, mask)
     _expect(given is not None, "your function returned None - is there a `return`?")
     if torch.as_tensor(given).shape == expected.shape:
-        _expect((expected - given - 6.0206).abs().max().item() > 1e-3,
-                "6.02 dB too low: the values reach from -1 to 1, so the range is 2, not 1")
-    _same(expected, given, "PSNR", 1e-3)
-    return "the range is 2, and one value comes back for each picture."
+        for gap, reason in ((6.0206, "the values reach from -1 to 1, so the range is 2, not 1"),
+                            (4.7712, "a hole pixel has three channels: divide by three times their number")):
+            _expect((expected - given - gap).abs().max().item() > 1e-3, f"{gap:.2f} dB too low: {reason}")
+        whole = metrics.psnr(images, originals)
+        _expect((whole - given).abs().max().item() > 1e-3, "that is the whole picture's PSNR: leave the known pixels out")
+    _same(expected, given, "hole PSNR", 1e-3)
+    return "the range is 2, only the hole counts, and one value comes back for each picture."
+
+
+@_exercise
+def check_nearest(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
+    """function(images, mask, collection (N, 3, H, W)) -> (B,) numbers of the pictures closest on the known pixels."""
+    images, collection = _draws(8, 3, 16, 16, seed=25), _draws(60, 3, 16, 16, seed=26)
+    mask = torch.cat([make_masks(family, size=16) for family in FAMILIES]).repeat(2, 1, 1, 1)
+    known = mask[:, 0] == 1
+    distances = torch.stack([torch.stack([(picture[:, known[row]] - images[row][:, known[row]]).square().sum()
+                                          for picture in collection]) for row in range(8)])
+    # under the hole: what would lead to the last picture, were it read
+    for hidden in (corrupt(images, mask), torch.where(mask > 0, images, collection[-1:])):
+        given = function(hidden, mask, collection)
+        _expect(given is not None, "your function returned None - is there a `return`?")
+        given = torch.as_tensor(given)
+        _expect(given.shape == (8,), f"expected one number a picture, shape (8,), got {tuple(given.shape)}")
+        _expect(bool(((given >= 0) & (given < 60) & (given == given.round())).all()), "expected whole numbers from 0 to N - 1")
+        for row, (ours, theirs) in enumerate(zip(distances.argmin(1).tolist(), given.tolist(), strict=True)):
+            _expect(ours == theirs, f"picture {row}: you chose {theirs:g}, but {ours} is closer on the known pixels, with a sum of "
+                                    f"squares of {distances[row, ours]:.1f} against {distances[row, int(theirs)]:.1f}")
+    return "the closest on what is known, whatever stands in the hole."
 
 
 # ---- 02, training a GAN ----------------------------------------------------------------------------------------------

@@ -53,13 +53,16 @@ def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
 def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
     """Structural similarity (Wang et al. 2004), scikit-image's, one value a picture.
 
+    It compares local means as well, so unlike PSNR it depends on where zero is: taken in [-1, 1] it is another number. Here
+    black is 0, as with the usual 8 bit pixels.
+
     Args: as for `psnr`; with a mask, the similarity map is averaged over the hole's pixels alone.
     Returns: (B,) float64, 1 for equal pictures.
     """
     from skimage.metrics import structural_similarity
     hole = _pair(images, originals, mask)
     values = []
-    for row, (image, original) in enumerate(zip(images.cpu().double(), originals.cpu().double(), strict=True)):
+    for row, (image, original) in enumerate(zip(images.cpu().double() + 1, originals.cpu().double() + 1, strict=True)):
         mean, local = structural_similarity(image.numpy(), original.numpy(), channel_axis=0, data_range=DATA_RANGE, full=True)
         values.append(mean if hole is None else local[:, hole[row, 0].cpu().numpy()].mean())
     return torch.tensor(np.array(values))
