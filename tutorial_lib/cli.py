@@ -9,19 +9,34 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
+from tutorial_lib.experiments.table1 import METHODS, REFERENCE_PICTURES, Models, run_table, table_text
+from tutorial_lib.experiments.yardsticks import true_classes
 from tutorial_lib.images import image_grid
 from tutorial_lib.masks import FAMILIES
+from tutorial_lib.models.attributes import ATTRIBUTES, heads_of
 from tutorial_lib.models.dcgan import NORMS
-from tutorial_lib.models.weights import file_hash, load_gan, save_context_encoder, save_gan, save_vae
+from tutorial_lib.models.weights import (
+    file_hash,
+    load_attributes,
+    load_card,
+    load_context_encoder,
+    load_gan,
+    save_attributes,
+    save_context_encoder,
+    save_gan,
+    save_vae,
+)
+from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import TrainingDiverged, train
-from tutorial_lib.training.report import context_encoder_report, discriminator_report, vae_report
+from tutorial_lib.training.report import attributes_report, context_encoder_report, discriminator_report, vae_report
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
@@ -34,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands)
     _add_ablations(commands)
+    _add_table1(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -49,7 +65,7 @@ def _add_train(commands) -> None:
     default = GANSettings()
     parser = commands.add_parser("train", help="train a model and export it, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder"], default="dcgan")
+    parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes"], default="dcgan")
     parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
     parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
     parser.add_argument("--limit", type=int, help="train on at most so many pictures")
@@ -79,7 +95,11 @@ def _train(options) -> int:
     set_threads(options.threads)
     device = pick_device(options.device)
     data = {"name": options.data, "limit": options.limit, "root": options.root, "seed": options.seed}
+    if options.model == "attributes":
+        heads_of(options.data)  # says so at once where no picture's attributes are known
     dataset = load_dataset(split="train", **data)
+    if options.model == "attributes":
+        dataset = LabeledPictures(dataset)
     task = _task(options, dataset, device)
     print(f"training a {options.model} on {describe(device)}")
     samples = options.out / "samples"
@@ -93,7 +113,8 @@ def _train(options) -> int:
     if log.interrupted:
         print(f"stopped after step {log.steps}; the same command goes on from there")
         return 130
-    held_out = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES})).images(slice(None))
+    test_set = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES}))
+    held_out = test_set.images(slice(None))
     card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence,
                      "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
             "training": {"steps": log.steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
@@ -102,6 +123,10 @@ def _train(options) -> int:
     if options.model == "dcgan":
         gan = task.finish()
         save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
+    elif options.model == "attributes":
+        network = task.finished_network()
+        report = attributes_report(network, held_out, true_classes(test_set, range(len(test_set))))
+        save_attributes(path, network, card | {"held_out": report})
     else:
         report, save = {"vae": (vae_report, save_vae), "context-encoder": (context_encoder_report, save_context_encoder)}[options.model]
         network = task.finished_network()
@@ -114,6 +139,11 @@ def _task(options, dataset, device: torch.device):
     """The task of the model asked for; what was not given on the command line keeps the settings' default."""
     given = {key: value for key in ("base_channels", "learning_rate", "adversarial", "precision")
              if (value := getattr(options, key)) is not None} | {"flips": not options.no_flips}
+    if options.model == "attributes":
+        if "adversarial" in given:
+            raise ValueError("--adversarial is for vae and context-encoder: a classifier has no such loss")
+        del given["flips"]  # never: a mirrored gaze looks the other way
+        return AttributesTask(AttributesSettings(options.steps, **given), heads_of(options.data), device, options.seed)
     if options.model == "vae":
         return VAETask(VAESettings(**given), device, options.seed)
     if options.model == "context-encoder":
@@ -168,5 +198,58 @@ def _ablations(options) -> int:
     results = run_ablations(gan, dataset.images(indices), out, data=data, family=options.mask, names=options.variants,
                             seed=options.seed)
     print(ablation_table(results))
+    print(f"wrote {out}")
+    return 0
+
+
+def _add_table1(commands) -> None:
+    parser = commands.add_parser("table1", help="the paper's Table 1 and beyond: every method on the same holes, resuming an "
+                                 "interrupted run", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
+    parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
+    parser.add_argument("--weights", help="name of shipped weights, or a .safetensors file; the data's name when left out")
+    parser.add_argument("--context-encoder", help="the same for the Context Encoder; WEIGHTS-context-encoder when left out")
+    parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--methods", nargs="*", metavar="NAME", help=f"of {', '.join(METHODS)}; all when left out")
+    parser.add_argument("--limit", type=int, default=500, help="held-out pictures, spread evenly over the test split")
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--work", type=Path, help="folder of the completed pictures; runs/table1-WEIGHTS when left out")
+    parser.add_argument("--out", type=Path, help="the .json file; data/results/table1-WEIGHTS.json when left out")
+    parser.set_defaults(run=_table1)
+
+
+def _table1(options) -> int:
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    methods = options.methods or list(METHODS)
+    kinds = {METHODS[name].kind for name in methods if name in METHODS}
+    name = options.weights or options.data
+    if options.data == "folder" and not options.weights:
+        raise ValueError("--data folder needs --weights: the name of shipped weights, or a .safetensors file")
+    rendered = options.data in ATTRIBUTES
+    # rendered pictures are drawn one by one at random: the first are as good as any, and no others need be rendered
+    dataset = load_dataset(options.data, split="test", root=options.root, limit=options.limit if rendered else None)
+    training = load_dataset(options.data, split="train", root=options.root,
+                            limit=None if set(NEED_PICTURES) & set(methods) else REFERENCE_PICTURES)
+    indices = evenly_spaced(len(dataset), min(options.limit, len(dataset)))
+    painter = options.context_encoder or f"{name}-context-encoder"
+    models = Models(
+        gan=load_gan(name, device) if "search" in kinds else None,
+        context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
+        context_encoder_card=load_card(painter) if "paint" in kinds else {},
+        classifier=load_attributes(f"{options.data}-attributes", device) if rendered else None,
+        classifier_card=load_card(f"{options.data}-attributes") if rendered else {},
+        truths=true_classes(dataset, indices) if rendered else {}, training=training, faces="faces" in dataset.name)
+    print(f"filling {len(indices)} pictures a cell on {describe(device)}")
+    data = {"name": dataset.name, "split": "test", "indices": indices,
+            "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
+    short = Path(name).stem
+    out = options.out or RESULTS_DIR / f"table1-{short}.json"
+    results = run_table(dataset.images(indices), models, out, options.work or Path("runs") / f"table1-{short}", data=data,
+                        families=tuple(options.masks), methods=methods, seed=options.seed)
+    for measure in ("psnr", "hole_psnr", "ssim"):
+        print(table_text(results, measure), end="\n\n")
     print(f"wrote {out}")
     return 0
