@@ -13,9 +13,10 @@ from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
+from tutorial_lib.experiments.generators import LENGTHS, SAMPLES, SIZES, Judge, generators_table, run_generators
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, REFERENCE_PICTURES, Models, run_table, table_text
-from tutorial_lib.experiments.yardsticks import true_classes
+from tutorial_lib.experiments.yardsticks import classifier_features, true_classes
 from tutorial_lib.images import image_grid
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.attributes import ATTRIBUTES, heads_of
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_train(commands)
     _add_ablations(commands)
     _add_table1(commands)
+    _add_generators(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -76,7 +78,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
     parser.add_argument("--no-flips", action="store_true", help="do not mirror training pictures: a mirrored digit is none")
-    parser.add_argument("--discriminator-channels", type=int, help="dcgan, context-encoder: size of D; as the other network when left out")
+    parser.add_argument("--discriminator-channels", type=int, help="of D, if there is one; as the other network when left out")
     parser.add_argument("--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D")
     parser.add_argument("--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees")
     parser.add_argument("--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights")
@@ -145,7 +147,7 @@ def _task(options, dataset, device: torch.device):
         del given["flips"]  # never: a mirrored gaze looks the other way
         return AttributesTask(AttributesSettings(options.steps, **given), heads_of(options.data), device, options.seed)
     if options.model == "vae":
-        return VAETask(VAESettings(**given), device, options.seed)
+        return VAETask(VAESettings(**given, discriminator_channels=options.discriminator_channels), device, options.seed)
     if options.model == "context-encoder":
         first = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
         settings = ContextEncoderSettings(**given, discriminator_channels=options.discriminator_channels)
@@ -251,5 +253,43 @@ def _table1(options) -> int:
                         families=tuple(options.masks), methods=methods, seed=options.seed)
     for measure in ("psnr", "hole_psnr", "ssim"):
         print(table_text(results, measure), end="\n\n")
+    print(f"wrote {out}")
+    return 0
+
+
+def _add_generators(commands) -> None:
+    parser = commands.add_parser("generators", help="train DCGANs of several sizes and lengths and fill the same holes with each, "
+                                 "resuming an interrupted run", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", choices=list(ATTRIBUTES), default="synthetic-faces")
+    parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="base channels of G")
+    parser.add_argument("--lengths", nargs="*", type=int, default=list(LENGTHS), help="steps of training")
+    parser.add_argument("--shipped", nargs="*", default=[], metavar="NAME", help="shipped weights to measure as well")
+    parser.add_argument("--limit", type=int, default=64, help="held-out pictures")
+    parser.add_argument("--seed", type=int, default=1, help="of the trainings")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--work", type=Path, help="folder of the runs and weights; runs/generators-DATA when left out")
+    parser.add_argument("--out", type=Path, help="the .json file; data/results/generators-DATA.json when left out")
+    parser.set_defaults(run=_generators)
+
+
+def _generators(options) -> int:
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    held_out, training = (load_dataset(options.data, split=split, limit=limit) for split, limit in (("test", options.limit), ("train", None)))
+    name = f"{options.data}-attributes"
+    classifier = load_attributes(name, device)
+    real = training.images(range(min(SAMPLES, len(training))))
+    judge = Judge(classifier, true_classes(held_out, range(len(held_out))), classifier_features(classifier, real), load_card(name))
+    print(f"training and searching on {describe(device)}")
+    out = options.out or RESULTS_DIR / f"generators-{options.data}.json"
+    results = run_generators(held_out.images(slice(None)), training, judge, out, options.work or Path("runs") / f"generators-{options.data}",
+                             data={"name": held_out.name, "split": "test"}, sizes=tuple(options.sizes), lengths=tuple(options.lengths),
+                             shipped=tuple(options.shipped), seed=options.seed, device=device)
+    if results["variants"]:
+        print(generators_table(results))
+    if not results["complete"]:
+        print("stopped; the same command goes on from there")
+        return 130
     print(f"wrote {out}")
     return 0

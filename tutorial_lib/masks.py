@@ -120,12 +120,13 @@ def mask_from_file(path: str | os.PathLike, size: int = IMAGE_SIZE) -> Tensor:
     return mask_from_array(gray > 127)
 
 
-def check_mask(mask: Tensor, images: Tensor | None = None) -> Tensor:
+def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool = False) -> Tensor:
     """The door of every function that takes a mask: the mask as float, one row a picture.
 
     Args:
         mask: (B, 1, H, W) or (1, 1, H, W), any type, of 0 and 1.
         images: the pictures it is for; a single mask is expanded to their number.
+        may_be_whole: whether a mask without a hole is welcome.
 
     Raises: ValueError for another shape or other values, a mask without a hole or without a known pixel.
     """
@@ -135,7 +136,7 @@ def check_mask(mask: Tensor, images: Tensor | None = None) -> Tensor:
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise ValueError("a mask holds only 0 (hole) and 1 (known)")
     known = mask.bool().flatten(1)
-    if bool(known.all(1).any()):
+    if not may_be_whole and bool(known.all(1).any()):
         raise ValueError("a mask has no hole (all 1): there is nothing to fill in")
     if not bool(known.any(1).all()):
         raise ValueError("a mask has no known pixel (all 0): nothing says what to fill in")

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from tutorial_lib.images import check_images
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import NORMS, PRIORS, context_loss, prior_loss
-from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.masks import check_mask
 from tutorial_lib.models.latent_model import LatentModel
 
 OPTIMIZERS = ("adam", "nesterov")
@@ -116,7 +116,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
         z0: (B, z_dim) start codes.
         settings: see `SearchSettings`.
         lam: instead of the settings' value: a number, or (B,) with one value a row.
-        weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0.
+        weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0. With them a mask may be all 1.
         path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or more.
         progress: whether to show a progress bar.
         on_step: called before each update with the number of updates made and G(z), (B, 3, H, W); returning True ends the
@@ -126,8 +126,8 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     Raises: ValueError for wrong shapes or ranges, an invalid mask, or a lam that is not there for each row.
     """
     device = model.device
-    mask = check_mask(mask, images)
-    images = corrupt(images, mask).to(device)
+    mask = check_mask(mask, images, may_be_whole=weights is not None)
+    images = torch.where(mask > 0, images, 0.0).to(device)
     check_images(images)
     weights = importance_weights(mask, settings.window) if weights is None else torch.where(mask > 0, weights, 0.0)
     weights = weights.to(device, images.dtype)

@@ -27,6 +27,7 @@ class VAESettings:
         learning_rate: Adam's.
         adversarial: weight of -log D(decoded), in nats a picture, for a VAE that a D judges as well (the paper's section 2
             names such hybrids; Larsen et al. 2016); 0 for the plain VAE.
+        discriminator_channels: size of that D, None for the same as the decoder.
         flips: mirror training pictures at random.
         precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
     """
@@ -34,6 +35,7 @@ class VAESettings:
     base_channels: int = 64
     learning_rate: float = 1e-3
     adversarial: float = 0.0
+    discriminator_channels: int | None = None
     flips: bool = True
     precision: str = "float32"
 
@@ -57,7 +59,7 @@ class VAETask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             vae = VAE(settings.base_channels)
-            discriminator = Discriminator(settings.base_channels, "spectral") if settings.adversarial else None
+            discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral") if settings.adversarial else None
         layout = memory_format(self.device)
         self.vae = vae.to(self.device, memory_format=layout)
         self.modules = {"vae": self.vae}
