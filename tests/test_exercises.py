@@ -140,6 +140,27 @@ def detour(path):
     return path.diff(dim=0).flatten(1).norm(dim=1).sum() / (path[-1] - path[0]).norm()
 
 
+def error_picture(completed, originals, factor):
+    return (factor * (completed - originals).abs() / 2).clamp(0, 1)
+
+
+def whole_psnr(hole, mask):
+    return hole - 10 * torch.log10((1 - mask).mean((1, 2, 3)).double())
+
+
+def frechet(a, b):
+    return ((a.mean(0) - b.mean(0)) ** 2 + a.var(0) + b.var(0) - 2 * (a.var(0) * b.var(0)).sqrt()).sum()
+
+
+def worst(losses, count):
+    return losses.topk(count).indices
+
+
+def diagnosis(found, inverted, decibels, least):
+    return ["search" if better else "generator" if low else "rim"
+            for better, low in zip((inverted < found).tolist(), (decibels < least).tolist(), strict=True)]
+
+
 RIGHT = {
     "check_two_holes": two_holes, "check_missing_share": missing_share,
     "check_mean_fill": mean_fill, "check_hole_psnr": hole_psnr, "check_nearest": nearest,
@@ -149,6 +170,8 @@ RIGHT = {
     "check_blend_line": blend_line, "check_seam_strength": plain_seam,
     "check_lam_with_share": lam_with_share, "check_lam_for_sum": lam_for_sum, "check_search_rows": search_rows,
     "check_paired_interval": paired_interval, "check_pictures_needed": pictures_needed,
+    "check_error_picture": error_picture, "check_whole_psnr": whole_psnr, "check_frechet": frechet,
+    "check_worst": worst, "check_diagnosis": diagnosis,
     "check_perplexity": perplexity, "check_trustworthiness": plain_trustworthiness, "check_detour": detour,
 }
 
@@ -310,6 +333,27 @@ WRONG = {
     "check_pictures_needed": [
         (lambda d, half: pictures_needed(d, half / 2), "differs"), (lambda d, half: math.ceil(1.96 * d.std().item() / half), "differs"),
         (lambda d, half: pictures_needed(d, half) - 1, "differs")],
+    "check_error_picture": [
+        (lambda a, b, factor: factor * (a - b).abs() / 2, "white"), (lambda a, b, factor: factor * (a - b) / 2, "no sign"),
+        (lambda a, b, factor: (factor * (a - b).abs()).clamp(0, 1), "differs"),
+        (lambda a, b, factor: ((a - b).abs() / 2).clamp(0, 1), "factor 5: differs"),
+        (lambda a, b, factor: error_picture(a, b, factor).mean(1), "shape")],
+    "check_whole_psnr": [
+        (lambda hole, mask: hole + 10 * torch.log10((1 - mask).mean((1, 2, 3))), "higher"),
+        (lambda hole, mask: hole + 6.0206, "differs"), (lambda hole, mask: hole - 20 * torch.log10((1 - mask).mean((1, 2, 3))), "differs"),
+        (lambda hole, mask: hole - 10 * torch.log10((1 - mask).mean()), "differs"), (lambda hole, mask: hole, "higher")],
+    "check_frechet": [
+        (lambda a, b: frechet(a, b) ** 0.5, "root"), (lambda a, b: (a.mean(0) - b.mean(0)).square().sum(), "spreads"),
+        (lambda a, b: (a.mean(0) - b.mean(0)).square() + (a.std(0) - b.std(0)).square(), "shape"),
+        (lambda a, b: (a.mean(0) - b.mean(0)).square().sum() + (a.var(0) - b.var(0)).square().sum(), "differs")],
+    "check_worst": [
+        (lambda losses, count: (-losses).topk(count).indices, "smallest"), (lambda losses, count: losses.topk(count).values, "differs"),
+        (lambda losses, count: losses.topk(count).indices.flip(0), "places"), (lambda losses, count: losses.argsort(), "shape")],
+    "check_diagnosis": [
+        (lambda found, inverted, d, least: diagnosis(inverted, found, d, least), "expected"),
+        (lambda found, inverted, d, least: diagnosis(found, inverted, -d, -least), "expected"),
+        (lambda found, inverted, d, least: ["generator" if low else "rim" for low in (d < least).tolist()], "expected 'search'"),
+        (lambda found, inverted, d, least: "search", "a list"), (lambda found, inverted, d, least: diagnosis(found, inverted, d, 16.0), "expected")],
     "check_perplexity": [
         (lambda squared, sigma: perplexity(squared, sigma).log2(), "entropy"),
         (lambda squared, sigma: perplexity(squared, sigma).log(), "entropy"),

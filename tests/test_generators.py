@@ -30,6 +30,7 @@ from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash, load_gan
 
 HEADS = {"bright": ["no", "yes"]}
+HELD_OUT = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(6)) * 2 - 1
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,9 @@ def test_the_recipe_is_that_of_the_shipped_weights_but_for_size_and_average():
 
 def test_a_longer_training_goes_on_from_the_shorter_in_the_same_bits(pictures, tmp_path):
     for length in (1, 2):
-        stepwise = train_generator(2, length, pictures, tmp_path / "a", progress=False)
-    at_once = train_generator(2, 2, pictures, tmp_path / "b", progress=False)
-    first, second, other = (load_gan(path, "cpu").generator.state_dict() for path in (stepwise, at_once, tmp_path / "a" / "2-channels-1-steps.safetensors"))
+        stepwise = train_generator(2, length, pictures, HELD_OUT, tmp_path / "a", progress=False)
+    at_once = train_generator(2, 2, pictures, HELD_OUT, tmp_path / "b", progress=False)
+    first, second, other = (load_gan(path, "cpu").generator.state_dict() for path in (stepwise, at_once, tmp_path / "a" / "noise-2-channels-1-steps.safetensors"))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert not all(torch.equal(value, other[key]) for key, value in first.items())
 
@@ -135,7 +136,7 @@ def test_other_judges_are_not_mixed_and_damaged_weights_are_named(pictures, judg
     run(pictures, judge, tmp_path, sizes=(2,), lengths=(1,))
     with pytest.raises(ValueError, match="classifier_sha256"):
         run(pictures, replace(judge, card={"name": "judge", "sha256": "8" * 64}), tmp_path, sizes=(2,), lengths=(1,))
-    weights = train_generator(4, 1, pictures, tmp_path / "work", progress=False)
+    weights = train_generator(4, 1, pictures, HELD_OUT, tmp_path / "work", progress=False)
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(ValueError, match="is damaged"):
         run(pictures, judge, tmp_path, sizes=(4,), lengths=(1,))

@@ -111,3 +111,11 @@ def test_intervals_are_drawn_where_they_are():
         assert ends == [[mean - half, mean + half] for mean, half in rows.values()]
     with pytest.raises(ValueError, match="same names"):
         plotting.show_intervals({"x": {"a": (0, 1)}, "y": {"b": (0, 1)}}, "", "")
+
+
+def test_error_pictures_are_black_without_error_and_white_at_the_range_over_the_factor():
+    originals = torch.full((1, 3, 2, 2), -1.0)
+    completed = originals.clone()
+    completed[0, 0, 0] = torch.tensor([0.0, 1.0])
+    assert plotting.error_pictures(completed, originals)[0, 0].tolist() == [[0.0, 1.0], [-1.0, -1.0]]
+    assert plotting.error_pictures(originals, completed, 2)[0, 0].tolist() == [[1.0, 1.0], [-1.0, -1.0]]

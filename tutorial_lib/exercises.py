@@ -394,3 +394,90 @@ def check_pictures_needed(function: Callable[[Tensor, float], int]) -> str:
         for half in (0.5, 0.1, 0.02):
             _same(math.ceil((1.96 * differences.double().std().item() / half) ** 2), function(differences, half), f"half a width of {half}", 0.0)
     return "four times the pictures for half the width."
+
+
+# ---- 09, comparisons -------------------------------------------------------------------------------------------------
+
+@_exercise
+def check_error_picture(function: Callable[[Tensor, Tensor, float], Tensor]) -> str:
+    """function(completed, originals, factor) -> (B, 3, H, W) in [0, 1]: |difference| as a share of the range 2, times factor."""
+    completed, originals = _draws(2, 3, 8, 8, seed=31), _draws(2, 3, 8, 8, seed=32)
+    for factor in (1.0, 5.0):
+        wanted = (factor * (completed - originals).abs() / 2).clamp(max=1)
+        given = function(completed, originals, factor)
+        _expect(given is not None, "your function returned None - is there a `return`?")
+        if torch.as_tensor(given).shape == wanted.shape:
+            _expect(bool((given >= 0).all()), "an error has no sign: take the absolute difference")
+            _expect(bool((given <= 1).all()), "a picture is white at 1: cut what is above")
+        _same(wanted, given, f"factor {factor:g}", 1e-5)
+    return "and whoever shows such a picture has to say the factor."
+
+
+@_exercise
+def check_whole_psnr(function: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """function(hole_psnr (B,), mask (B, 1, H, W)) -> (B,) PSNR of the whole picture when the known pixels are untouched."""
+    originals = _draws(8, 3, 16, 16, seed=33)
+    mask = torch.cat([make_masks(family, 2, torch.Generator().manual_seed(1), 16) for family in FAMILIES])
+    completed = torch.where(mask > 0, originals, _draws(8, 3, 16, 16, seed=34))
+    hole, whole = metrics.psnr(completed, originals, mask), metrics.psnr(completed, originals)
+    given = function(hole, mask)
+    _expect(given is not None, "your function returned None - is there a `return`?")
+    if torch.as_tensor(given).shape == whole.shape:
+        _expect(bool((torch.as_tensor(given) > hole).all()), "the known pixels are without error: the whole picture's PSNR is higher than the hole's")
+    _same(whole, given, "PSNR of the whole picture", 1e-4)
+    return "so a table that does not say which one it holds can be off by 1 to 6 dB."
+
+
+@_exercise
+def check_frechet(function: Callable[[Tensor, Tensor], float]) -> str:
+    """function(a (N, F), b (M, F)) -> squared Frechet distance of Gaussians whose features are independent of each other."""
+    for seed, count, other in ((35, 20, 30), (36, 50, 10)):
+        a, b = _draws(count, 5, seed=seed).double(), 0.5 + 2 * _draws(other, 5, seed=seed + 50).double()
+        wanted = (a.mean(0) - b.mean(0)).square().sum() + (a.std(0) - b.std(0)).square().sum()
+        given = function(a, b)
+        _expect(given is not None, "your function returned None - is there a `return`?")
+        if torch.as_tensor(given).dim() == 0:
+            _expect(abs(float(given) - float(wanted) ** 0.5) > 1e-6, "that is its root: the squared distance is wanted")
+            _expect(abs(float(given) - float((a.mean(0) - b.mean(0)).square().sum())) > 1e-6, "the spreads count as well as the means")
+        _same(wanted, given, "the distance", 1e-6)
+    return "means and spreads: a set of equal pictures is far from real ones, however good each is."
+
+
+# ---- 10, limits and beyond -------------------------------------------------------------------------------------------
+
+@_exercise
+def check_worst(function: Callable[[Tensor, int], Tensor]) -> str:
+    """function(losses (N,), count) -> (count,) places of the largest losses, the largest first."""
+    for seed, length, count in ((37, 9, 3), (38, 40, 40), (39, 5, 1)):
+        losses = _draws(length, seed=seed)
+        given = function(losses, count)
+        _expect(given is not None, "your function returned None - is there a `return`?")
+        given = torch.as_tensor(given)
+        _expect(given.shape == (count,), f"expected shape ({count},), got {tuple(given.shape)}")
+        wanted = losses.argsort(descending=True)[:count]
+        if not torch.equal(given.long(), wanted) and torch.equal(given.long(), losses.argsort()[:count]):
+            _expect(False, "those are the smallest: the failures have the largest loss")
+        _same(wanted, given, "places", 0.0)
+    return "a rule, fixed before looking, instead of a hand that picks."
+
+
+@_exercise
+def check_diagnosis(function: Callable[[Tensor, Tensor, Tensor, float], list[str]]) -> str:
+    """function(found (N,), inverted (N,), psnr (N,), least) -> a word a picture: "search", "generator" or "rim".
+
+    found, inverted: context loss of the search's code and of the code that makes the whole original best; psnr: of that code's
+    picture in the hole, dB. "search": a lower loss exists than was found; else "generator": even the best code's picture is below
+    `least` dB; else "rim": the original could be made, but other codes fit the known pixels as well.
+    """
+    rng = torch.Generator().manual_seed(40)
+    found, inverted = 20 + 10 * torch.rand(24, generator=rng), 20 + 10 * torch.rand(24, generator=rng)
+    decibels = 12 + 12 * torch.rand(24, generator=rng)
+    for least in (16.0, 20.0):
+        given = function(found, inverted, decibels, least)
+        _expect(given is not None, "your function returned None - is there a `return`?")
+        _expect(not isinstance(given, str | Tensor) and hasattr(given, "__len__") and len(given) == 24, "a list of one word a picture is wanted")
+        for number, word in enumerate(given):
+            wanted = "search" if inverted[number] < found[number] else "generator" if decibels[number] < least else "rim"
+            _expect(word == wanted, f"losses {found[number]:.1f} (found) and {inverted[number]:.1f} (inverted), {decibels[number]:.1f} dB with "
+                                    f"at least {least:g} wanted: expected {wanted!r}, got {word!r}")
+    return "three different diseases; only the second is cured by a stronger generator."

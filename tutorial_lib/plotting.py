@@ -106,6 +106,15 @@ def show_inpainting(images: Tensor, mask: Tensor, result, originals: Tensor | No
     return show_rows(rows, f"{len(images)} pictures, one a column; rows: {', '.join(rows)}.")
 
 
+def error_pictures(completed: Tensor, originals: Tensor, factor: float = 1.0) -> Tensor:
+    """|completed - originals| as pictures to show: black where there is no error, white where it is the range / factor or more.
+
+    Args: completed, originals: (B, 3, H, W) in [-1, 1]; factor: amplification, to be stated beside the pictures.
+    Returns: (B, 3, H, W) in [-1, 1].
+    """
+    return (factor * (completed.cpu() - originals.cpu()).abs() - 1).clamp(max=1)
+
+
 def show_masks(masks: dict[str, Tensor], alt: str = "Masks; white is known, black is the hole.") -> Figure:
     """Masks (1, 1, H, W) by name, white where known."""
     figure, axes = new_figure(alt, 1, len(masks), (1.7 * len(masks), 2.0))

@@ -26,6 +26,7 @@ from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
+from tutorial_lib.training.report import discriminator_report
 
 SIZES = (8, 16, 32)
 LENGTHS = (500, 2000, 7500)
@@ -60,27 +61,32 @@ class Judge:
     card: dict
 
 
-def train_generator(size: int, length: int, dataset, work: str | os.PathLike, seed: int = 1, device: torch.device | str = "cpu",
-                    progress: bool = True) -> Path | None:
+def train_generator(size: int, length: int, dataset, held_out: Tensor, work: str | os.PathLike, seed: int = 1,
+                    device: torch.device | str = "cpu", progress: bool = True) -> Path | None:
     """Train a DCGAN of that size for `length` steps in all, going on from a shorter training of the same size.
 
     Args:
         size: base channels of G.
         length: steps of 64 pictures.
         dataset: the training set.
+        held_out: (N, 3, 64, 64) in [-1, 1], for what the model card says of D.
         work: folder of the runs and the weights.
         seed: of weights and draws.
 
     Returns: the weights' path; None when the training was interrupted.
     """
-    path = Path(work) / f"{size}-channels-{length}-steps.safetensors"
+    path = Path(work) / f"{dataset.name}-{size}-channels-{length}-steps.safetensors"
     if not path.exists():
         task = GANTask(settings_of(size), device, seed)
         log = train(task, dataset, steps=length, batch_size=64, seed=seed, run_dir=Path(work) / f"{size}-channels", progress=progress)
         if log.interrupted:
             return None
-        save_gan(path, task.finish(), {"data": {"name": dataset.name, "pictures": len(dataset)},
-                                       "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()}})
+        gan = task.finish()
+        save_gan(path, gan, {
+            "data": {"name": dataset.name, "pictures": len(dataset), "licence": "rendered by this library, MIT", "sha256": None},
+            "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
+            "command": f"python -m tutorial_lib generators --data {dataset.name} --sizes {size} --lengths {length} --seed {seed}",
+            "discriminator": discriminator_report(gan, held_out)})
     return path
 
 
@@ -161,7 +167,7 @@ def run_generators(originals: Tensor, training, judge: Judge, path: str | os.Pat
     for name, size, length in tqdm(jobs, desc="generators", unit="GAN", disable=not progress):
         if name in results["variants"]:
             continue
-        weights = train_generator(size, length, training, work, seed, device, progress)
+        weights = train_generator(size, length, training, originals, work, seed, device, progress)
         if weights is None:
             return results
         keep(name, weights)
