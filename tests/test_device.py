@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tutorial_lib.device import (autocast, describe, memory_format, pick_device, seed_everything, seeded_generator,
+from tutorial_lib.device import (autocast, describe, fast_precision, memory_format, pick_device, seed_everything, seeded_generator,
                                  set_threads, stopwatch, synchronize)
 
 CPU = torch.device("cpu")
@@ -223,3 +223,11 @@ def test_the_stopwatch_measures_seconds_and_stops_when_the_block_fails():
     stopped = watch.seconds
     time.sleep(0.01)
     assert watch.seconds == stopped
+
+
+def test_bfloat16_only_where_the_hardware_has_it(monkeypatch):
+    for has, wanted in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda has=has: has)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
+        assert fast_precision(torch.device("cpu")) == fast_precision(torch.device("cuda")) == wanted
+        assert fast_precision(torch.device("mps")) == "float32"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tutorial_lib import load_dataset, load_gan
 from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.latent_search import (AUTHORS_CODE, DEFAULT, PAPER, SearchSettings, learning_rate_at, search)
+from tutorial_lib.inpainting.latent_search import (AUTHORS_CODE, DEFAULT, FAST, PAPER, SearchSettings, learning_rate_at, search)
 from tutorial_lib.inpainting.pipeline import start_codes
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator
@@ -224,3 +225,61 @@ def test_a_search_can_be_watched_and_ended_and_gone_on_with(model, images):
     assert torch.equal(ended.z, whole.z)
     further = search(images, MASKS, model, ended.z, settings, progress=False)
     assert torch.equal(further.losses["total"][0], ended.final["total"])
+
+
+# -- drafts ------------------------------------------------------------------------------------------------------------
+
+
+def test_z_hat_of_a_search_with_drafts_is_exact(model, images):
+    """What is returned is what the plain networks say of z_hat, however rough the steps on the way there were."""
+    settings = dataclasses.replace(FAST, steps=30)
+    found = search(images, MASKS, model, start_codes(model, 4), settings, lam=1.0, progress=False)
+    generated = model.generator(found.z)
+    torch.testing.assert_close(found.generated, generated)
+    weights = importance_weights(MASKS, 7)
+    torch.testing.assert_close(found.final["context"], (weights * (generated - images)).abs().sum((1, 2, 3)))
+    torch.testing.assert_close(found.final["prior"], torch.log(1 - model.discriminator(generated).sigmoid()))
+    exact = found.losses["total"][27:]  # 0.9 of 30
+    assert len(exact) == 4
+    torch.testing.assert_close(found.final["total"], exact.min(0).values)
+
+
+def test_a_draft_asks_d_every_ten_steps(model, images):
+    asked = []
+    model.discriminator.register_forward_hook(lambda *_: asked.append(1))
+    search(images, MASKS, model, start_codes(model, 4), dataclasses.replace(FAST, steps=50, draft=0.8), progress=False)
+    assert len(asked) == 4 + 11  # at 0, 10, 20 and 30; then before, between and after the ten exact steps
+
+
+def test_a_search_stopped_in_its_draft_returns_what_it_has(model, images):
+    found = search(images, MASKS, model, start_codes(model, 4), FAST, progress=False, on_step=lambda step, _: step == 7)
+    assert found.path_steps[-1] == 7 and bool((found.final["total"] <= found.losses["total"][0]).all())
+    torch.testing.assert_close(found.generated, model.generator(found.z))
+
+
+@pytest.mark.parametrize("draft", [-0.1, 1.0])
+def test_a_search_is_not_all_draft(draft):
+    with pytest.raises(ValueError, match="draft"):
+        SearchSettings(draft=draft)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """The shipped GAN, four faces and a mask of each family."""
+    images = load_dataset("synthetic-faces", split="test", limit=4).images(slice(None))
+    return load_gan("synthetic-faces", "cpu"), images, torch.cat([make_masks(family, 1, torch.Generator().manual_seed(1)) for family in FAMILIES])
+
+
+def test_fast_reaches_the_default_s_loss_in_half_its_steps(faces):
+    gan, images, masks = faces
+    fast, default = (search(images, masks, gan, start_codes(gan, 4), s, progress=False).final["total"] for s in (FAST, DEFAULT))
+    assert FAST.steps <= DEFAULT.steps / 2 and bool((fast < default).all())
+
+
+def test_drafts_end_where_exact_steps_end(faces):
+    """D's kept slope and the rounding do not move the minimum, even where D counts ten thousand times the paper's lam."""
+    gan, images, masks = faces
+    rough, exact = (search(images, masks, gan, start_codes(gan, 4), s, lam=30.0, progress=False)
+                    for s in (FAST, dataclasses.replace(FAST, draft=0.0)))
+    way = exact.losses["total"][0] - exact.final["total"]
+    assert bool(((rough.final["total"] - exact.final["total"]).abs() < 0.05 * way).all())
