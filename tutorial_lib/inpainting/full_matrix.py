@@ -1,4 +1,4 @@
-"""Adam with a whole matrix in place of the diagonal: what makes the default search need a tenth of the paper's steps.
+"""Adam with a whole matrix in place of the diagonal: what makes the `FAST` search need a seventh of the paper's steps.
 
 Adam (Kingma & Ba 2015) divides each coordinate by the root of its mean squared gradient. It cannot see that two coordinates
 always move together, and in a code space they do: one direction of z changes the whole picture, another hardly anything.
@@ -27,7 +27,7 @@ class FullMatrixAdam(torch.optim.Optimizer):
     Raises: ValueError for a parameter of another shape.
     """
 
-    def __init__(self, params, lr: float = 0.3, betas: tuple[float, float] = (0.9, 0.98)):
+    def __init__(self, params, lr: float = 0.15, betas: tuple[float, float] = (0.9, 0.98)):
         super().__init__(params, {"lr": lr, "betas": betas})
         for group in self.param_groups:
             for p in group["params"]:
