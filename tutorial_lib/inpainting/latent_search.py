@@ -152,7 +152,8 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     optimizer = _optimizer(z, settings)
     redraw = torch.Generator().manual_seed(0)
     kept_steps = _log_spaced(settings.steps, path_points)
-    history: dict[str, list[Tensor]] = {"context": [], "prior": [], "total": []}
+    # one block for all steps: thousands of small ones would keep the memory of large ones from being used again
+    history = {name: lam.new_empty(settings.steps + 1, len(lam)) for name in ("context", "prior", "total")}
     path, path_steps = [], []
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
     bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
@@ -168,7 +169,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
         if step == exact_from:  # what a draft says of its losses is not exact
             best["total"] = torch.full_like(lam, math.inf)
         for name, value in now.items():
-            history[name].append(value)
+            history[name][step] = value
         better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
         best_z = torch.where(better[:, None], z.detach(), best_z)
         best = {name: torch.where(better, now[name], best[name]) for name in best}
@@ -191,7 +192,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
             z.copy_(_clip(z, model, settings.clip, redraw))
     with torch.no_grad():
         generated = model.generator(best_z)
-    return SearchResult(best_z, generated, {name: torch.stack(values) for name, values in history.items()},
+    return SearchResult(best_z, generated, {name: values[:step + 1] for name, values in history.items()},
                         torch.stack(path), path_steps, best)
 
 
