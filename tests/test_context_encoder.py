@@ -3,11 +3,16 @@
 import pytest
 import torch
 
+from tutorial_lib.baselines import fill_with
+from tutorial_lib.datasets import load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.experiments.results import evenly_spaced, mean_interval
 from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
+from tutorial_lib.metrics import psnr
+from tutorial_lib.models.attributes import ATTRIBUTES as RENDERED
 from tutorial_lib.models.context_encoder import ChannelwiseLinear, ContextEncoder
-from tutorial_lib.models.weights import load_context_encoder, load_gan, save_context_encoder
+from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan, save_context_encoder, shipped
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.loop import train
 
@@ -81,3 +86,33 @@ def test_a_run_resumes_with_the_same_numbers(tmp_path):
     train(ContextEncoderTask(settings, pictures), data, steps=2, batch_size=8, run_dir=tmp_path, progress=False)
     parts = train(ContextEncoderTask(settings, pictures), data, steps=4, batch_size=8, run_dir=tmp_path, progress=False)
     assert parts.values == whole.values
+
+
+# -- the shipped ones --------------------------------------------------------------------------------------------------
+
+SHIPPED = [name for name in shipped() if name.endswith("-context-encoder")]
+
+
+def held_out(name, shared_pack, count=64):
+    """Test pictures of the set that these weights are for."""
+    kind = name.removesuffix("-context-encoder")
+    if kind in RENDERED:
+        return load_dataset(kind, split="test", limit=count).images(slice(None))
+    test_set = load_dataset("folder", split="test", root=shared_pack(kind.removeprefix("photo-")))
+    return test_set.images(evenly_spaced(len(test_set), count))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_one_saw_as_many_pictures_as_the_dcgan_and_all_four_masks(name):
+    card, gan = (load_card(other)["training"] for other in (name, name.removesuffix("-context-encoder")))
+    assert card["steps"] * card["batch_size"] >= gan["steps"] * gan["batch_size"]
+    assert tuple(card["families"]) == FAMILIES and card["base_channels"] == gan["base_channels"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_one_beats_smooth_and_mean_fill_on_the_center(name, shared_pack):
+    images, mask = held_out(name, shared_pack), center_mask()
+    painted = psnr(load_context_encoder(name, "cpu").paint(images, mask)[1], images, mask)
+    for other in ("biharmonic", "mean"):
+        gap, half = mean_interval(painted - psnr(fill_with(other, images, mask), images, mask))
+        assert gap - half > 0, other
