@@ -10,7 +10,6 @@ from tutorial_lib import cli, inpaint
 from tutorial_lib.datasets.folder import ArrayImages
 from tutorial_lib.experiments import generators
 from tutorial_lib.experiments.generators import (
-    Judge,
     generators_table,
     invert,
     measure_generator,
@@ -19,7 +18,7 @@ from tutorial_lib.experiments.generators import (
     train_generator,
 )
 from tutorial_lib.experiments.results import load_results
-from tutorial_lib.experiments.yardsticks import classifier_features, frechet_distance
+from tutorial_lib.experiments.yardsticks import Judge, classifier_features, frechet_distance
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.masks import center_mask
@@ -44,8 +43,8 @@ def pictures():
 def judge(pictures):
     torch.manual_seed(0)
     classifier = AttributeClassifier(HEADS, 4).eval()
-    return Judge(classifier, {"bright": torch.tensor([0, 1, -1])}, classifier_features(classifier, pictures.images(slice(None))),
-                 {"name": "judge", "sha256": "7" * 64})
+    return Judge(classifier, {"name": "judge", "sha256": "7" * 64}, {"bright": torch.tensor([0, 1, -1])},
+                 classifier_features(classifier, pictures.images(slice(None))))
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_the_figures_are_those_of_the_plain_calls(pictures, judge, short):
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         samples = torch.cat([gan.generator(gan.sample_z(40, rng)) for _ in range(2)])
-    assert found["frechet"] == pytest.approx(frechet_distance(classifier_features(judge.classifier, samples), judge.features))
+    assert found["frechet"] == pytest.approx(frechet_distance(classifier_features(judge.classifier, samples), judge.reference))
 
 
 def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(pictures, judge, short, tmp_path, monkeypatch):

@@ -13,17 +13,16 @@ from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
-from tutorial_lib.experiments.generators import LENGTHS, SAMPLES, SIZES, Judge, generators_table, run_generators
+from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
-from tutorial_lib.experiments.table1 import METHODS, REFERENCE_PICTURES, Models, run_table, table_text
-from tutorial_lib.experiments.yardsticks import classifier_features, true_classes
+from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_text
+from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
 from tutorial_lib.images import image_grid
 from tutorial_lib.masks import FAMILIES
-from tutorial_lib.models.attributes import ATTRIBUTES, heads_of
+from tutorial_lib.models.attributes import ATTRIBUTES, heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
     file_hash,
-    load_attributes,
     load_card,
     load_context_encoder,
     load_gan,
@@ -212,7 +211,7 @@ def _add_table1(commands) -> None:
     parser.add_argument("--weights", help="name of shipped weights, or a .safetensors file; the data's name when left out")
     parser.add_argument("--context-encoder", help="the same for the Context Encoder; WEIGHTS-context-encoder when left out")
     parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--methods", nargs="*", metavar="NAME", help=f"of {', '.join(METHODS)}; all when left out")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, metavar="NAME", help=f"of {', '.join(METHODS)}; all when left out")
     parser.add_argument("--limit", type=int, default=500, help="held-out pictures, spread evenly over the test split")
     parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
@@ -226,7 +225,7 @@ def _table1(options) -> int:
     set_threads(options.threads)
     device = pick_device(options.device)
     methods = options.methods or list(METHODS)
-    kinds = {METHODS[name].kind for name in methods if name in METHODS}
+    kinds = {METHODS[name].kind for name in methods}
     name = options.weights or options.data
     if options.data == "folder" and not options.weights:
         raise ValueError("--data folder needs --weights: the name of shipped weights, or a .safetensors file")
@@ -241,9 +240,7 @@ def _table1(options) -> int:
         gan=load_gan(name, device) if "search" in kinds else None,
         context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
         context_encoder_card=load_card(painter) if "paint" in kinds else {},
-        classifier=load_attributes(f"{options.data}-attributes", device) if rendered else None,
-        classifier_card=load_card(f"{options.data}-attributes") if rendered else {},
-        truths=true_classes(dataset, indices) if rendered else {}, training=training, faces="faces" in dataset.name)
+        judge=load_judge(dataset, indices, training, device) if rendered else None, training=training, faces="faces" in dataset.name)
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
     data = {"name": dataset.name, "split": "test", "indices": indices,
             "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
@@ -277,10 +274,7 @@ def _generators(options) -> int:
     set_threads(options.threads)
     device = pick_device(options.device)
     held_out, training = (load_dataset(options.data, split=split, limit=limit) for split, limit in (("test", options.limit), ("train", None)))
-    name = f"{options.data}-attributes"
-    classifier = load_attributes(name, device)
-    real = training.images(range(min(SAMPLES, len(training))))
-    judge = Judge(classifier, true_classes(held_out, range(len(held_out))), classifier_features(classifier, real), load_card(name))
+    judge = load_judge(held_out, range(len(held_out)), training, device)
     print(f"training and searching on {describe(device)}")
     out = options.out or RESULTS_DIR / f"generators-{options.data}.json"
     results = run_generators(held_out.images(slice(None)), training, judge, out, options.work or Path("runs") / f"generators-{options.data}",

@@ -98,7 +98,8 @@ def fast_precision(device: torch.device) -> str:
     """"bfloat16" where the hardware multiplies in it, else "float32": elsewhere it is emulated, and slower."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+    has = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bfloat16" if has else "float32"
 
 
 def synchronize(device: torch.device) -> None:

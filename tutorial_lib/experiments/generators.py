@@ -7,7 +7,6 @@ searches with each from the same start codes, and stores a JSON file; notebook 1
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,13 +14,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from tutorial_lib.experiments.results import mean_interval, open_results, write_results
-from tutorial_lib.experiments.yardsticks import classifier_features, frechet_distance, recovered
+from tutorial_lib.experiments.table1 import measure
+from tutorial_lib.experiments.yardsticks import Judge
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.latent_search import DEFAULT, search
 from tutorial_lib.inpainting.pipeline import start_codes
 from tutorial_lib.masks import center_mask
-from tutorial_lib.metrics import psnr, ssim
-from tutorial_lib.models.attributes import AttributeClassifier
+from tutorial_lib.metrics import psnr
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.gan import GANSettings, GANTask
@@ -30,9 +29,8 @@ from tutorial_lib.training.report import discriminator_report
 
 SIZES = (8, 16, 32)
 LENGTHS = (500, 2000, 7500)
-SAMPLES = 2000  # pictures of G, and of the training set, that a Frechet distance is taken of
+SAMPLES = 2000  # pictures of G that a Frechet distance is taken of
 SAMPLES_BATCH = 250
-MEASURES = ("psnr", "hole_psnr", "hole_ssim", "context", "inverted_psnr", "inverted_hole_psnr")
 
 
 def settings_of(size: int) -> GANSettings:
@@ -42,23 +40,6 @@ def settings_of(size: int) -> GANSettings:
     """
     return GANSettings(base_channels=size, discriminator_channels=max(1, round(2 * size / 3)), norm="spectral", augment=("translation",),
                        ema=0.99, junk=0.25, precision="bfloat16")
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What measures a generator besides PSNR.
-
-    Attributes:
-        classifier: of the pictures' attributes.
-        truths: attribute -> (N,) true classes of the held-out pictures.
-        features: (M, 64), `classifier_features` of real pictures.
-        card: the classifier's model card.
-    """
-
-    classifier: AttributeClassifier
-    truths: dict[str, Tensor]
-    features: object
-    card: dict
 
 
 def train_generator(size: int, length: int, dataset, held_out: Tensor, work: str | os.PathLike, seed: int = 1,
@@ -95,7 +76,7 @@ def sample_distance(gan: LatentModel, judge: Judge) -> float:
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         samples = torch.cat([gan.generator(gan.sample_z(SAMPLES_BATCH, rng).to(gan.device)).cpu() for _ in range(SAMPLES // SAMPLES_BATCH)])
-    return frechet_distance(classifier_features(judge.classifier, samples), judge.features)
+    return judge.distance(samples)
 
 
 def invert(images: Tensor, gan: LatentModel, z0: Tensor, progress: bool = True) -> Tensor:
@@ -113,21 +94,18 @@ def measure_generator(gan: LatentModel, originals: Tensor, judge: Judge, seed: i
     """Fill center holes with this generator, invert the originals, and measure.
 
     Args: originals: (N, 3, 64, 64) held-out pictures; seed: of the start codes.
-    Returns: "frechet" of G's samples and "measures", a figure a picture for each of `MEASURES` and "recovered ATTRIBUTE".
+    Returns: "frechet" of G's samples and "measures", a figure a picture: `table1.measure`'s, "context" (Eq. 4 of z_hat),
+        "inverted_psnr" and "inverted_hole_psnr" (dB, of `invert`), and "recovered ATTRIBUTE".
     """
     mask = center_mask().expand(len(originals), -1, -1, -1)
     z0 = start_codes(gan, len(originals), 1, seed)
     found = search(originals, mask, gan, z0, DEFAULT, progress=progress)
     completed = poisson_blend(found.generated.cpu(), originals, mask).clamp(-1, 1)
     inverted = invert(originals, gan, z0, progress)
-    measures = {"psnr": psnr(completed, originals), "hole_psnr": psnr(completed, originals, mask),
-                "hole_ssim": ssim(completed, originals, mask), "context": found.final["context"].cpu(),
-                "inverted_psnr": psnr(inverted, originals), "inverted_hole_psnr": psnr(inverted, originals, mask)}
-    right = recovered(judge.classifier, completed, judge.truths)
-    return {"frechet": sample_distance(gan, judge),
-            "measures": {key: values.tolist() for key, values in measures.items()} |
-                        {f"recovered {key}": [None if value != value else value for value in values.tolist()]
-                         for key, values in right.items()}}
+    measures = measure(completed, originals, mask) | {
+        "context": found.final["context"].tolist(), "inverted_psnr": psnr(inverted, originals).tolist(),
+        "inverted_hole_psnr": psnr(inverted, originals, mask).tolist()}
+    return {"frechet": sample_distance(gan, judge), "measures": measures | judge.recovered(completed)}
 
 
 def run_generators(originals: Tensor, training, judge: Judge, path: str | os.PathLike, work: str | os.PathLike, *, data: dict,

@@ -21,14 +21,14 @@ from tqdm.auto import tqdm
 from tutorial_lib.baselines import BASELINES, NEED_PICTURES, fill_with
 from tutorial_lib.device import seeded_generator
 from tutorial_lib.experiments.results import evenly_spaced, mean_interval, open_results, write_results
-from tutorial_lib.experiments.yardsticks import classifier_features, frechet_distance, recovered
+from tutorial_lib.experiments.yardsticks import Judge
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings, search
 from tutorial_lib.inpainting.pipeline import start_codes
 from tutorial_lib.masks import FAMILIES, corrupt, make_masks
 from tutorial_lib.metrics import face_found, psnr, ssim
-from tutorial_lib.models.attributes import FEATURES, AttributeClassifier
+from tutorial_lib.models.attributes import FEATURES
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.latent_model import LatentModel
 
@@ -42,7 +42,6 @@ PAPER_TABLE = {
 STANDS_FOR = {"synthetic-faces": "CelebA", "synthetic-numbers": "SVHN", "synthetic-cars": "Cars",
               "faces": "CelebA", "digits": "SVHN", "cars": "Cars"}
 PART = 64  # pictures filled between two writes
-REFERENCE_PICTURES = 2000  # real pictures that a Frechet distance is measured to
 MEASURES = ("psnr", "hole_psnr", "ssim", "hole_ssim")
 
 
@@ -74,18 +73,15 @@ class Models:
     Attributes:
         gan: for the searches, with its card.
         context_encoder, context_encoder_card: the network and its model card.
-        classifier, classifier_card, truths: for rendered pictures: the attribute classifier, its model card, and attribute ->
-            (N,) true classes.
-        training: the training set, for the nearest-neighbor fills and as the reference of the Frechet distance.
+        judge: for rendered pictures, see `Judge`.
+        training: the training set, for the nearest-neighbor fills.
         faces: whether the pictures are faces, so that looking for one in the completion makes sense.
     """
 
     gan: LatentModel | None = None
     context_encoder: ContextEncoder | None = None
     context_encoder_card: dict = field(default_factory=dict)
-    classifier: AttributeClassifier | None = None
-    classifier_card: dict = field(default_factory=dict)
-    truths: dict[str, Tensor] = field(default_factory=dict)
+    judge: Judge | None = None
     training: object = None
     faces: bool = False
 
@@ -115,7 +111,7 @@ def fill_rows(name: str, originals: Tensor, masks: Tensor, rows: list[int], mode
         return models.context_encoder.paint(y, mask)[1].cpu(), None
     if method.kind == "baseline":
         return fill_with(name, y, mask, **({"pictures": models.training} if name in NEED_PICTURES else {})), None
-    z0 = torch.cat([start_codes(models.gan, row + 1, 1, seed)[-1:] for row in rows])
+    z0 = start_codes(models.gan, max(rows) + 1, 1, seed)[rows]
     found = search(y, mask, models.gan, z0, method.settings, progress=progress)
     filled = poisson_blend(found.generated.cpu(), y, mask).clamp(-1, 1)
     return filled, found.final["context"].cpu()
@@ -193,7 +189,7 @@ def run_table(originals: Tensor, models: Models, path: str | os.PathLike, work: 
         if unknown := [name for name in given if name not in known]:
             raise ValueError(f"unknown {kind} {', '.join(unknown)}: choose from {', '.join(known)}")
     filled_from = json.loads(json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed}))
-    judge = {"classifier": models.classifier_card["name"], "classifier_sha256": models.classifier_card["sha256"]} if models.classifier else {}
+    judge = {"classifier": models.judge.card["name"], "classifier_sha256": models.judge.card["sha256"]} if models.judge else {}
     results = open_results(path, filled_from | judge)
     cells = {f"{family}, {name}": (family, name) for family in families for name in methods}
     made = {name: made_by(name, models) for name in methods}
@@ -242,14 +238,10 @@ def _yardsticks(pictures: Tensor, rows: list[int], models: Models) -> dict:
     found: dict = {"measures": {}}
     if models.faces:
         found["measures"]["face"] = face_found(pictures).astype(float).tolist()
-    if models.classifier is not None:
-        right = recovered(models.classifier, pictures, {key: truth[rows] for key, truth in models.truths.items()})
-        found["measures"] |= {f"recovered {key}": [None if np.isnan(value) else value for value in values.tolist()]
-                              for key, values in right.items()}
-        if len(pictures) == len(next(iter(models.truths.values()))) > FEATURES:  # distances of smaller sets do not compare
-            reference = models.training.images(range(min(REFERENCE_PICTURES, len(models.training))))
-            found["frechet"] = frechet_distance(classifier_features(models.classifier, pictures),
-                                                classifier_features(models.classifier, reference))
+    if models.judge is not None:
+        found["measures"] |= models.judge.recovered(pictures, rows)
+        if len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES:  # distances of smaller sets do not compare
+            found["frechet"] = models.judge.distance(pictures)
     return found
 
 

@@ -6,13 +6,56 @@ says how many; it was trained on renderings of the same kind, so its eye is good
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier, true_classes
+from tutorial_lib.models.weights import load_attributes, load_card
 
-__all__ = ["classifier_features", "frechet_distance", "recovered", "true_classes"]
+REFERENCE_PICTURES = 2000  # real pictures that a Frechet distance is measured to
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An attribute classifier with what it compares completions with.
+
+    Attributes:
+        classifier: in eval mode.
+        card: its model card.
+        truths: attribute -> (N,) true classes of the held-out pictures.
+        reference: (M, 64), `classifier_features` of real pictures.
+    """
+
+    classifier: AttributeClassifier
+    card: dict
+    truths: dict[str, Tensor]
+    reference: np.ndarray
+
+    def recovered(self, completed: Tensor, rows: Sequence[int] | None = None) -> dict[str, list[float | None]]:
+        """"recovered ATTRIBUTE" -> 1, 0 or None (unclear) a picture; `rows` are the held-out pictures that were completed, or all."""
+        truths = self.truths if rows is None else {key: truth[list(rows)] for key, truth in self.truths.items()}
+        return {f"recovered {key}": [None if np.isnan(value) else value for value in values.tolist()]
+                for key, values in recovered(self.classifier, completed, truths).items()}
+
+    def distance(self, pictures: Tensor) -> float:
+        """Frechet distance of these pictures to the real ones."""
+        return frechet_distance(classifier_features(self.classifier, pictures), self.reference)
+
+
+def load_judge(held_out, indices: Sequence[int], training, device: torch.device | str | None = None) -> Judge:
+    """The shipped judge of a rendered set.
+
+    Args: held_out: the test set; indices: of the pictures that will be completed; training: the set to measure distances to.
+    Raises: FileNotFoundError for a set without a classifier, ValueError for one that is not rendered.
+    """
+    name = f"{held_out.name}-attributes"
+    classifier = load_attributes(name, device)
+    real = training.images(range(min(REFERENCE_PICTURES, len(training))))
+    return Judge(classifier, load_card(name), true_classes(held_out, indices), classifier_features(classifier, real))
 
 
 def recovered(classifier: AttributeClassifier, completed: Tensor, truths: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -157,10 +157,10 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     path, path_steps = [], []
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
     bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
-    exact_from, prior_slope = math.ceil(settings.draft * settings.steps), torch.zeros_like(z)
+    exact_from, rough, prior_slope = math.ceil(settings.draft * settings.steps), fast_precision(device), torch.zeros_like(z)
     for step in bar:
         draft = step < exact_from
-        with autocast(device, fast_precision(device) if draft else "float32"):
+        with autocast(device, rough if draft else "float32"):
             generated = model.generator(z).to(z.dtype)
             if not draft or step % PRIOR_EVERY == 0:
                 prior = _prior(model, z, generated, lam, settings.prior)
