@@ -24,12 +24,12 @@ from tutorial_lib.experiments.ablations import (
     verdict,
 )
 from tutorial_lib.experiments.results import RESULTS_DIR, load_results
-from tutorial_lib.inpainting.latent_search import DEFAULT
+from tutorial_lib.inpainting.latent_search import ADAM
 from tutorial_lib.masks import center_mask, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
 
-SHORT = replace(DEFAULT, steps=6)
+SHORT = replace(ADAM, steps=6)
 DATA = {"name": "noise", "split": "test"}
 
 

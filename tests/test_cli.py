@@ -59,7 +59,7 @@ def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, cap
         assert "pictures" in capsys.readouterr().err
     finally:
         torch.set_num_threads(threads)
-    assert all(name in printed for name in ("default", "no prior", "l2", "hole_psnr", "±"))
+    assert all(name in printed for name in ("reference", "no prior", "l2", "hole_psnr", "±"))
     stored = json.loads((tmp_path / "a.json").read_text())
     assert stored["made_from"]["weights"] == "synthetic-faces" and stored["made_from"]["data"]["indices"] == [0, 1000]
     assert stored["complete"] and str(tmp_path) not in json.dumps(stored)

@@ -19,7 +19,7 @@ from tutorial_lib.experiments.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.experiments.results import mean_interval, open_results, write_results
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.latent_search import AUTHORS_CODE, DEFAULT, PAPER, SearchSettings
+from tutorial_lib.inpainting.latent_search import ADAM, AUTHORS_CODE, PAPER, SearchSettings
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.inpainting.pipeline import inpaint, start_codes
 from tutorial_lib.masks import corrupt, make_masks
@@ -45,7 +45,7 @@ class Variant:
     """
 
     group: str
-    settings: SearchSettings = field(default=DEFAULT)
+    settings: SearchSettings = field(default=ADAM)
     restarts: int = 1
     weights: str = "eq3"
     method: str = "search"
@@ -53,26 +53,26 @@ class Variant:
 
 
 def _variants() -> dict[str, Variant]:
-    def default(group: str, **changes) -> Variant:
-        return Variant(group, replace(DEFAULT, **changes))
+    def adam(group: str, **changes) -> Variant:
+        return Variant(group, replace(ADAM, **changes))
 
-    found = {"default": default("reference"), "no prior": default("prior", lam=0.0)}
+    found = {"reference": adam("reference"), "no prior": adam("prior", lam=0.0)}
     for lam in LAMS[1:]:
-        found[f"log(1 - D), lam {lam:g}"] = default("prior", lam=lam)
+        found[f"log(1 - D), lam {lam:g}"] = adam("prior", lam=lam)
     for lam in LAMS:
-        found[f"-log D, lam {lam:g}"] = default("prior", lam=lam, prior="non-saturating")
+        found[f"-log D, lam {lam:g}"] = adam("prior", lam=lam, prior="non-saturating")
     found |= {
         "no weights": Variant("weights", weights="none"),
         "inverted weights": Variant("weights", weights="inverted"),
-        "window 3": default("weights", window=3),
-        "window 15": default("weights", window=15),
-        "l2": default("norm", norm="l2"),
-        "no clipping": default("clipping", clip="none"),
-        "stochastic clipping": default("clipping", clip="stochastic"),
+        "window 3": adam("weights", window=3),
+        "window 15": adam("weights", window=15),
+        "l2": adam("norm", norm="l2"),
+        "no clipping": adam("clipping", clip="none"),
+        "stochastic clipping": adam("clipping", clip="stochastic"),
         "no blending": Variant("blending", blend=False),
         "4 restarts": Variant("restarts", restarts=4),
         "Adam, 0.03, 1500 steps (PAPER)": Variant("optimizer", PAPER),
-        "Nesterov, 300 steps": default("optimizer", optimizer="nesterov", learning_rate=3e-4, schedule="constant"),
+        "Nesterov, 300 steps": adam("optimizer", optimizer="nesterov", learning_rate=3e-4, schedule="constant"),
         "Nesterov, 3000 steps (AUTHORS_CODE)": Variant("optimizer", AUTHORS_CODE),
         "L-BFGS-B, 300 evaluations": Variant("optimizer", method="lbfgs"),
         "pixels by D, from the mean": Variant("pixels", method="pixels from mean"),
@@ -83,7 +83,7 @@ def _variants() -> dict[str, Variant]:
 
 
 VARIANTS = _variants()
-REFERENCE = "default"  # the workbook's preset, one start
+REFERENCE = "reference"  # plain Adam, one start
 
 
 def fill(variant: Variant, images: Tensor, mask: Tensor, gan: LatentModel, seed: int = 0,

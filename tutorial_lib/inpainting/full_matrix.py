@@ -1,4 +1,4 @@
-"""Adam with a whole matrix in place of the diagonal: what makes the `FAST` search need a seventh of the paper's steps.
+"""Adam with a whole matrix in place of the diagonal: what makes the default search need a seventh of the paper's steps.
 
 Adam (Kingma & Ba 2015) divides each coordinate by the root of its mean squared gradient. It cannot see that two coordinates
 always move together, and in a code space they do: one direction of z changes the whole picture, another hardly anything.
