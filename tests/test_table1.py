@@ -21,9 +21,11 @@ from tutorial_lib.experiments.table1 import (
     METHODS,
     PAPER_TABLE,
     Models,
+    against_paper,
     fill_rows,
     made_by,
     paired,
+    paper_table_text,
     run_table,
     summary,
     table_masks,
@@ -279,6 +281,19 @@ def test_the_text_has_the_paper_s_line_where_the_paper_has_one():
     assert [line.split()[-4:] for line in text.splitlines() if line.startswith("paper")] == [["14.1", "14.0", "16.1", "12.6"], ["13.5", "14.1", "18.9", "11.1"]]
     assert text.splitlines()[0].split() == ["psnr", "center", "pattern", "random", "half"]
     assert "paper" not in table_text(stored("holiday"), "psnr")
+
+
+def test_our_gaps_stand_beside_the_paper_s():
+    results = stored()
+    found = against_paper(results)
+    assert {family: values[2] for family, values in found.items()} == pytest.approx({"center": -0.6, "pattern": 0.1, "random": 2.8, "half": -1.5})
+    assert found["half"][:2] == paired(results, "half", "ours", "context-encoder", "psnr")[:2]
+    with pytest.raises(KeyError):
+        against_paper(stored("holiday"))
+    lines = paper_table_text({"cars": results, "numbers": stored("synthetic-numbers")}).splitlines()
+    assert [line.split()[0] for line in lines] == ["CE", *FAMILIES] and lines[0].split()[3:] == ["cars", "(Cars)", "numbers", "(SVHN)"]
+    means = [summary(results, "psnr")["center", name][0] for name in ("context-encoder", "ours")]
+    assert lines[1].split()[1:7] == [f"{means[0]:.1f}", "/", f"{means[1]:.1f}", "(14.1", "/", "13.5)"]
 
 
 def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):

@@ -283,3 +283,26 @@ def table_text(results: dict, measure: str = "psnr") -> str:
             texts = [f"{PAPER_TABLE[family][paper][column]:.1f}" for family in families]
             lines.append(f"{f'paper, {paper}: {name}':26s}" + "".join(f"{text:>18s}" for text in texts))
     return "\n".join(lines)
+
+
+def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float, float, float]]:
+    """family -> ours minus Context Encoder: mean over the pictures, half its 95 % interval, and the paper's difference (dB).
+
+    Raises: KeyError for pictures that stand for none of the paper's sets, or a cell that is not there.
+    """
+    paper = STANDS_FOR[results["made_from"]["data"]["name"]]
+    return {family: (*paired(results, family, "ours", "context-encoder", measure)[:2], PAPER_TABLE[family][paper][1] - PAPER_TABLE[family][paper][0])
+            for family in FAMILIES}
+
+
+def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
+    """Text in the shape of the paper's Table 1: a line a family of masks, "Context Encoder / ours" for each set, the paper's in brackets."""
+    stands_for = {kind: STANDS_FOR[results["made_from"]["data"]["name"]] for kind, results in tables.items()}
+    lines = [f"{'CE / ours':10s}" + "".join(f"{f'{kind} ({paper})':>30s}" for kind, paper in stands_for.items())]
+    for family in FAMILIES:
+        cells = []
+        for kind, results in tables.items():
+            theirs, ours = (summary(results, measure)[family, name][0] for name in ("context-encoder", "ours"))
+            cells.append(f"{theirs:.1f} / {ours:.1f} ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})")
+        lines.append(f"{family:10s}" + "".join(f"{cell:>30s}" for cell in cells))
+    return "\n".join(lines)
