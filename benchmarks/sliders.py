@@ -7,13 +7,14 @@ Each widget is moved through all its positions, three times over. What a move co
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import torch
 from measure import store, summary, times
 
 from tutorial_lib import load_dataset, load_gan
 from tutorial_lib.experiments.exploration import explore
-from tutorial_lib.inpainting.latent_search import SearchSettings, search
+from tutorial_lib.inpainting.latent_search import ADAM, search
 from tutorial_lib.inpainting.pipeline import start_codes
 from tutorial_lib.manifold import embed, sample_pictures
 from tutorial_lib.masks import center_mask
@@ -21,7 +22,7 @@ from tutorial_lib.widgets import LambdaExplorer, ManifoldWalk, PathSlider, Windo
 
 LIMIT = 50.0  # milliseconds
 ROUNDS = 3
-FEW = SearchSettings(steps=20)  # the pictures do not matter here, their number and size do
+FEW = replace(ADAM, steps=20)  # the pictures do not matter here, their number and size do
 
 
 def moves(*controls) -> list[float]:
@@ -50,7 +51,7 @@ def main() -> None:
     embedding = embed(samples, [path])
     widgets["ManifoldWalk (07)"] = (ManifoldWalk(embedding, samples, {"a walk": path}, found.path_steps), ["slider"])
 
-    step = summary(times(lambda: search(images, mask, gan, start_codes(gan, 8), SearchSettings(steps=10), progress=False), 5))
+    step = summary(times(lambda: search(images, mask, gan, start_codes(gan, 8), replace(ADAM, steps=10), progress=False), 5))
     step_ms = step["median"] / 11  # 10 updates and the evaluation after the last
     print(f"one search step, 8 pictures: {step_ms:.1f} ms")
     figures = {}

@@ -144,6 +144,8 @@ def test_the_path_holds_the_start_and_the_end(model, images):
     assert found.path_steps[0] == 0 and found.path_steps[-1] == 50 and 3 <= len(found.path_steps) <= 8
     assert len(found.path) == len(found.path_steps)
     assert torch.equal(found.path[0], z0)
+    ends = search(images, MASKS, model, z0, dataclasses.replace(ADAM, steps=50), path_points=2, progress=False)
+    assert ends.path_steps == [0, 50]
 
 
 def test_nesterov_is_torchs(model, images):

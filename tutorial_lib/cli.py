@@ -15,10 +15,12 @@ from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
-from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_text
+from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_masks, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
 from tutorial_lib.images import image_grid
-from tutorial_lib.masks import FAMILIES
+from tutorial_lib.inpainting.files import FRAMES, SHEET, fill_files
+from tutorial_lib.inpainting.pipeline import inpaint
+from tutorial_lib.masks import FAMILIES, mask_from_file
 from tutorial_lib.models.attributes import ATTRIBUTES, heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
@@ -51,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_ablations(commands)
     _add_table1(commands)
     _add_generators(commands)
+    _add_inpaint(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -287,3 +290,34 @@ def _generators(options) -> int:
         return 130
     print(f"wrote {out}")
     return 0
+
+def _add_inpaint(commands) -> None:
+    parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, WebP, ... of any size")
+    parser.add_argument("--mask", default="center", help=f"{', '.join(FAMILIES)}, or a picture file: white is known, black is the hole")
+    parser.add_argument("--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file")
+    parser.add_argument("--frame", choices=FRAMES, help="what is taken of a picture that is not 64x64: its largest frontal face, or the "
+                                                        "square in the middle; a face when left out and the weights know faces")
+    parser.add_argument("--restarts", type=int, default=4, help="searches a picture; the one with the lowest loss is kept")
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the PNG files and the contact sheet")
+    parser.set_defaults(run=_inpaint)
+
+
+def _inpaint(options) -> int:
+    set_threads(options.threads)
+    if options.mask not in FAMILIES and not Path(options.mask).is_file():
+        raise ValueError(f"--mask {options.mask}: neither one of {', '.join(FAMILIES)} nor a file that is there")
+    given = None if options.mask in FAMILIES else mask_from_file(options.mask)
+    gan = load_gan(options.weights, pick_device(options.device))
+    frame = options.frame or ("face" if "faces" in gan.card["data"]["name"] else "square")
+    print(f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true")
+    problems = fill_files(options.pictures, lambda count: table_masks(options.mask, count, options.seed) if given is None else given,
+                          lambda images, masks: inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed), options.out, frame)
+    for problem in problems.values():
+        print(f"left out: {problem}", file=sys.stderr)
+    if len(problems) < len(set(options.pictures)):
+        print(f"wrote {len(set(options.pictures)) - len(problems)} filled pictures and {SHEET} to {options.out}")
+    return 1 if problems else 0

@@ -237,6 +237,6 @@ def _log_spaced(steps: int, points: int) -> set[int]:
     """At most `points` steps from 0 to `steps`, both included, denser at the start, where z moves most."""
     if points < 2:
         raise ValueError(f"path_points must be at least 2, got {points}")
-    inner = np.geomspace(1, steps, points - 1).round().astype(int).tolist()
-    return {0, steps, *inner}
+    inner = np.geomspace(steps, 1, points - 1).round().astype(int).tolist()
+    return {0, *inner}
 
