@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from tutorial_lib.experiments.results import (
     open_results,
     write_results,
 )
+from tutorial_lib.experiments.table1 import METHODS
+from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash
 
 MADE_FROM = {"weights": "a", "settings": {"steps": 3, "windows": (3, 5)}, "pictures": 2}
@@ -125,3 +128,18 @@ def test_a_stored_result_was_made_with_the_shipped_weights(path):
     needed = list(made_with(results))
     assert needed and all(file_hash(WEIGHTS_DIR / f"{name}.safetensors") == sha256 for name, sha256 in needed)
     assert results["complete"] and results["variants"]
+
+
+@pytest.mark.parametrize("path", [path for path in STORED if path.stem.startswith("table1-")], ids=lambda path: path.stem)
+def test_a_stored_table_has_every_cell_made_as_the_method_is_today(path):
+    """Whoever changes a preset or a method has to make the tables again."""
+    results = load_results(path)
+    pictures = results["made_from"]["pictures"]
+    assert set(results["variants"]) == {f"{family}, {name}" for family in FAMILIES for name in METHODS}
+    assert pictures >= 500
+    for cell, stored in results["variants"].items():
+        name = cell.split(", ", 1)[1]
+        made = {key: value for key, value in stored["made_by"].items() if key not in ("weights", "weights_sha256")}
+        assert made == json.loads(json.dumps({"method": name, **asdict(METHODS[name])}))
+        assert len(stored["rows"]) == min(pictures, METHODS[name].at_most)
+        assert "refused" in stored or {len(values) for values in stored["measures"].values()} == {len(stored["rows"])}

@@ -294,6 +294,9 @@ def test_our_gaps_stand_beside_the_paper_s():
     assert [line.split()[0] for line in lines] == ["CE", *FAMILIES] and lines[0].split()[3:] == ["cars", "(Cars)", "numbers", "(SVHN)"]
     means = [summary(results, "psnr")["center", name][0] for name in ("context-encoder", "ours")]
     assert lines[1].split()[1:7] == [f"{means[0]:.1f}", "/", f"{means[1]:.1f}", "(14.1", "/", "13.5)"]
+    for cell in results["variants"].values():
+        cell.setdefault("measures", {})["ssim"] = cell.get("measures", {}).get("psnr", [])
+    assert paper_table_text({"cars": results}, "ssim").splitlines()[1].split() == ["center", f"{means[0]:.3f}", "/", f"{means[1]:.3f}"]
 
 
 def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):

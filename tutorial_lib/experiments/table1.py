@@ -272,16 +272,16 @@ def table_text(results: dict, measure: str = "psnr") -> str:
     found = summary(results, measure)
     families = [family for family in FAMILIES if any(key[0] == family for key in found)]
     names = list(dict.fromkeys(name for _, name in found))
-    lines = [f"{measure:26s}" + "".join(f"{family:>18s}" for family in families)]
+    lines = [f"{measure:32s}" + "".join(f"{family:>16s}" for family in families)]
     for name in names:
         texts = [f"{found[family, name][0]:.2f} ± {found[family, name][1]:.2f}" if (family, name) in found else "-" for family in families]
         count = max(found[family, name][2] for family in families if (family, name) in found)
-        lines.append(f"{name + f' ({count})':26s}" + "".join(f"{text:>18s}" for text in texts))
+        lines.append(f"{name + f' ({count})':32s}" + "".join(f"{text:>16s}" for text in texts))
     paper = STANDS_FOR.get(results["made_from"]["data"]["name"])
     if measure in ("psnr", "hole_psnr") and paper:
         for column, name in enumerate(("context-encoder", "ours")):
             texts = [f"{PAPER_TABLE[family][paper][column]:.1f}" for family in families]
-            lines.append(f"{f'paper, {paper}: {name}':26s}" + "".join(f"{text:>18s}" for text in texts))
+            lines.append(f"{f'paper, {paper}: {name}':32s}" + "".join(f"{text:>16s}" for text in texts))
     return "\n".join(lines)
 
 
@@ -296,13 +296,15 @@ def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float
 
 
 def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
-    """Text in the shape of the paper's Table 1: a line a family of masks, "Context Encoder / ours" for each set, the paper's in brackets."""
+    """Text in the shape of the paper's Table 1: a line a family of masks, "Context Encoder / ours" for each set; PSNR with the paper's in brackets."""
+    of_paper = measure in ("psnr", "hole_psnr")
     stands_for = {kind: STANDS_FOR[results["made_from"]["data"]["name"]] for kind, results in tables.items()}
-    lines = [f"{'CE / ours':10s}" + "".join(f"{f'{kind} ({paper})':>30s}" for kind, paper in stands_for.items())]
+    lines = [f"{'CE / ours':10s}" + "".join(f"{f'{kind} ({paper})' if of_paper else kind:>30s}" for kind, paper in stands_for.items())]
     for family in FAMILIES:
         cells = []
         for kind, results in tables.items():
-            theirs, ours = (summary(results, measure)[family, name][0] for name in ("context-encoder", "ours"))
-            cells.append(f"{theirs:.1f} / {ours:.1f} ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})")
+            two = [summary(results, measure)[family, name][0] for name in ("context-encoder", "ours")]
+            cell = " / ".join(f"{value:.{1 if of_paper else 3}f}" for value in two)
+            cells.append(cell + (f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})" if of_paper else ""))
         lines.append(f"{family:10s}" + "".join(f"{cell:>30s}" for cell in cells))
     return "\n".join(lines)
