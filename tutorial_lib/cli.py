@@ -11,6 +11,7 @@ from PIL import Image
 
 from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
+from tutorial_lib.datasets.official import TERMS
 from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
@@ -71,7 +72,7 @@ def _add_train(commands) -> None:
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes"], default="dcgan")
     parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
-    parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
+    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
     parser.add_argument("--limit", type=int, help="train on at most so many pictures")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -119,7 +120,7 @@ def _train(options) -> int:
         return 130
     test_set = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES}))
     held_out = test_set.images(slice(None))
-    card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence,
+    card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence or TERMS.get(options.data, ""),
                      "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
             "training": {"steps": log.steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
             "command": _command(options)}
@@ -178,7 +179,7 @@ def _add_ablations(commands) -> None:
     parser = commands.add_parser("ablations", help="measure what each part of the method is worth, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
-    parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
+    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
     parser.add_argument("--weights", default="synthetic-faces", help="name of shipped weights, or a .safetensors file")
     parser.add_argument("--mask", choices=FAMILIES, default="center")
     parser.add_argument("--limit", type=int, default=32, help="held-out pictures, spread evenly over the test split")
@@ -210,7 +211,7 @@ def _add_table1(commands) -> None:
     parser = commands.add_parser("table1", help="the paper's Table 1 and beyond: every method on the same holes, resuming an "
                                  "interrupted run", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
-    parser.add_argument("--root", type=Path, help="folder or zip archive, for --data folder")
+    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
     parser.add_argument("--weights", help="name of shipped weights, or a .safetensors file; the data's name when left out")
     parser.add_argument("--context-encoder", help="the same for the Context Encoder; WEIGHTS-context-encoder when left out")
     parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
@@ -230,8 +231,8 @@ def _table1(options) -> int:
     methods = options.methods or list(METHODS)
     kinds = {METHODS[name].kind for name in methods}
     name = options.weights or options.data
-    if options.data == "folder" and not options.weights:
-        raise ValueError("--data folder needs --weights: the name of shipped weights, or a .safetensors file")
+    if options.data not in ATTRIBUTES and not options.weights:
+        raise ValueError(f"--data {options.data} needs --weights: the name of shipped weights, or a .safetensors file")
     rendered = options.data in ATTRIBUTES
     # rendered pictures are drawn one by one at random: the first are as good as any, and no others need be rendered
     dataset = load_dataset(options.data, split="test", root=options.root, limit=options.limit if rendered else None)
@@ -243,7 +244,7 @@ def _table1(options) -> int:
         gan=load_gan(name, device) if "search" in kinds else None,
         context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
         context_encoder_card=load_card(painter) if "paint" in kinds else {},
-        judge=load_judge(dataset, indices, training, device) if rendered else None, training=training, faces="faces" in dataset.name)
+        judge=load_judge(dataset, indices, training, device) if rendered else None, training=training, faces="faces" in dataset.name or dataset.name == "celeba")
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
     data = {"name": dataset.name, "split": "test", "indices": indices,
             "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}

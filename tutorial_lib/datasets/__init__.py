@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "portraits")
+NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "portraits", "celeba", "svhn", "stanford-cars")
+_told: set[str] = set()
 
 
 def load_dataset(name: str, split: str = "train", limit: int | None = None, root: str | os.PathLike | None = None,
@@ -13,11 +14,12 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
 
     Args:
         name: "synthetic-faces", "synthetic-numbers", "synthetic-cars" (rendered by this library, nothing to download),
-            "portraits" (the two photographs that ship inside matplotlib and scikit-image; no split) or "folder" (your own
-            pictures, with `root`).
+            "portraits" (the two photographs that ship inside matplotlib and scikit-image; no split), "folder" (your own
+            pictures, with `root`), or one of the paper's sets from its official archives in `root`: "celeba", "svhn", "stanford-cars"
+            (see `datasets.official`; their terms are printed).
         split: "train" or "test"; they never overlap.
         limit: at most so many pictures.
-        root: for "folder", the folder or zip archive.
+        root: for "folder", the folder or zip archive; for the paper's sets, the folder that holds the archives.
         seed: for rendered sets, which of infinitely many sets.
 
     Returns: a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1]; `.images(indices)` gives a
@@ -43,4 +45,12 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
             raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")
         from tutorial_lib.datasets.folder import PictureFolder
         return PictureFolder(root, split=split, limit=limit)
+    if name in ("celeba", "svhn", "stanford-cars"):
+        from tutorial_lib.datasets.official import SVHN, TERMS, CelebA, StanfordCars
+        if root is None:
+            raise ValueError(f"load_dataset({name!r}) needs root=..., the folder that holds the official archives")
+        if name not in _told:
+            print(TERMS[name])
+            _told.add(name)
+        return {"celeba": CelebA, "svhn": SVHN, "stanford-cars": StanfordCars}[name](root, split=split, limit=limit)
     raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")

@@ -1,0 +1,312 @@
+"""The paper's three data sets, read from the archives as their makers publish them: CelebA, SVHN and Stanford Cars.
+
+Nothing is unpacked, and nothing is fetched: bring the files. Each set is decoded once (`prepared.prepare`). Held out are 2,000 pictures of
+CelebA's test split, as in the paper, and the official test splits of the other two.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+from tutorial_lib.datasets.folder import SPLITS, ArrayImages
+from tutorial_lib.datasets.prepared import prepare
+from tutorial_lib.images import IMAGE_SIZE, crop_square, load_picture, to_uint8
+
+TERMS = {
+    "celeba": "CelebA (Liu et al. 2015): for non-commercial research only; the pictures may not be passed on.",
+    "svhn": "SVHN (Netzer et al. 2011): for non-commercial use only.",
+    "stanford-cars": "Stanford Cars (Krause et al. 2013): for research; the pictures belong to their photographers.",
+}
+CELEBA_TEST_STARTS = 182_638  # number of the first picture of the official test split
+HELD_OUT = 2_000
+_BROKEN_TAR = (tarfile.TarError, zlib.error, EOFError, OSError)
+
+
+def _find(root: str | os.PathLike, names: tuple[str, ...], what: str) -> Path:
+    """The file of that name in the folder or below it, or the path itself if it is the file.
+
+    Raises: FileNotFoundError saying what to bring.
+    """
+    root = Path(root)
+    if root.is_file() and root.name in names:
+        return root
+    folder = root.parent if root.is_file() else root
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder: give the one that holds {' or '.join(names)}")
+    for name in names:
+        for found in sorted(folder.rglob(name)):
+            if found.is_file():
+                return found
+    raise FileNotFoundError(f"{folder} holds no {' or '.join(names)}: {what}")
+
+
+def _identity(path: Path) -> dict:
+    stat = path.stat()
+    return {"file": path.name, "bytes": stat.st_size, "modified": stat.st_mtime_ns}
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(512)
+
+
+def _no_archive(path: Path, kind: str, error: object = "") -> ValueError:
+    page = re.match(rb"\s*(<!doctype html|<html)", _first_bytes(path), re.IGNORECASE)
+    why = "a web page was saved under its name" if page else f"it is damaged or cut short{f' ({error})' if str(error) else ''}"
+    return ValueError(f"{path} is no {kind}: {why}; fetch it again and compare its size and md5 with those of the data set's page")
+
+
+class _Source:
+    """A slice of an archive for `prepare`: keys in order, and how one of them is read."""
+
+    workers = 1
+
+    def __init__(self, name: str, settings: dict, keys: list):
+        self.name, self.keys = name, keys
+        self.settings = {"set": name, "size": IMAGE_SIZE, "version": 1, **settings}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+# -- CelebA ------------------------------------------------------------------------------------------------------------
+
+
+class _CelebASource(_Source):
+    workers = 4
+
+    def __init__(self, path: Path, keys: list[str], crop: int, split: str):
+        super().__init__("celeba", {**_identity(path), "crop": crop, "split": split, "pictures": len(keys)}, keys)
+        self.path, self.crop = path, crop
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        pixels = []
+        with zipfile.ZipFile(self.path) as archive:
+            for key in self.keys[start:stop]:
+                try:
+                    picture = load_picture(archive.read(key))
+                    width, height = picture.size
+                    box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
+                    pixels.append(to_uint8(crop_square(picture, box))[0])
+                except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+                    raise ValueError(f"{self.path}: {key} cannot be read ({error}): fetch the archive again") from error
+        return np.stack(pixels)
+
+
+class CelebA(ArrayImages):
+    """CelebA's aligned faces: the square of `crop` pixels in the middle, resized to 64x64.
+
+    Args:
+        root: img_align_celeba.zip, or a folder that holds it. list_eval_partition.txt beside it is used when it is there.
+        split: "test" is the first 2,000 of the official test split, "train" everything else (the paper's 200,599).
+        limit: at most so many pictures, the first.
+        crop: side of the square, in pixels of 178x218; 108 as common implementations of DCGAN have it.
+        cache_dir: see `prepare`.
+
+    Raises: FileNotFoundError when the archive is not there; ValueError for a broken one.
+    """
+
+    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, crop: int = 108,
+                 cache_dir: str | os.PathLike | None = None):
+        _check_split(split)
+        path = _find(root, ("img_align_celeba.zip",), "bring it from the data set's page (1.4 GB)")
+        if not zipfile.is_zipfile(path):
+            raise _no_archive(path, "zip archive")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                keys = {int(match[1]): name for name in archive.namelist() if (match := re.search(r"(?:^|/)(\d{6})\.jpg$", name))}
+        except zipfile.BadZipFile as error:
+            raise _no_archive(path, "zip archive", error) from error
+        if not keys:
+            raise ValueError(f"{path} holds no pictures named like 000001.jpg: is it img_align_celeba.zip?")
+        numbers = _celeba_split(path, sorted(keys), split)[:limit]
+        if not numbers:
+            raise ValueError(f"{path} holds no pictures of the {split} split: its numbers end at {max(keys):06d}.jpg, the archive is not whole")
+        super().__init__(prepare(_CelebASource(path, [keys[number] for number in numbers], crop, split), cache_dir), "celeba")
+
+
+def _celeba_split(path: Path, numbers: list[int], split: str) -> list[int]:
+    partition = path.with_name("list_eval_partition.txt")
+    if partition.exists():
+        test = set()
+        for line, text in enumerate(partition.read_text(encoding="ascii").split("\n"), 1):
+            if not text.strip():
+                continue
+            match = re.fullmatch(r"(\d{6})\.jpg\s+([012])\s*", text)
+            if not match:
+                raise ValueError(f"{partition}, line {line}: expected a picture and 0, 1 or 2, got {text.strip()!r}: fetch it again, or remove it")
+            if match[2] == "2":
+                test.add(int(match[1]))
+        official = [number for number in numbers if number in test]
+    else:
+        official = [number for number in numbers if number >= CELEBA_TEST_STARTS]
+    held_out = set(official[:HELD_OUT])
+    return [number for number in numbers if (number in held_out) == (split == "test")]
+
+
+# -- SVHN --------------------------------------------------------------------------------------------------------------
+
+
+class _SVHNSource(_Source):
+    def __init__(self, name: str, settings: dict, pictures: list[np.ndarray]):
+        super().__init__(name, settings, [(part, number) for part, x in enumerate(pictures) for number in range(x.shape[3])])
+        self.pictures = pictures
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        size = (IMAGE_SIZE, IMAGE_SIZE)
+        return np.stack([np.asarray(Image.fromarray(self.pictures[part][..., number]).resize(size, Image.Resampling.BICUBIC))
+                         for part, number in self.keys[start:stop]])
+
+
+class SVHN(ArrayImages):
+    """Street View House Numbers, the cropped digits (32x32), enlarged to 64x64 as in the paper; `labels` holds the digits.
+
+    Args:
+        root: folder with train_32x32.mat and test_32x32.mat.
+        split: "train" or "test", the official ones.
+        limit: at most so many pictures, the first.
+        extra: whether "train" takes in extra_32x32.mat as well (531,131 pictures, which need 1.6 GB of memory while they are prepared).
+        cache_dir: see `prepare`.
+
+    Raises: FileNotFoundError for a file that is not there; ValueError for a broken one.
+    """
+
+    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, extra: bool = False,
+                 cache_dir: str | os.PathLike | None = None):
+        _check_split(split)
+        names = [f"{split}_32x32.mat"] + (["extra_32x32.mat"] if extra and split == "train" else [])
+        paths = [_find(root, (name,), "bring it from ufldl.stanford.edu/housenumbers") for name in names]
+        pictures, labels = zip(*map(_read_mat, paths), strict=True)
+        self.labels = np.concatenate(labels)[:limit]
+        source = _SVHNSource("svhn", {"files": [_identity(path) for path in paths], "split": split, "pictures": len(self.labels)}, list(pictures))
+        source.keys = source.keys[:limit]
+        super().__init__(prepare(source, cache_dir), "svhn")
+
+
+def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(X (32, 32, 3, N) uint8, digits (N,)); the label 10 stands for the digit 0."""
+    try:
+        content = scipy.io.loadmat(path)
+    except Exception as error:  # scipy raises almost anything for a damaged file
+        raise _no_archive(path, "MATLAB file", error) from error
+    x, y = content.get("X"), content.get("y")
+    if x is None or y is None or x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or y.size != x.shape[3]:
+        held = {name: getattr(value, "shape", None) for name, value in content.items() if not name.startswith("__")}
+        raise ValueError(f"{path} holds {held}, not X of shape (32, 32, 3, N) in uint8 and N labels y: take the cropped digits (Format 2)")
+    labels = y.reshape(-1).astype(np.int64)
+    if labels.min() < 1 or labels.max() > 10:
+        raise ValueError(f"{path} holds labels from {labels.min()} to {labels.max()}, not from 1 to 10: take the cropped digits (Format 2)")
+    return x, labels % 10
+
+
+# -- Stanford Cars -----------------------------------------------------------------------------------------------------
+
+
+class _CarsSource(_Source):
+    """Read from the start of the .tgz only, so `read` goes on where the call before it ended."""
+
+    def __init__(self, path: Path, annotations: Path, boxes: dict[str, tuple[int, int, int, int]], split: str):
+        super().__init__("stanford-cars", {**_identity(path), "boxes": _identity(annotations), "split": split, "pictures": len(boxes)}, sorted(boxes))
+        self.path, self.boxes, self.stream = path, boxes, None
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        if start == 0:
+            self.stream = self._pictures()
+        return np.stack([next(self.stream) for _ in range(start, stop)])
+
+    def _pictures(self):
+        """Pixels in the order of the archive, which need not be that of the names."""
+        seen = set()
+        try:
+            with tarfile.open(self.path, "r|gz") as archive:
+                for member in archive:
+                    name = Path(member.name).name
+                    if not member.isfile() or name not in self.boxes or name in seen:
+                        continue
+                    seen.add(name)
+                    yield self._cut(name, archive.extractfile(member).read())
+        except _BROKEN_TAR as error:
+            raise _no_archive(self.path, ".tgz archive", error) from error
+        missing = sorted(self.boxes.keys() - seen)
+        if missing:
+            raise ValueError(f"{self.path} lacks {len(missing)} of {len(self.boxes)} pictures that the annotations name, the first {missing[0]}: "
+                             "fetch it again")
+
+    def _cut(self, name: str, content: bytes) -> np.ndarray:
+        try:
+            picture = load_picture(content)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {name} cannot be read ({error}): fetch the archive again") from error
+        left, top, right, bottom = self.boxes[name]
+        if not (0 <= left < right <= picture.width and 0 <= top < bottom <= picture.height):
+            raise ValueError(f"{self.path}: the box of {name}, ({left}, {top}, {right}, {bottom}), does not lie in its {picture.width}x{picture.height} "
+                             "pixels: archive and annotations do not belong together")
+        cut = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS, box=(left, top, right, bottom), reducing_gap=3.0)
+        return np.asarray(cut)
+
+
+class StanfordCars(ArrayImages):
+    """Stanford Cars: each car's bounding box, resized to 64x64 (the box's sides are not kept in proportion, as in the paper's figures).
+
+    Args:
+        root: folder with cars_train.tgz or cars_test.tgz, car_devkit.tgz, and for the test split cars_test_annos_withlabels.mat or the
+            devkit's cars_test_annos.mat.
+        split: "train" or "test", the official ones.
+        limit: at most so many pictures, the first in the order of the archive.
+        cache_dir: see `prepare`.
+
+    Raises: FileNotFoundError for a file that is not there; ValueError for a broken one, or boxes that do not fit the pictures.
+    """
+
+    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, cache_dir: str | os.PathLike | None = None):
+        _check_split(split)
+        path = _find(root, (f"cars_{split}.tgz",), "the official address is gone: bring the file from a copy")
+        annotations, content = _annotations(root, split)
+        boxes = _boxes(annotations, content)
+        pixels = prepare(_CarsSource(path, annotations, boxes, split), cache_dir)
+        super().__init__(pixels[:limit], "stanford-cars")
+
+
+def _annotations(root: str | os.PathLike, split: str) -> tuple[Path, bytes]:
+    if split == "test":
+        try:
+            path = _find(root, ("cars_test_annos_withlabels.mat",), "")
+            return path, path.read_bytes()
+        except FileNotFoundError:
+            pass  # the devkit has boxes too
+    path = _find(root, ("car_devkit.tgz",), "it holds the bounding boxes; bring it from a copy of the data set")
+    name = f"cars_{split}_annos.mat"
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                if Path(member.name).name == name:
+                    return path, archive.extractfile(member).read()
+    except _BROKEN_TAR as error:
+        raise _no_archive(path, ".tgz archive", error) from error
+    raise ValueError(f"{path} holds no {name}: fetch it again")
+
+
+def _boxes(path: Path, content: bytes) -> dict[str, tuple[int, int, int, int]]:
+    """File name -> (left, top, right, bottom), right and bottom just outside; the file counts pixels from 1."""
+    try:
+        rows = scipy.io.loadmat(io.BytesIO(content))["annotations"].reshape(-1)
+        # small unsigned fields: as they are, x1 - 1 would wrap around
+        boxes = {str(row["fname"].item()): tuple(int(row[f"bbox_{side}"].item()) for side in ("x1", "y1", "x2", "y2")) for row in rows}
+    except Exception as error:  # scipy raises almost anything for a damaged file
+        raise ValueError(f"{path} holds no annotations with fname and bbox_x1 to bbox_y2 ({error}): fetch it again") from error
+    return {name: (x1 - 1, y1 - 1, x2, y2) for name, (x1, y1, x2, y2) in boxes.items()}
+
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
