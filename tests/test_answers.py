@@ -1,6 +1,7 @@
 """Several answers: on a landscape whose valleys are known, and compared with SciPy's clustering on a small generator."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from torch import nn
 
 from tutorial_lib.inpainting.answers import several_answers
-from tutorial_lib.inpainting.latent_search import SearchSettings
+from tutorial_lib.inpainting.latent_search import ADAM
 from tutorial_lib.inpainting.pipeline import inpaint, start_codes
 from tutorial_lib.masks import center_mask
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -45,8 +46,9 @@ class Plain(nn.Module):
         return torch.tanh(z @ self.matrix).view(-1, 3, SIDE, SIDE)
 
 
-SEARCH = SearchSettings(steps=150, learning_rate=0.02, lam=0.0)
-FEW = SearchSettings(steps=15, lam=0.0)
+# plain Adam: the rounding of drafts depends on the batch, and near a tie it moves an answer to another group
+SEARCH = replace(ADAM, steps=150, learning_rate=0.02, lam=0.0)
+FEW = replace(ADAM, steps=15, lam=0.0)
 
 
 def plain():
