@@ -1,6 +1,6 @@
 """Claim: the default search ends within 5 % of the total loss of `PAPER`, 1500 steps of Adam, in a tenth of its time.
 
-On each family of masks, from the same start codes: single pictures, and eight at once. The plain loop as re-implementations publish it
+On each family of masks, from the same start codes: single pictures, and four at once. The plain loop as re-implementations publish it
 (training mode, gradients of all weights, one picture at a time) is timed as well: 50 of its 1500 steps, times 30.
 Run: python benchmarks/search.py
 """
@@ -22,7 +22,7 @@ from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.latent_model import LatentModel
 
 SINGLES = 2  # pictures searched alone, a mask
-BATCH = 8
+BATCH = 4
 PRESETS = {"ADAM": ADAM, "DEFAULT": DEFAULT}
 
 

@@ -83,7 +83,7 @@ class SearchSettings:
             raise ValueError(f"draft must be a share from 0 to below 1, got {self.draft}")
 
 
-# To PAPER's total loss in about a fifteenth of its time. A rate of 0.3 gets there in 150 steps, but strays further from the start,
+# To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets there in 150 steps, but strays further from the start,
 # and its holes came out a third of a dB worse.
 DEFAULT = SearchSettings()
 # The same with nothing but plain Adam, four times slower and not quite as close: what the ablations take apart.
