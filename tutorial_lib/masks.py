@@ -16,6 +16,7 @@ from tutorial_lib.images import IMAGE_SIZE, load_picture
 
 FAMILIES = ("center", "pattern", "random", "half")
 SIDES = ("left", "right", "top", "bottom")
+HOLE_GRAY = 0.2  # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
 
 
 def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMAGE_SIZE) -> Tensor:

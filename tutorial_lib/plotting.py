@@ -16,9 +16,8 @@ from torch import Tensor
 
 from tutorial_lib.images import to_uint8
 from tutorial_lib.manifold import spaced_out
-from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.masks import HOLE_GRAY, check_mask, corrupt
 
-HOLE_GRAY = 0.2  # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
 # Okabe & Ito's palette: told apart with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DPI = 100

@@ -13,10 +13,9 @@ from torch import Tensor
 from tutorial_lib.datasets.portraits import find_face
 from tutorial_lib.images import IMAGE_SIZE, crop_square, image_grid, load_picture, to_uint8
 from tutorial_lib.inpainting.pipeline import Inpainting
-from tutorial_lib.masks import corrupt
+from tutorial_lib.masks import HOLE_GRAY, corrupt
 
 FRAMES = ("face", "square")
-HOLE_GRAY = 0.2
 SHEET = "sheet.png"
 
 
@@ -41,9 +40,7 @@ def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = 
         box = find_face(picture)
         said = f"a face was found at left {box[0]:.0f}, top {box[1]:.0f}, and its square of {box[2]:.0f} pixels"
     else:
-        side = min(width, height)
-        box = ((width - side) / 2, (height - side) / 2, side)
-        said = f"the square of {side} pixels in the middle"
+        box, said = None, f"the square of {min(width, height)} pixels in the middle"
     return crop_square(picture, box), f"{width}x{height}: {said} resized to {IMAGE_SIZE}x{IMAGE_SIZE}"
 
 

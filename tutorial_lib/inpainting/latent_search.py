@@ -83,10 +83,10 @@ class SearchSettings:
             raise ValueError(f"draft must be a share from 0 to below 1, got {self.draft}")
 
 
-# To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets there in 150 steps, but strays further from the start,
-# and its holes came out a third of a dB worse.
+# To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets there in 150 steps, but its holes came
+# out a third of a dB worse.
 DEFAULT = SearchSettings()
-# The same with nothing but plain Adam, four times slower and not quite as close: what the ablations take apart.
+# The same with nothing but plain Adam, more than twice as slow and not quite as close: what the ablations take apart.
 ADAM = SearchSettings(optimizer="adam", learning_rate=0.1, beta2=0.99, schedule="cosine", steps=300, draft=0.0)
 # The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 04.
 PAPER = replace(ADAM, learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
