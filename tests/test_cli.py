@@ -81,11 +81,14 @@ def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):
     common = ["--data", "folder", "--root", str(tmp_path / "pictures"), "--steps", "2", "--batch-size", "4", "--base-channels", "4",
               "--device", "cpu"]
     try:
-        assert main(["train", "--model", "vae", *common, "--out", str(tmp_path / "v")]) == 0
+        assert main(["train", "--model", "vae", "--noise", "0.3", *common, "--out", str(tmp_path / "v")]) == 0
         assert main(["train", "--model", "context-encoder", "--adversarial", "0.5", *common, "--out", str(tmp_path / "c")]) == 0
         capsys.readouterr()
-        assert main(["train", "--adversarial", "0.5", *common, "--out", str(tmp_path / "g")]) == 1
-        assert "--adversarial" in capsys.readouterr().err
+        for model, option in (("dcgan", "--adversarial"), ("context-encoder", "--noise")):
+            assert main(["train", "--model", model, option, "0.5", *common, "--out", str(tmp_path / "g")]) == 1
+            assert f"{option} is a setting of vae" in capsys.readouterr().err
+        assert main(["train", "--model", "vae", "--noise", "0", *common, "--out", str(tmp_path / "g")]) == 1
+        assert "must be positive" in capsys.readouterr().err
     finally:
         torch.set_num_threads(threads)
     assert load_vae(tmp_path / "v" / "v.safetensors", "cpu").encoder.base_channels == 4
@@ -94,3 +97,4 @@ def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):
     assert card["training"]["adversarial"] == 0.5 and card["training"]["learning_rate"] == 2e-4 and "--model context-encoder" in card["command"]
     assert set(card["held_out"]["hole_psnr"]) == {"center", "pattern", "random", "half"}
     assert network.fill.abs().max() < 0.1 and json.loads((tmp_path / "v" / "v.json").read_text())["held_out"]["pictures"] == 3
+    assert json.loads((tmp_path / "v" / "v.json").read_text())["training"]["noise"] == 0.3

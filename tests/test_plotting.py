@@ -74,6 +74,17 @@ def test_curves_are_named_labelled_and_distinct():
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("step", "loss", "log")
 
 
+def test_panels_of_curves_share_x_and_tell_the_curves_apart_alike():
+    panels = {"dB": {"small": [1.0, 2.0], "large": [3.0, 4.0]}, "distance": {"small": [9.0, 8.0], "large": [7.0, 1.0]}}
+    left, right = plotting.show_curve_panels(panels, "two panels", x=[500, 7500], xscale="log").axes
+    for ax, (label, curves) in zip((left, right), panels.items(), strict=True):
+        assert (ax.get_ylabel(), ax.get_xlabel(), ax.get_xscale()) == (label, "step", "log")
+        assert {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines} == {
+            name: ([500, 7500], values) for name, values in curves.items()}
+    assert [line.get_color() for line in left.lines] == [line.get_color() for line in right.lines]
+    assert left.get_legend() is not None
+
+
 def test_logits_are_boxes_around_their_medians():
     logits = {"real": torch.tensor([1.0, 2, 3]), "noise": torch.tensor([-9.0, -7, -5])}
     ax = plotting.show_logits(logits, "two boxes").axes[0]

@@ -80,6 +80,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--base-channels", type=int, default=default.base_channels)
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
+    parser.add_argument("--noise", type=float, help="vae: standard deviation of the pixels around the decoded picture")
     parser.add_argument("--no-flips", action="store_true", help="do not mirror training pictures: a mirrored digit is none")
     parser.add_argument("--discriminator-channels", type=int, help="of D, if there is one; as the other network when left out")
     parser.add_argument("--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D")
@@ -142,11 +143,12 @@ def _train(options) -> int:
 
 def _task(options, dataset, device: torch.device):
     """The task of the model asked for; what was not given on the command line keeps the settings' default."""
-    given = {key: value for key in ("base_channels", "learning_rate", "adversarial", "precision")
+    given = {key: value for key in ("base_channels", "learning_rate", "adversarial", "noise", "precision")
              if (value := getattr(options, key)) is not None} | {"flips": not options.no_flips}
+    for name, models in {"adversarial": ("vae", "context-encoder"), "noise": ("vae",)}.items():
+        if name in given and options.model not in models:
+            raise ValueError(f"--{name} is a setting of {' and '.join(models)}, not of {options.model}")
     if options.model == "attributes":
-        if "adversarial" in given:
-            raise ValueError("--adversarial is for vae and context-encoder: a classifier has no such loss")
         del given["flips"]  # never: a mirrored gaze looks the other way
         return AttributesTask(AttributesSettings(options.steps, **given), heads_of(options.data), device, options.seed)
     if options.model == "vae":
@@ -155,8 +157,6 @@ def _task(options, dataset, device: torch.device):
         first = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
         settings = ContextEncoderSettings(**given, discriminator_channels=options.discriminator_channels)
         return ContextEncoderTask(settings, first, device, options.seed)
-    if "adversarial" in given:
-        raise ValueError("--adversarial is for the other models: a DCGAN's loss is nothing else")
     settings = GANSettings(**given, discriminator_channels=options.discriminator_channels, norm=options.norm,
                            augment=tuple(options.augment), ema=options.ema, r1=options.r1, junk=options.junk)
     return GANTask(settings, device, options.seed)

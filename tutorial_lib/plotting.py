@@ -138,15 +138,28 @@ def show_curves(curves: dict[str, Sequence[float]], alt: str, x: Sequence[float]
                 ylabel: str = "loss", **axis) -> Figure:
     """Lines by name over a common x (None: 0, 1, 2, ...). Further arguments go to `Axes.set`: xscale, ylim, title."""
     figure, axes = new_figure(alt, size=(6.5, 3.4))
-    ax = axes[0, 0]
+    _draw_curves(axes[0, 0], curves, x)
+    axes[0, 0].set(xlabel=xlabel, ylabel=ylabel, **axis)
+    axes[0, 0].legend(fontsize=9)
+    return figure
+
+
+def show_curve_panels(panels: dict[str, dict[str, Sequence[float]]], alt: str, x: Sequence[float], xlabel: str = "step", **axis) -> Figure:
+    """`show_curves` side by side: axis label -> curves by name, all over one x and told apart in the same way; a dot a value."""
+    figure, axes = new_figure(alt, 1, len(panels), (3.6 * len(panels), 3.2))
+    for ax, (label, curves) in zip(axes[0], panels.items(), strict=True):
+        _draw_curves(ax, curves, x, marker="o")
+        ax.set(xlabel=xlabel, ylabel=label, **axis)
+    axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def _draw_curves(ax, curves: dict[str, Sequence[float]], x: Sequence[float] | None, **line) -> None:
     for color, (style, (name, values)) in zip(COLORS * 2, zip(("-", "--", "-.", ":") * 4, curves.items(), strict=False),
                                               strict=False):
         values = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-        ax.plot(np.arange(len(values)) if x is None else x, values, style, color=color, label=name)
-    ax.set(xlabel=xlabel, ylabel=ylabel, **axis)
+        ax.plot(np.arange(len(values)) if x is None else x, values, style, color=color, label=name, **line)
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=9)
-    return figure
 
 
 def lam_positions(lams: Sequence[float]) -> list[float]:

@@ -25,8 +25,12 @@ class VAESettings:
     Attributes:
         base_channels: of encoder and decoder, see `VAE`.
         learning_rate: Adam's.
-        adversarial: weight of -log D(decoded), in nats a picture, for a VAE that a D judges as well (the paper's section 2
-            names such hybrids; Larsen et al. 2016); 0 for the plain VAE.
+        noise: standard deviation that p(x | z) is given around the decoded picture, for pixels in [-1, 1]. The smaller, the more a
+            detail counts: pictures come back sharper, and codes drawn from the prior decode to worse ones (the encoder's codes
+            then fill less and less of the prior).
+        adversarial: weight of -log D(picture), in nats a picture, for a VAE whose pictures a D judges as well (the paper's
+            section 2 names such hybrids; Larsen et al. 2016): half of them decoded from the encoder's codes, half from codes
+            drawn at random; 0 for the plain VAE.
         discriminator_channels: size of that D, None for the same as the decoder.
         flips: mirror training pictures at random.
         precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
@@ -34,6 +38,7 @@ class VAESettings:
 
     base_channels: int = 64
     learning_rate: float = 1e-3
+    noise: float = 1.0
     adversarial: float = 0.0
     discriminator_channels: int | None = None
     flips: bool = True
@@ -43,18 +48,19 @@ class VAESettings:
 class VAETask:
     """A VAE and its optimizer, for `training.loop.train`.
 
-    The pixels' noise is not a setting: for each batch it is the one that fits best, which turns the squared error into
-    (values / 2) log(mean squared error) (the optimal-sigma VAE of Rybkin et al. 2021).
-
     Args:
         settings: see `VAESettings`.
         device: where to train.
         seed: of the initial weights and of the preview codes.
+
+    Raises: ValueError for noise that is not positive.
     """
 
     kind = "vae"
 
     def __init__(self, settings: VAESettings = VAESettings(), device: torch.device | str = "cpu", seed: int = 0):
+        if not settings.noise > 0:
+            raise ValueError(f"the noise of the pixels must be positive, got {settings.noise}")
         self.settings, self.device = settings, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -83,23 +89,27 @@ class VAETask:
             images = flip(images, rng)
         with autocast(self.device, settings.precision):
             mean, log_variance = (part.float() for part in self.vae.encoder(images))
-            decoded = self.vae.decoder(reparametrize(mean, log_variance, rng)).float()
-        mse = (decoded - images).square().mean()
+            z = reparametrize(mean, log_variance, rng)
+            if self.discriminator is not None:
+                z = torch.cat([z, torch.randn(len(images) // 2, z.shape[1], generator=rng).to(z)])
+            decoded = self.vae.decoder(z).float()
+        mse = (decoded[:len(images)] - images).square().mean()
         kl = kl_divergence(mean, log_variance).mean()
-        loss = images[0].numel() / 2 * mse.log() + kl
+        loss = images[0].numel() / 2 * mse / settings.noise ** 2 + kl  # minus the evidence lower bound, up to a constant
         values = {"mse": mse.detach(), "kl": kl.detach()}
         if self.discriminator is not None:
-            values["loss_d"] = self._train_discriminator(images, decoded.detach())
+            judged = decoded[len(images) // 2:]  # as many as there are real ones, half of them from random codes
+            values["loss_d"] = self._train_discriminator(images, judged.detach())
             self.discriminator.requires_grad_(False)
             with autocast(self.device, settings.precision):
-                loss = loss + settings.adversarial * F.softplus(-self.discriminator(decoded)).float().mean()
+                loss = loss + settings.adversarial * F.softplus(-self.discriminator(judged)).float().mean()
             self.discriminator.requires_grad_(True)
         self._update("vae", loss)
         return values
 
-    def _train_discriminator(self, images: Tensor, decoded: Tensor) -> Tensor:
+    def _train_discriminator(self, images: Tensor, judged: Tensor) -> Tensor:
         with autocast(self.device, self.settings.precision):
-            loss = F.softplus(-self.discriminator(images)).mean() + F.softplus(self.discriminator(decoded)).mean()
+            loss = F.softplus(-self.discriminator(images)).mean() + F.softplus(self.discriminator(judged)).mean()
         self._update("discriminator", loss.float())
         return loss.detach()
 
