@@ -1,13 +1,19 @@
 """The loop: resume is bit-equal, Ctrl-C and NaN lose nothing, and a step is Eq. 1."""
 
 import csv
+import json
 import os
 import signal
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import ROOT
+from safetensors.torch import load_file
 
 from tutorial_lib.datasets.folder import ArrayImages
 from tutorial_lib.models.latent_model import sample_uniform
@@ -100,6 +106,44 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(pictures, tmp_path, monke
     with pytest.raises(OSError, match="disk full"):
         run(pictures, 2, run_dir=tmp_path)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+class Board:
+    """Stands in for TensorBoard's SummaryWriter and keeps what it is told."""
+
+    def __init__(self, folder, purge_step):
+        self.folder, self.purge_step, self.scalars, self.open = folder, purge_step, [], True
+        Board.last = self
+
+    def add_scalar(self, name, value, step):
+        self.scalars.append((name, value, step))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.open = False
+
+
+def test_the_run_folder_holds_configuration_and_a_log_for_tensorboard(pictures, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board))
+    run(pictures, 2, run_dir=tmp_path)
+    _, log = run(pictures, 3, run_dir=tmp_path)
+    assert (Board.last.folder, Board.last.purge_step, Board.last.open) == (str(tmp_path), 3, False)
+    assert sorted(Board.last.scalars) == sorted((name, values[2], 3) for name, values in log.values.items())
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["settings"]["base_channels"] == 2 and (config["batch_size"], config["seed"], config["data"]) == (8, 5, "noise")
+
+
+def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_path):
+    """tests/killed.py forks a training, kills it at a random moment, and does so again; with SIGKILL nothing can be tidied up."""
+    done = subprocess.run([sys.executable, str(ROOT / "tests" / "killed.py"), str(tmp_path)], capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "killed 20 times" in done.stdout
+    a, b = (load_file(tmp_path / kind / CHECKPOINT) for kind in ("killed", "whole"))
+    assert_same_bits(a, b)
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
 
 
 def test_empty_set_is_refused():

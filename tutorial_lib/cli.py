@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from tutorial_lib import distributed
 from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.datasets.official import TERMS
@@ -99,7 +100,11 @@ def _add_train(commands) -> None:
 
 def _train(options) -> int:
     set_threads(options.threads)
-    device = pick_device(options.device)
+    with distributed.joined(pick_device(options.device)) as device:
+        return _train_on(device, options)
+
+
+def _train_on(device: torch.device, options) -> int:
     data = {"name": options.data, "limit": options.limit, "root": options.root, "seed": options.seed}
     if options.model == "attributes":
         heads_of(options.data)  # says so at once where no picture's attributes are known
@@ -107,7 +112,10 @@ def _train(options) -> int:
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     task = _task(options, dataset, device)
-    print(f"training a {options.model} on {describe(device)}")
+    first = distributed.rank() == 0
+    if first:
+        together = f", {distributed.size()} processes together" if distributed.size() > 1 else ""
+        print(f"training a {options.model} on {describe(device)}{together}")
     samples = options.out / "samples"
     samples.mkdir(parents=True, exist_ok=True)
 
@@ -117,28 +125,32 @@ def _train(options) -> int:
     log = train(task, dataset, steps=options.steps, batch_size=options.batch_size, seed=options.seed,
                 run_dir=options.out, on_preview=keep)
     if log.interrupted:
-        print(f"stopped after step {log.steps}; the same command goes on from there")
+        if first:
+            print(f"stopped after step {log.steps}; the same command goes on from there")
         return 130
+    if first:
+        print(f"wrote {_export(options, task, dataset, data, log.steps)} and its card")
+    return 0
+
+
+def _export(options, task, dataset, data: dict, steps: int) -> Path:
+    """Measure the trained model on held-out pictures and write its weights with their card."""
     test_set = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES}))
     held_out = test_set.images(slice(None))
     card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence or TERMS.get(options.data, ""),
                      "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
-            "training": {"steps": log.steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
+            "training": {"steps": steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
             "command": _command(options)}
     path = options.out / f"{options.name or options.out.name}.safetensors"
     if options.model == "dcgan":
         gan = task.finish()
-        save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
-    elif options.model == "attributes":
-        network = task.finished_network()
+        return save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
+    network = task.finished_network()
+    if options.model == "attributes":
         report = attributes_report(network, held_out, true_classes(test_set, range(len(test_set))))
-        save_attributes(path, network, card | {"held_out": report})
-    else:
-        report, save = {"vae": (vae_report, save_vae), "context-encoder": (context_encoder_report, save_context_encoder)}[options.model]
-        network = task.finished_network()
-        save(path, network, card | {"held_out": report(network, held_out)})
-    print(f"wrote {path} and its card")
-    return 0
+        return save_attributes(path, network, card | {"held_out": report})
+    report, save = {"vae": (vae_report, save_vae), "context-encoder": (context_encoder_report, save_context_encoder)}[options.model]
+    return save(path, network, card | {"held_out": report(network, held_out)})
 
 
 def _task(options, dataset, device: torch.device):

@@ -94,6 +94,11 @@ def autocast(device: torch.device, precision: str = "float32") -> torch.autocast
                           enabled=precision != "float32")
 
 
+def widened(values: torch.Tensor) -> torch.Tensor:
+    """float32 for what autocast left in half precision; anything else as it is."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def fast_precision(device: torch.device) -> str:
     """"bfloat16" where the hardware multiplies in it, else "float32": elsewhere it is emulated, and slower."""
     if device.type == "cuda":

@@ -27,7 +27,7 @@ from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
 from tutorial_lib.training.report import discriminator_report
 
-SIZES = (8, 16, 32)
+SIZES = (4, 8, 16)
 LENGTHS = (500, 2000, 7500)
 SAMPLES = 2000  # pictures of G that a Frechet distance is taken of
 SAMPLES_BATCH = 250

@@ -10,6 +10,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from tutorial_lib.distributed import drawn
 from tutorial_lib.images import IMAGE_SIZE
 from tutorial_lib.models.dcgan import Z_DIM, Generator, init_weights
 from tutorial_lib.models.latent_model import LatentModel, normal_latent_model
@@ -71,7 +72,7 @@ class VAE(nn.Module):
 
 def reparametrize(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
     """A draw from q(z | x) through which gradients pass: mean + deviation * noise, the noise drawn on the CPU."""
-    noise = torch.randn(mean.shape, generator=rng).to(mean)
+    noise = drawn(lambda whole: torch.randn(whole, *mean.shape[1:], generator=rng), len(mean)).to(mean)
     return mean + (log_variance / 2).exp() * noise
 
 

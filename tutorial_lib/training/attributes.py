@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutorial_lib import distributed
 from tutorial_lib.device import autocast, memory_format
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier, true_classes
@@ -75,6 +76,8 @@ class AttributesTask:
                  seed: int = 0):
         if settings.steps < 1:
             raise ValueError(f"steps must be at least 1, got {settings.steps}")
+        if distributed.size() > 1:
+            raise ValueError("the classifier is small and trains in one process: start it without torchrun")
         self.settings, self.device = settings, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutorial_lib.distributed import drawn, rank, size
+
 KINDS = ("color", "translation", "cutout")
 
 
 def _uniform(count: int, rng: torch.Generator, like: Tensor) -> Tensor:
-    return torch.rand(count, 1, 1, 1, generator=rng).to(like)
+    return drawn(lambda whole: torch.rand(whole, 1, 1, 1, generator=rng), count).to(like)
 
 
 def _color(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -30,7 +32,7 @@ def _translation(images: Tensor, rng: torch.Generator) -> Tensor:
     """Shift by up to an eighth of the side in each direction; zeros come in at the edge."""
     count, _, height, width = images.shape
     reach = height // 8
-    shift = torch.randint(-reach, reach + 1, (count, 2), generator=rng).to(images.device)
+    shift = drawn(lambda whole: torch.randint(-reach, reach + 1, (whole, 2), generator=rng), count).to(images.device)
     padded = F.pad(images, (reach, reach, reach, reach))
     rows = torch.arange(height, device=images.device)[None, :] + reach + shift[:, :1]
     columns = torch.arange(width, device=images.device)[None, :] + reach + shift[:, 1:]
@@ -42,7 +44,7 @@ def _translation(images: Tensor, rng: torch.Generator) -> Tensor:
 def _cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     """Zero a square of half the side around a random point."""
     count, _, height, width = images.shape
-    center = torch.rand(count, 2, generator=rng).to(images.device) * torch.tensor([height, width], device=images.device)
+    center = drawn(lambda whole: torch.rand(whole, 2, generator=rng), count).to(images.device) * torch.tensor([height, width], device=images.device)
     rows = (torch.arange(height, device=images.device)[None, :] - center[:, :1]).abs() < height / 4
     columns = (torch.arange(width, device=images.device)[None, :] - center[:, 1:]).abs() < width / 4
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
@@ -70,8 +72,7 @@ def augment(images: Tensor, kinds: tuple[str, ...], rng: torch.Generator) -> Ten
 
 def flip(images: Tensor, rng: torch.Generator) -> Tensor:
     """Mirror each picture left to right with probability one half (paper section 3.4)."""
-    mirrored = torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5
-    return torch.where(mirrored.to(images.device), images.flip(3), images)
+    return torch.where(_uniform(len(images), rng, images) < 0.5, images.flip(3), images)
 
 
 def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
@@ -80,17 +81,20 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
     A D that has only ever seen real and generated pictures may rank anything else above both; as a prior it must not.
     """
     junk = []
-    for row, image in enumerate(images):
+    for row in range(len(images) * size()):  # of the whole batch: what is drawn for the other processes' rows is dropped
+        image = images[row // size()]
         if row % 3 == 0:
-            junk.append((torch.rand(image.shape, generator=rng) * 2 - 1).to(image))
+            made = (torch.rand(image.shape, generator=rng) * 2 - 1).to(image)
         elif row % 3 == 1:
-            junk.append(shuffle_pixels(image[None], rng)[0])
+            made = shuffle_pixels(image[None], rng)[0]
         else:
             tiles = image.unfold(1, 16, 16).unfold(2, 16, 16).flatten(1, 2)  # (3, tiles, 16, 16)
             side = image.shape[1] // 16
             order = torch.randperm(tiles.shape[1], generator=rng).to(image.device)
             mixed = tiles[:, order].unflatten(1, (side, side))
-            junk.append(mixed.permute(0, 1, 3, 2, 4).reshape(image.shape))
+            made = mixed.permute(0, 1, 3, 2, 4).reshape(image.shape)
+        if row % size() == rank():
+            junk.append(made)
     return torch.stack(junk)
 
 

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.device import autocast, memory_format, seeded_generator
+from tutorial_lib import distributed
+from tutorial_lib.device import autocast, memory_format, seeded_generator, widened
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator
@@ -67,7 +68,7 @@ class ContextEncoderTask:
             network = ContextEncoder(settings.base_channels, mean)
             discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral")
         layout = memory_format(self.device)
-        self.network = network.to(self.device, memory_format=layout)
+        self.network = distributed.with_global_batch_norm(network.to(self.device, memory_format=layout))
         self.discriminator = discriminator.to(self.device, memory_format=layout)
         self.modules = {"network": self.network, "discriminator": self.discriminator}
         self.optimizers = {name: torch.optim.Adam(module.parameters(), settings.learning_rate, (settings.beta1, 0.999))
@@ -94,18 +95,18 @@ class ContextEncoderTask:
         images = images.to(self.device, memory_format=memory_format(self.device))
         if settings.flips:
             images = flip(images, rng)
-        mask = self._masks(len(images), rng)
+        mask = distributed.drawn(lambda whole: self._masks(whole, rng), len(images))
         hole = 1 - mask
         with autocast(self.device, settings.precision):
-            painted = self.network(self.network.filled(images, mask)).float()
+            painted = widened(self.network(self.network.filled(images, mask)))
             completed = torch.where(mask > 0, images, painted)
-            loss_d = (F.softplus(-d(images)).mean() + F.softplus(d(completed.detach())).mean()).float()
+            loss_d = widened(F.softplus(-d(images)).mean() + F.softplus(d(completed.detach())).mean())
         self._update("discriminator", loss_d)
         # a mean over each picture's own hole: a small hole counts as much as a large one
         squared = ((painted - images).square().mean(1, keepdim=True) * hole).flatten(1).sum(1) / hole.flatten(1).sum(1)
         d.requires_grad_(False)
         with autocast(self.device, settings.precision):
-            believed = F.softplus(-d(completed)).float().mean()
+            believed = widened(F.softplus(-d(completed))).mean()
         mse = squared.mean()
         self._update("network", (1 - settings.adversarial) * mse + settings.adversarial * believed)
         d.requires_grad_(True)
@@ -114,6 +115,7 @@ class ContextEncoderTask:
     def _update(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)
         loss.backward()
+        distributed.average_gradients(self.modules[name].parameters())
         self.optimizers[name].step()
 
     def preview(self) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.device import autocast, memory_format
+from tutorial_lib import distributed
+from tutorial_lib.device import autocast, memory_format, widened
 from tutorial_lib.models.dcgan import Discriminator, Generator, plain_discriminator
 from tutorial_lib.models.latent_model import LatentModel, sample_uniform, uniform_latent_model
 from tutorial_lib.training.augment import augment, flip, junk_like
@@ -71,6 +72,8 @@ class GANTask:
         self.generator = generator.to(self.device, memory_format=layout)
         self.discriminator = discriminator.to(self.device, memory_format=layout)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        for network in (self.generator, self.discriminator):
+            distributed.with_global_batch_norm(network)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
         self.optimizers = {
             name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate, (settings.beta1, 0.999))
@@ -95,15 +98,15 @@ class GANTask:
         images = images.to(self.device, memory_format=memory_format(self.device))
         if settings.flips:
             images = flip(images, rng)
-        z = sample_uniform(len(images), rng).to(self.device)
+        z = distributed.drawn(lambda whole: sample_uniform(whole, rng), len(images)).to(images)
         with autocast(self.device, settings.precision):
             fake = g(z)
-            real_logits = d(augment(images, settings.augment, rng)).float()
-            fake_logits = d(augment(fake.detach(), settings.augment, rng)).float()
+            real_logits = widened(d(augment(images, settings.augment, rng)))
+            fake_logits = widened(d(augment(fake.detach(), settings.augment, rng)))
             loss_d = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
             if settings.junk:
-                junk = junk_like(images[:max(1, round(settings.junk * len(images)))], rng)
-                loss_d = loss_d + settings.junk * F.softplus(d(augment(junk, settings.augment, rng)).float()).mean()
+                junk = junk_like(images[:self._junk_count(len(images))], rng)
+                loss_d = loss_d + settings.junk * F.softplus(widened(d(augment(junk, settings.augment, rng)))).mean()
         if settings.r1 and number % settings.r1_every == 0:
             loss_d = loss_d + settings.r1 / 2 * settings.r1_every * self._r1_penalty(images)
         self._update("discriminator", loss_d)
@@ -111,12 +114,19 @@ class GANTask:
         d.requires_grad_(False)  # G's loss needs D's gradient with respect to the picture only
         with autocast(self.device, settings.precision):
             # the non-saturating form of Eq. 1 (Goodfellow et al. 2014): same fixed point, usable slope where G fails
-            loss_g = F.softplus(-d(augment(fake, settings.augment, rng)).float()).mean()
+            loss_g = F.softplus(-widened(d(augment(fake, settings.augment, rng)))).mean()
         self._update("generator", loss_g)
         d.requires_grad_(True)
         self._average()
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(),
                 "D(x)": real_logits.detach().sigmoid().mean(), "D(G(z))": fake_logits.detach().sigmoid().mean()}
+
+    def _junk_count(self, own: int) -> int:
+        """How many of its `own` pictures a process turns into junk; the first rows of the whole batch are the first of each share."""
+        whole = max(1, round(self.settings.junk * own * distributed.size()))
+        if whole % distributed.size():
+            raise ValueError(f"{whole} pictures of junk cannot be shared by {distributed.size()} processes: choose another batch size")
+        return whole // distributed.size()
 
     def _r1_penalty(self, images: Tensor) -> Tensor:
         images = images.detach().requires_grad_(True)
@@ -126,6 +136,7 @@ class GANTask:
     def _update(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)
         loss.backward()
+        distributed.average_gradients(self.modules[name].parameters())
         self.optimizers[name].step()
 
     @torch.no_grad()

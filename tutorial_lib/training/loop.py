@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -24,16 +24,19 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from tutorial_lib import distributed
 from tutorial_lib.device import seeded_generator
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"
+CONFIG = "config.json"
 
 
 class Task(Protocol):
     """A model being trained: see `training.gan.GANTask`."""
 
     kind: str
+    device: torch.device
     modules: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
 
@@ -61,47 +64,57 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
     """Train `task` on `dataset` until `steps` steps are done in all, resuming from `run_dir` if it holds a checkpoint.
 
     Ctrl-C (or a notebook's stop button) ends the run after the step in progress, with a checkpoint; a second one ends it
-    at once.
+    at once. Inside `distributed.joined` several processes do the same steps together; process 0 writes and shows.
 
     Args:
         task: what to train; its modules and optimizers are updated in place.
         dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`. Where it has `batch(indices)`
             as well (pictures with labels), a step gets that.
         steps: total number of steps, those of an earlier, resumed run included.
-        batch_size: pictures a step.
+        batch_size: pictures a step, all processes together.
         seed: of the order of the pictures and of all draws.
-        run_dir: where checkpoint and log are kept; None keeps nothing.
+        run_dir: where configuration, checkpoint and log are kept, the log as CSV and, where the package tensorboard is installed,
+            for TensorBoard as well; None keeps nothing.
         checkpoint_every, preview_every: in steps.
         on_preview: called as on_preview(step, pictures) at step 0, every `preview_every` steps and at the end.
         progress: whether to show a progress bar.
 
     Returns: the log of the whole run, resumed part included.
     Raises:
-        ValueError: for an empty set, or when the checkpoint in `run_dir` belongs to other settings.
+        ValueError: for an empty set, a batch that the processes cannot share, or when the checkpoint in `run_dir` belongs to
+            other settings.
         TrainingDiverged: when a loss is not finite.
     """
     if len(dataset) == 0:
         raise ValueError("the data set holds no pictures: nothing to train on")
+    if batch_size % distributed.size():
+        raise ValueError(f"a batch of {batch_size} pictures cannot be shared by {distributed.size()} processes: choose a multiple")
+    first = distributed.rank() == 0
     config = {"kind": task.kind, "settings": task.describe(), "batch_size": batch_size, "seed": seed,
               "data": dataset.name, "pictures": len(dataset)}
     log = TrainingLog()
-    path = None
+    path = board = None
     if run_dir is not None:
         path = Path(run_dir) / CHECKPOINT
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            log = load_checkpoint(path, task, config)
+        stored = distributed.from_first(lambda: read_checkpoint(path, config) if path.exists() else None)
+        if stored:
+            log = restore(task, *stored)
+        if first:
+            path.with_name(CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+            board = _tensorboard(path.parent, log.steps)
     order = _Order(len(dataset), batch_size, seed)
     draw = getattr(dataset, "batch", dataset.images)
+    on_preview = on_preview if first else None
     if on_preview and log.steps < steps:
         on_preview(log.steps, task.preview())
 
-    bar = tqdm(total=steps, initial=log.steps, unit="step", disable=not progress, desc=f"training {task.kind}")
-    with bar, _deferred_interrupt() as interrupted:
-        while log.steps < steps and not interrupted():
+    bar = tqdm(total=steps, initial=log.steps, unit="step", disable=not (progress and first), desc=f"training {task.kind}")
+    with bar, _deferred_interrupt() as interrupted, board or nullcontext():
+        while log.steps < steps and not distributed.any_of_all(interrupted(), task.device):
             number = log.steps
-            values = task.step(draw(order.indices(number)), seeded_generator(seed, number), number)
-            values = {name: float(value) for name, value in values.items()}
+            values = task.step(draw(distributed.share(order.indices(number))), seeded_generator(seed, number), number)
+            values = {name: float(distributed.mean_of_all(value)) for name, value in values.items()}
             if not all(np.isfinite(value) for value in values.values()):
                 kept = f"; the last good checkpoint is {path}" if path and path.exists() else ""
                 raise TrainingDiverged(f"step {number}: {values} is not finite{kept}. "
@@ -113,10 +126,13 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
             bar.update()
             if on_preview and (log.steps % preview_every == 0 or log.steps == steps):
                 on_preview(log.steps, task.preview())
-            if path and log.steps % checkpoint_every == 0:
+            if board:
+                for name, value in values.items():
+                    board.add_scalar(name, value, log.steps)
+            if path and first and log.steps % checkpoint_every == 0:
                 save_checkpoint(path, task, config, log)
-        log.interrupted = interrupted()
-    if path:
+        log.interrupted = log.steps < steps
+    if path and first:
         save_checkpoint(path, task, config, log)
     return log
 
@@ -184,8 +200,8 @@ def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> N
     _write_log(path.with_name(LOG), log)
 
 
-def load_checkpoint(path: Path, task: Task, config: dict) -> TrainingLog:
-    """Put a checkpoint's state into `task` and return its log.
+def read_checkpoint(path: Path, config: dict) -> tuple[dict[str, Tensor], int]:
+    """The tensors of a checkpoint by name, and the number of steps that were done.
 
     Raises: ValueError when the file was written with another configuration, naming what differs.
     """
@@ -197,7 +213,11 @@ def load_checkpoint(path: Path, task: Task, config: dict) -> TrainingLog:
             differing = [key for key in here if stored.get(key) != here[key]]
             raise ValueError(f"the checkpoint {path} was made with other {', '.join(differing)}: resume with the same "
                              "settings, or choose another run folder")
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        return {key: file.get_tensor(key) for key in file.keys()}, int(metadata["steps"])
+
+
+def restore(task: Task, tensors: dict[str, Tensor], steps: int) -> TrainingLog:
+    """Put a checkpoint's state into `task` and return its log."""
     for name, module in task.modules.items():
         prefix = f"module/{name}/"
         module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
@@ -210,7 +230,16 @@ def load_checkpoint(path: Path, task: Task, config: dict) -> TrainingLog:
                 state.setdefault(int(index), {})[field_name] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     values = {k.removeprefix("log/"): v.tolist() for k, v in tensors.items() if k.startswith("log/")}
-    return TrainingLog(int(metadata["steps"]), values)
+    return TrainingLog(steps, values)
+
+
+def _tensorboard(run_dir: Path, steps: int):
+    """A writer of TensorBoard's event files, None without that package; what an earlier run wrote after `steps` is hidden."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(run_dir), purge_step=steps + 1)
 
 
 def _write_log(path: Path, log: TrainingLog) -> None:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.device import autocast, memory_format
+from tutorial_lib import distributed
+from tutorial_lib.device import autocast, memory_format, widened
 from tutorial_lib.models.dcgan import Discriminator
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.vae import VAE, kl_divergence, reparametrize, vae_latent_model
@@ -67,7 +68,7 @@ class VAETask:
             vae = VAE(settings.base_channels)
             discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral") if settings.adversarial else None
         layout = memory_format(self.device)
-        self.vae = vae.to(self.device, memory_format=layout)
+        self.vae = distributed.with_global_batch_norm(vae.to(self.device, memory_format=layout))
         self.modules = {"vae": self.vae}
         self.optimizers = {"vae": torch.optim.Adam(self.vae.parameters(), settings.learning_rate)}
         self.discriminator = discriminator
@@ -88,11 +89,12 @@ class VAETask:
         if settings.flips:
             images = flip(images, rng)
         with autocast(self.device, settings.precision):
-            mean, log_variance = (part.float() for part in self.vae.encoder(images))
+            mean, log_variance = (widened(part) for part in self.vae.encoder(images))
             z = reparametrize(mean, log_variance, rng)
             if self.discriminator is not None:
-                z = torch.cat([z, torch.randn(len(images) // 2, z.shape[1], generator=rng).to(z)])
-            decoded = self.vae.decoder(z).float()
+                drawn = distributed.drawn(lambda whole: torch.randn(whole, z.shape[1], generator=rng), len(images) // 2)
+                z = torch.cat([z, drawn.to(z)])
+            decoded = widened(self.vae.decoder(z))
         mse = (decoded[:len(images)] - images).square().mean()
         kl = kl_divergence(mean, log_variance).mean()
         loss = images[0].numel() / 2 * mse / settings.noise ** 2 + kl  # minus the evidence lower bound, up to a constant
@@ -102,7 +104,7 @@ class VAETask:
             values["loss_d"] = self._train_discriminator(images, judged.detach())
             self.discriminator.requires_grad_(False)
             with autocast(self.device, settings.precision):
-                loss = loss + settings.adversarial * F.softplus(-self.discriminator(judged)).float().mean()
+                loss = loss + settings.adversarial * widened(F.softplus(-self.discriminator(judged))).mean()
             self.discriminator.requires_grad_(True)
         self._update("vae", loss)
         return values
@@ -110,12 +112,13 @@ class VAETask:
     def _train_discriminator(self, images: Tensor, judged: Tensor) -> Tensor:
         with autocast(self.device, self.settings.precision):
             loss = F.softplus(-self.discriminator(images)).mean() + F.softplus(self.discriminator(judged)).mean()
-        self._update("discriminator", loss.float())
+        self._update("discriminator", widened(loss))
         return loss.detach()
 
     def _update(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)
         loss.backward()
+        distributed.average_gradients(self.modules[name].parameters())
         self.optimizers[name].step()
 
     @torch.no_grad()

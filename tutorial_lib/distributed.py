@@ -1,0 +1,145 @@
+"""One training step on several processes, as `torchrun` starts them: each holds a share of the batch, and the sum is the step of one.
+
+Three things make it the same step. Every random draw is made for the whole batch, by every process in the same way, and each keeps
+its rows (`drawn`, `share`). Batch norm takes mean and variance of the whole batch (`GlobalBatchNorm2d`). Gradients are averaged before
+the optimizer moves (`average_gradients`). In a process that stands alone all of this does nothing.
+
+`DistributedDataParallel` is not used: a GAN's step runs D several times before one backward pass, goes through a frozen D, and
+takes a gradient of a gradient for R1. Averaging once, before the optimizer, is the same sum and has no such cases.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from tutorial_lib.device import widened
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """The number of this process, from 0; the process 0 writes and shows."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def size() -> int:
+    """How many processes share the work."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[torch.device]:
+    """Join the processes that `torchrun` started, and leave them at the end; alone, it does nothing.
+
+    NCCL connects GPUs, gloo CPUs. On a machine with several GPUs each process takes its own.
+
+    Args: device: where this process would work alone.
+    Yields: where it works.
+    """
+    if "RANK" not in os.environ or dist.is_initialized():
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def share(whole: T) -> T:
+    """The rows of a whole batch (a tensor, a list) that are this process': rank, rank + size, rank + 2 size, ..."""
+    return whole[rank()::size()]
+
+
+def drawn(draw: Callable[[int], Tensor], count: int) -> Tensor:
+    """This process' rows of a draw for the whole batch.
+
+    Args: draw: number of rows -> that many rows; count: the rows of this process' share.
+    """
+    return share(draw(count * size()))
+
+
+class _AllReduce(torch.autograd.Function):
+    """The sum over the processes; what flows back is the sum of what each process sends."""
+
+    @staticmethod
+    def forward(context, values: Tensor) -> Tensor:
+        total = values.detach().clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> Tensor:
+        return _AllReduce.apply(gradient)
+
+
+def mean_of_all(values: Tensor) -> Tensor:
+    """The mean over the processes, element by element, differentiable as often as needed.
+
+    Each process takes the gradient of its own loss; averaged by `average_gradients`, that is the gradient of the losses' mean.
+    """
+    return _AllReduce.apply(values) / size() if size() > 1 else values
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over the processes, all in one message."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None] if size() > 1 else []
+    if gradients:
+        flat = mean_of_all(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(mean.view(gradient.shape))
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """What `make` returns in process 0, in all of them; only process 0 calls it."""
+    box = [make() if rank() == 0 else None]
+    if size() > 1:
+        dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def any_of_all(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is raised in any process."""
+    return flag if size() == 1 else bool(mean_of_all(torch.tensor(float(flag), device=device)) > 0)
+
+
+class GlobalBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm with mean and variance of the whole batch, shares of the same size on every process.
+
+    As `nn.BatchNorm2d` otherwise, running statistics included; torch's `SyncBatchNorm` is for GPUs only.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not self.training or size() == 1:
+            return super().forward(images)
+        wide = widened(images)
+        mean = mean_of_all(wide.mean((0, 2, 3)))
+        centered = wide - mean[:, None, None]
+        variance = mean_of_all(centered.square().mean((0, 2, 3)))
+        with torch.no_grad():
+            count = size() * images.numel() / images.shape[1]
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centered * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
+
+
+def with_global_batch_norm(network: nn.Module) -> nn.Module:
+    """The network, its batch norms changed in place to `GlobalBatchNorm2d` where several processes train; names and weights stay."""
+    if size() > 1:
+        for layer in network.modules():
+            if type(layer) is nn.BatchNorm2d:
+                layer.__class__ = GlobalBatchNorm2d
+    return network
