@@ -135,7 +135,7 @@ def test_svhn_is_enlarged_and_ten_is_zero(tmp_path):
 
 
 def test_broken_svhn_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train_32x32.mat.*housenumbers"):
+    with pytest.raises(FileNotFoundError, match="train_32x32.mat.*data svhn --root"):
         SVHN(tmp_path)
     path = tmp_path / "train_32x32.mat"
     path.write_text("<html>moved</html>")

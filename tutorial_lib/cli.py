@@ -12,7 +12,8 @@ from PIL import Image
 from tutorial_lib import distributed
 from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
-from tutorial_lib.datasets.official import TERMS
+from tutorial_lib.datasets.official import BRING, TERMS, fetch_svhn
+from tutorial_lib.datasets.portraits import fetch_portraits
 from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_table1(commands)
     _add_generators(commands)
     _add_inpaint(commands)
+    _add_data(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -334,3 +336,23 @@ def _inpaint(options) -> int:
     if len(problems) < len(set(options.pictures)):
         print(f"wrote {len(set(options.pictures)) - len(problems)} filled pictures and {SHEET} to {options.out}")
     return 1 if problems else 0
+
+
+def _add_data(commands) -> None:
+    parser = commands.add_parser("data", help="fetch pictures that may be fetched, resuming a transfer that broke off")
+    parser.add_argument("name", choices=["portraits", "svhn", *BRING])
+    parser.add_argument("--root", type=Path, help="svhn: folder for the files")
+    parser.add_argument("--extra", action="store_true", help="svhn: the 531,131 extra digits as well (1.3 GB)")
+    parser.set_defaults(run=_data)
+
+
+def _data(options) -> int:
+    if options.name in TERMS:
+        print(TERMS[options.name])
+    if options.name in BRING:
+        raise ValueError(f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their folder as --root to train and table1")
+    if options.name == "svhn" and options.root is None:
+        raise ValueError("svhn needs --root, the folder for the files")
+    paths = fetch_portraits() if options.name == "portraits" else fetch_svhn(options.root, options.extra)
+    print(f"{len(paths)} files in {paths[0].parent}")
+    return 0

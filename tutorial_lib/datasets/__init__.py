@@ -14,7 +14,8 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
 
     Args:
         name: "synthetic-faces", "synthetic-numbers", "synthetic-cars" (rendered by this library, nothing to download),
-            "portraits" (the two photographs that ship inside matplotlib and scikit-image; no split), "folder" (your own
+            "portraits" (the two photographs that ship inside matplotlib and scikit-image, and after
+            `python -m tutorial_lib data portraits` 49 more; no split), "folder" (your own
             pictures, with `root`), or one of the paper's sets from its official archives in `root`: "celeba", "svhn", "stanford-cars"
             (see `datasets.official`; their terms are printed).
         split: "train" or "test"; they never overlap.
@@ -39,7 +40,7 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
         return SyntheticCars(split=split, limit=limit, seed=seed)
     if name == "portraits":
         from tutorial_lib.datasets.portraits import Portraits
-        return Portraits()
+        return Portraits(limit)
     if name == "folder":
         if root is None:
             raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")

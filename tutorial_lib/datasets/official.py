@@ -1,6 +1,6 @@
 """The paper's three data sets, read from the archives as their makers publish them: CelebA, SVHN and Stanford Cars.
 
-Nothing is unpacked, and nothing is fetched: bring the files. Each set is decoded once (`prepared.prepare`). Held out are 2,000 pictures of
+Nothing is unpacked. SVHN can be fetched (`fetch_svhn`); the files of the other two are for you to bring. Each set is decoded once (`prepared.prepare`). Held out are 2,000 pictures of
 CelebA's test split, as in the paper, and the official test splits of the other two.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
+from tutorial_lib.datasets.download import fetch
 from tutorial_lib.datasets.folder import SPLITS, ArrayImages
 from tutorial_lib.datasets.prepared import prepare
 from tutorial_lib.images import IMAGE_SIZE, crop_square, load_picture, to_uint8
@@ -26,6 +27,16 @@ TERMS = {
     "celeba": "CelebA (Liu et al. 2015): for non-commercial research only; the pictures may not be passed on.",
     "svhn": "SVHN (Netzer et al. 2011): for non-commercial use only.",
     "stanford-cars": "Stanford Cars (Krause et al. 2013): for research; the pictures belong to their photographers.",
+}
+BRING = {
+    "celeba": "img_align_celeba.zip (1.4 GB) from mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    "stanford-cars": "cars_train.tgz and cars_test.tgz (2 GB) and car_devkit.tgz from a copy: the official address is gone",
+}
+SVHN_ADDRESS = "http://ufldl.stanford.edu/housenumbers/"
+SVHN_FILES = {  # size in bytes and MD5
+    "train_32x32.mat": (182_040_794, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+    "test_32x32.mat": (64_275_384, "eb5a983be6a315427106f1b164d9cef3"),
+    "extra_32x32.mat": (1_329_278_602, "a93ce644f1a588dc4d68dda5feec44a7"),
 }
 CELEBA_TEST_STARTS = 182_638  # number of the first picture of the official test split
 HELD_OUT = 2_000
@@ -168,6 +179,15 @@ class _SVHNSource(_Source):
                          for part, number in self.keys[start:stop]])
 
 
+def fetch_svhn(root: str | os.PathLike, extra: bool = False, address: str = SVHN_ADDRESS, progress: bool = True) -> list[Path]:
+    """Fetch SVHN's cropped digits into the folder `root` (246 MB; with `extra` 1.6 GB), those files that are not there yet.
+
+    Raises: as `download.fetch`.
+    """
+    names = [name for name in SVHN_FILES if extra or not name.startswith("extra")]
+    return [fetch(address + name, Path(root) / name, *SVHN_FILES[name], progress=progress) for name in names]
+
+
 class SVHN(ArrayImages):
     """Street View House Numbers, the cropped digits (32x32), enlarged to 64x64 as in the paper; `labels` holds the digits.
 
@@ -185,7 +205,7 @@ class SVHN(ArrayImages):
                  cache_dir: str | os.PathLike | None = None):
         _check_split(split)
         names = [f"{split}_32x32.mat"] + (["extra_32x32.mat"] if extra and split == "train" else [])
-        paths = [_find(root, (name,), "bring it from ufldl.stanford.edu/housenumbers") for name in names]
+        paths = [_find(root, (name,), "`python -m tutorial_lib data svhn --root FOLDER` fetches it") for name in names]
         pictures, labels = zip(*map(_read_mat, paths), strict=True)
         self.labels = np.concatenate(labels)[:limit]
         source = _SVHNSource("svhn", {"files": [_identity(path) for path in paths], "split": split, "pictures": len(self.labels)}, list(pictures))

@@ -1,0 +1,203 @@
+"""Transfers against a local server that breaks off, lies and refuses; the portraits with their real bytes."""
+
+import hashlib
+import io
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tutorial_lib import load_dataset
+from tutorial_lib.cli import main
+from tutorial_lib.datasets import download, official, portraits
+from tutorial_lib.datasets.download import fetch
+from tutorial_lib.images import to_uint8
+
+CONTENT = bytes(range(256)) * 700
+
+
+class Server(BaseHTTPRequestHandler):
+    """Serves `files`; `ways` holds, for the next requests, how to misbehave. `asked` keeps path and Range of each request."""
+
+    files: dict[str, bytes] = {}
+    ways: list = []
+    asked: list = []
+
+    def do_GET(self):
+        Server.asked.append((self.path, self.headers.get("Range")))
+        way = Server.ways.pop(0) if Server.ways else "well"
+        content = Server.files.get(self.path)
+        if content is None or isinstance(way, int):
+            self.send_error(404 if content is None else way)
+            return
+        start = int(self.headers["Range"][6:-1]) if "Range" in self.headers and way != "ignores ranges" else 0
+        if way == "page":
+            content, start = b"<!DOCTYPE html><title>Sign in</title>", 0
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if way != "no length":
+            self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:start + way[1]] if isinstance(way, tuple) else content[start:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}/"
+        running.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    Server.files, Server.ways, Server.asked = {"/a.bin": CONTENT}, [], []
+
+
+def get(server, path, content=CONTENT, **changes):
+    options = {"size": len(content), "digest": hashlib.sha256(content).hexdigest(), "progress": False} | changes
+    return fetch(server + "a.bin", path, **options)
+
+
+@given(st.lists(st.integers(0, len(CONTENT)), max_size=download.ATTEMPTS - 1))
+@settings(max_examples=15, deadline=None)
+def test_whatever_breaks_off_is_resumed(server, tmp_path_factory, cuts):
+    Server.ways, Server.asked = [("cut", cut) for cut in cuts], []
+    path = get(server, tmp_path_factory.mktemp("fetched") / "deep" / "a.bin")
+    assert path.read_bytes() == CONTENT and list(path.parent.iterdir()) == [path]
+    have = 0
+    for (_, asked_for), cut in zip(Server.asked, [*cuts, 0]):
+        assert asked_for == (f"bytes={have}-" if have else None)
+        have += cut
+
+
+@pytest.mark.parametrize("way", ["ignores ranges", "no length", 416, 500])
+def test_a_server_that_knows_no_ranges_or_stumbles_gives_the_file_all_the_same(server, tmp_path, way):
+    (tmp_path / "a.bin.partial").write_bytes(CONTENT[:1000])
+    Server.ways = [way]
+    assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_what_is_there_is_not_fetched_again_and_what_is_wrong_is(server, tmp_path):
+    path = get(server, tmp_path / "a.bin", digest=hashlib.md5(CONTENT).hexdigest())
+    assert len(Server.asked) == 1
+    get(server, path)
+    assert len(Server.asked) == 1
+    path.write_bytes(CONTENT[::-1])
+    assert get(server, path).read_bytes() == CONTENT and len(Server.asked) == 2
+
+
+@pytest.mark.parametrize(("ways", "said"), [(["page"], "a web page came instead"), ([("cut", 0), "page"], "a web page came instead")])
+def test_a_page_in_place_of_the_file_is_recognized(server, tmp_path, ways, said):
+    Server.ways = ways
+    with pytest.raises(ValueError, match=said):
+        get(server, tmp_path / "a.bin")
+    assert not (tmp_path / "a.bin").exists()
+
+
+def test_another_file_of_the_same_size_is_refused_and_not_kept(server, tmp_path):
+    with pytest.raises(ValueError, match="its size or hash differs"):
+        get(server, tmp_path / "a.bin", digest="0" * 64)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_partial_file_of_something_else_does_no_lasting_harm(server, tmp_path):
+    (tmp_path / "a.bin.partial").write_bytes(b"x" * 500)
+    with pytest.raises(ValueError, match="hash differs"):
+        get(server, tmp_path / "a.bin")
+    assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_after_too_many_breaks_what_has_come_is_kept(server, tmp_path):
+    Server.ways = [("cut", 10)] * download.ATTEMPTS
+    with pytest.raises(ConnectionError, match="what has come is kept"):
+        get(server, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:10 * download.ATTEMPTS]
+    assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_file_that_has_moved_and_a_server_that_is_not_there(server, tmp_path, monkeypatch):
+    Server.files = {}
+    with pytest.raises(ConnectionError, match="404.*see whether it has moved"):
+        get(server, tmp_path / "a.bin")
+    assert len(Server.asked) == 1
+    monkeypatch.setattr(download, "TIMEOUT", 1)
+    with pytest.raises(ConnectionError, match="could not be fetched"):
+        fetch("http://127.0.0.1:9/a.bin", tmp_path / "a.bin", 5, "0" * 32, progress=False)
+
+
+# -- the sets ----------------------------------------------------------------------------------------------------------
+
+
+def test_svhn_is_fetched_by_the_command(server, tmp_path, monkeypatch, capsys):
+    files = {"train_32x32.mat": b"train" * 99, "test_32x32.mat": b"test" * 99, "extra_32x32.mat": b"extra" * 99}
+    Server.files = {f"/{name}": content for name, content in files.items()}
+    monkeypatch.setattr(official, "SVHN_FILES", {name: (len(content), hashlib.md5(content).hexdigest()) for name, content in files.items()})
+    monkeypatch.setattr(official.fetch_svhn, "__defaults__", (False, server, False))
+    assert main(["data", "svhn"]) == 1 and "needs --root" in capsys.readouterr().err
+    assert main(["data", "svhn", "--root", str(tmp_path)]) == 0
+    assert "non-commercial" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: files[name] for name in ("train_32x32.mat", "test_32x32.mat")}
+    assert main(["data", "svhn", "--extra", "--root", str(tmp_path)]) == 0 and len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["celeba", "stanford-cars"])
+def test_what_may_not_be_fetched_is_not(name, capsys):
+    assert main(["data", name]) == 1
+    assert f"{name} is not fetched for you: bring" in capsys.readouterr().err and not Server.asked
+
+
+def test_the_addresses_and_hashes_are_those_of_the_makers():
+    assert official.SVHN_FILES["train_32x32.mat"] == (182_040_794, "e26dedcc434d2e4c54c9b2d4a06d8373")
+    rows = portraits.congress_portraits()
+    assert len(rows) == len({row["sha256"] for row in rows}) == 49 and all(len(row["sha256"]) == 64 for row in rows)
+    assert len(portraits.CONGRESS.split("/")[-2]) == 40, "pinned to a commit"
+
+
+def made_portraits(monkeypatch):
+    """Two rendered faces as JPEG files, and a table that names them."""
+    files, rows = {}, []
+    for number, pixels in enumerate(to_uint8(load_dataset("synthetic-faces", split="test", limit=2).images(slice(None)))):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG")
+        files[f"/images/{number}.jpg"] = buffer.getvalue()
+        rows.append({"path": f"images/{number}.jpg", "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "bytes": str(len(buffer.getvalue())),
+                     "face_row": "12", "face_col": "10", "face_width": "44"})
+    monkeypatch.setattr(portraits, "congress_portraits", lambda: rows)
+    return files
+
+
+def real_portraits(_):
+    path = ROOT.parent / "shared" / "data" / "sources" / "congress_originals.zip"
+    if not path.is_file():
+        pytest.skip(f"no ../shared: {path.name} is not there")
+    with zipfile.ZipFile(path) as archive:
+        return {f"/{name}": archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("originals", [made_portraits, real_portraits])
+def test_the_portraits_join_the_two_photographs_once_they_are_fetched(server, originals, tmp_path, monkeypatch, capsys):
+    files = originals(monkeypatch)
+    monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path))
+    assert len(load_dataset("portraits")) == 2
+    Server.files, Server.ways = files, [("cut", 100), "well", "page"]  # the second file comes as a page
+    monkeypatch.setattr(portraits.fetch_portraits, "__defaults__", (server, False))
+    assert main(["data", "portraits"]) == 1 and "a web page came" in capsys.readouterr().err
+    assert main(["data", "portraits"]) == 0 and f"{len(files)} files" in capsys.readouterr().out
+    faces = load_dataset("portraits")
+    assert len(faces) == len(set(faces.names)) == 2 + len(files) and faces.names[:2] == ["Grace Hopper", "Eileen Collins"]
+    assert len(load_dataset("portraits", limit=2)) == 2 and load_dataset("portraits", limit=3).names[2] == faces.names[2]
+    pictures = faces.images(slice(None))
+    assert pictures.shape == (2 + len(files), 3, 64, 64) and (pictures.flatten(1).std(1) > 0.1).all()
+    assert {path.name for path in (tmp_path / "portraits").iterdir()} == {Path(name).name for name in files}

@@ -1,0 +1,94 @@
+"""Files from the web: checked against their hash, resumed where a transfer broke off, and never there in part."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+TIMEOUT = 30  # seconds without a byte
+ATTEMPTS = 4
+_BLOCK = 1 << 16
+
+
+def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: bool = True) -> Path:
+    """The file at `path`, fetched from `url` unless it is there already.
+
+    What arrives is kept beside it as PATH.partial until it is whole and its hash is right; then it is moved into place. A transfer
+    that breaks off is resumed, in this call or a later one.
+
+    Args:
+        url: http or https, of a file that never changes.
+        path: where it goes; folders are made.
+        size: in bytes.
+        digest: hexadecimal, its length says whether MD5 or SHA-256.
+        progress: whether to show a progress bar.
+
+    Returns: the path.
+    Raises:
+        ConnectionError: when the server cannot be reached, refuses, or breaks off again and again.
+        ValueError: when what came is not the file (a web page, another version).
+    """
+    path = Path(path)
+    if path.exists() and path.stat().st_size == size and _digest(path, digest) == digest:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    if partial.exists() and partial.stat().st_size >= size:
+        partial.unlink()
+    with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=not progress) as bar:
+        for _ in range(ATTEMPTS):
+            try:
+                _receive(url, partial, size, bar)
+                problem = f"it ended after {partial.stat().st_size:,} of {size:,} bytes"
+                if partial.stat().st_size >= size:
+                    break
+            except urllib.error.HTTPError as error:
+                if error.code == 416:  # the server has fewer bytes than came before: begin anew
+                    partial.unlink(missing_ok=True)
+                elif error.code < 500:
+                    raise ConnectionError(f"{url} could not be fetched ({error}): the server refuses it, see whether it has moved") from error
+                problem = error
+            except (OSError, HTTPException) as error:  # urllib's own errors and timeouts are OSErrors
+                problem = error
+        else:
+            raise ConnectionError(f"{url} could not be fetched ({problem}): what has come is kept, try again later")
+    if partial.stat().st_size != size or _digest(partial, digest) != digest:
+        with open(partial, "rb") as file:
+            first = file.read(512)
+        partial.unlink()
+        raise _wrong(url, first)
+    os.replace(partial, path)
+    return path
+
+
+def _receive(url: str, partial: Path, size: int, bar: tqdm) -> None:
+    """Append what is missing to the partial file, or begin it anew where the server sends the whole."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "tutorial_lib", **({"Range": f"bytes={have}-"} if have else {})})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        goes_on = answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+        if not goes_on and int(answer.headers.get("Content-Length") or size) != size:
+            raise _wrong(url, answer.read(512))
+        bar.n = have if goes_on else 0
+        with open(partial, "ab" if goes_on else "wb") as file:
+            while bar.n <= size and (block := answer.read1(_BLOCK)):
+                file.write(block)
+                bar.update(len(block))
+
+
+def _wrong(url: str, first: bytes) -> ValueError:
+    page = re.match(rb"\s*(<!doctype html|<html)", first, re.IGNORECASE)
+    return ValueError(f"{url}: {'a web page came instead of the file' if page else 'what came is not the file, its size or hash differs'}; "
+                      "nothing of it was kept: fetch it with a browser, or see whether it has moved")
+
+
+def _digest(path: Path, like: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5" if len(like) == 32 else "sha256").hexdigest()
