@@ -11,7 +11,7 @@ from browser import in_kernel, shown_array, wait_until
 from matplotlib import cbook
 
 from tutorial_lib import load_dataset
-from tutorial_lib.datasets.portraits import frame_face
+from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.images import to_uint8
 from tutorial_lib.widgets import encode_png
 

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from tutorial_lib import cli
-from tutorial_lib.datasets.portraits import frame_face, photographs
+from tutorial_lib.datasets.framing import frame_face
+from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.images import crop_square, to_float, to_uint8
 from tutorial_lib.inpainting.files import fill_files, frame_picture
 from tutorial_lib.inpainting.pipeline import Inpainting, inpaint

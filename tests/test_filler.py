@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
 from torch import nn
 
-from tutorial_lib.datasets.portraits import frame_face
+from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import SearchSettings
 from tutorial_lib.inpainting.pipeline import inpaint, start_codes

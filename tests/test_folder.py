@@ -9,6 +9,10 @@ import torch
 from PIL import Image
 
 from tutorial_lib import load_dataset
+from tutorial_lib.cli import main
+from tutorial_lib.datasets import folder
+from tutorial_lib.datasets.framing import frame_face
+from tutorial_lib.datasets.portraits import photographs
 
 
 def png(value, size=(64, 64)):
@@ -87,3 +91,50 @@ def test_what_is_wrong_is_said(tmp_path):
         load_dataset("folder", root=tmp_path, limit=0)
     with pytest.raises(ValueError, match="synthetic-faces"):
         load_dataset("celebb")
+
+
+@pytest.mark.parametrize("store", [write_folder, write_zip])
+def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_path, store, capsys):
+    files = {"train/c.png": png(9, (300, 200)), "test/d.png": png(9)}
+    for name, (person, photo) in zip("ab", photographs().items(), strict=True):
+        buffer = io.BytesIO()
+        photo.save(buffer, "PNG")
+        files[f"train/{name}.png"] = buffer.getvalue()
+    root = store(tmp_path / "class.zip", files)
+    faces = load_dataset("folder", root=root, crop="face")
+    assert "no face was found in 1 of 3 pictures" in capsys.readouterr().out
+    assert faces.files == ["train/a.png", "train/b.png"] and len(faces) == 2
+    expected = torch.cat([frame_face(photo) for photo in photographs().values()])
+    assert torch.equal(faces.images([1, 0]), expected.flip(0)) and torch.equal(faces[1], expected[1])
+    assert torch.equal(faces.images(slice(None)), expected)
+    assert len(load_dataset("folder", root=root, crop="center")) == 3
+    with pytest.raises(ValueError, match="no picture shows a face"):
+        load_dataset("folder", split="test", root=root, crop="face")
+
+
+@pytest.mark.parametrize("store", [write_folder, write_zip])
+def test_many_pictures_are_decoded_once_and_again_when_one_changes(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(folder, "CHUNK", 3)
+    files = {f"train/{number}.png": png(number) for number in range(5)}
+    root = store(tmp_path / "many.zip", files)
+    options = {"root": root, "cache_dir": tmp_path / "cache"}
+    first = load_dataset("folder", **options).images(slice(None))
+    count = len(list((tmp_path / "cache" / "prepared").iterdir()))
+    with monkeypatch.context() as blind:
+        blind.setattr(folder, "load_picture", None)
+        assert torch.equal(load_dataset("folder", **options).images(slice(None)), first)
+    assert count == len(list((tmp_path / "cache" / "prepared").iterdir())) == 1
+    store(root, files | {"train/2.png": png(200, (80, 80))})
+    assert not torch.equal(load_dataset("folder", **options)[2], first[2])
+    assert torch.equal(load_dataset("folder", **options)[3], first[3])
+
+
+def test_settings_that_a_set_does_not_have_are_refused(tmp_path, capsys):
+    write_folder(tmp_path, DIVIDED)
+    with pytest.raises(ValueError, match="crop must be one of"):
+        load_dataset("folder", root=tmp_path, crop="left")
+    with pytest.raises(ValueError, match="synthetic-faces has no setting crop"):
+        load_dataset("synthetic-faces", crop="face")
+    for words, said in ((["--data", "celeba", "--crop", "face"], "a number of pixels"), (["--data", "folder", "--extra"], "no setting extra")):
+        assert main(["train", *words, "--root", str(tmp_path), "--steps", "1", "--device", "cpu", "--out", str(tmp_path / "run")]) == 1
+        assert said in capsys.readouterr().err

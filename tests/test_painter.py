@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
 from PIL import Image
 
-from tutorial_lib.datasets.portraits import frame_face
+from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.masks import center_mask, rectangle_mask
 from tutorial_lib.widgets import MaskPainter, painter as painter_module
 

@@ -13,8 +13,9 @@ from skimage import data
 from skimage.feature import Cascade
 
 from tutorial_lib import load_dataset
-from tutorial_lib.datasets import portraits
-from tutorial_lib.datasets.portraits import MARGIN, find_face, frame_face, photographs
+from tutorial_lib.datasets import framing
+from tutorial_lib.datasets.framing import MARGIN, find_face, frame_face
+from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.images import crop_square, load_picture, to_uint8
 
 NAMES = ["Grace Hopper", "Eileen Collins"]
@@ -78,7 +79,7 @@ def test_of_several_faces_the_largest_is_taken_and_measured_in_the_photo_s_own_p
     faces = [{"r": 10, "c": 20, "width": 40, "height": 40}, {"r": 50, "c": 100, "width": 80, "height": 80},
              {"r": 200, "c": 7, "width": 60, "height": 60}]
     shapes = set()
-    monkeypatch.setattr(portraits, "find_faces", lambda pixels, **sides: shapes.add(pixels.shape) or faces)
+    monkeypatch.setattr(framing, "find_faces", lambda pixels, **sides: shapes.add(pixels.shape) or faces)
     assert find_face(Image.new("RGB", (300, 200))) == pytest.approx(framed(50, 100, 80))
     assert find_face(Image.new("RGB", (1280, 960))) == pytest.approx(framed(150, 300, 240))
     assert shapes == {(200, 300, 3), (320, 427, 3)}

@@ -69,13 +69,30 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _add_data_options(parser) -> None:
+    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
+    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
+    parser.add_argument("--crop", help="folder: center, or face (pictures without one are left out); celeba: pixels, 108 when left out")
+    parser.add_argument("--extra", action="store_true", help="svhn: train on the extra digits as well")
+
+
+def _open_data(options, **more):
+    """`load_dataset` of what the options name."""
+    if options.crop:
+        if options.data == "celeba" and not options.crop.isdigit():
+            raise ValueError(f"--crop of celeba is a number of pixels, got {options.crop!r}")
+        more["crop"] = int(options.crop) if options.data == "celeba" else options.crop
+    if options.extra:
+        more["extra"] = True
+    return load_dataset(options.data, root=options.root, **more)
+
+
 def _add_train(commands) -> None:
     default = GANSettings()
     parser = commands.add_parser("train", help="train a model and export it, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes"], default="dcgan")
-    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
-    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
+    _add_data_options(parser)
     parser.add_argument("--limit", type=int, help="train on at most so many pictures")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=64)
@@ -107,10 +124,9 @@ def _train(options) -> int:
 
 
 def _train_on(device: torch.device, options) -> int:
-    data = {"name": options.data, "limit": options.limit, "root": options.root, "seed": options.seed}
     if options.model == "attributes":
         heads_of(options.data)  # says so at once where no picture's attributes are known
-    dataset = load_dataset(split="train", **data)
+    dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     task = _task(options, dataset, device)
@@ -131,13 +147,13 @@ def _train_on(device: torch.device, options) -> int:
             print(f"stopped after step {log.steps}; the same command goes on from there")
         return 130
     if first:
-        print(f"wrote {_export(options, task, dataset, data, log.steps)} and its card")
+        print(f"wrote {_export(options, task, dataset, log.steps)} and its card")
     return 0
 
 
-def _export(options, task, dataset, data: dict, steps: int) -> Path:
+def _export(options, task, dataset, steps: int) -> Path:
     """Measure the trained model on held-out pictures and write its weights with their card."""
-    test_set = load_dataset(split="test", **(data | {"limit": REPORT_PICTURES}))
+    test_set = _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     held_out = test_set.images(slice(None))
     card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence or TERMS.get(options.data, ""),
                      "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
@@ -192,8 +208,7 @@ def _command(options) -> str:
 def _add_ablations(commands) -> None:
     parser = commands.add_parser("ablations", help="measure what each part of the method is worth, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
-    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
+    _add_data_options(parser)
     parser.add_argument("--weights", default="synthetic-faces", help="name of shipped weights, or a .safetensors file")
     parser.add_argument("--mask", choices=FAMILIES, default="center")
     parser.add_argument("--limit", type=int, default=32, help="held-out pictures, spread evenly over the test split")
@@ -209,7 +224,7 @@ def _ablations(options) -> int:
     set_threads(options.threads)
     gan = load_gan(options.weights, pick_device(options.device))
     print(f"searching on {describe(gan.device)}")
-    dataset = load_dataset(options.data, split="test", root=options.root)
+    dataset = _open_data(options, split="test")
     indices = evenly_spaced(len(dataset), options.limit)
     data = {"name": dataset.name, "split": "test", "indices": indices,
             "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
@@ -224,8 +239,7 @@ def _ablations(options) -> int:
 def _add_table1(commands) -> None:
     parser = commands.add_parser("table1", help="the paper's Table 1 and beyond: every method on the same holes, resuming an "
                                  "interrupted run", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
-    parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
+    _add_data_options(parser)
     parser.add_argument("--weights", help="name of shipped weights, or a .safetensors file; the data's name when left out")
     parser.add_argument("--context-encoder", help="the same for the Context Encoder; WEIGHTS-context-encoder when left out")
     parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
@@ -249,9 +263,9 @@ def _table1(options) -> int:
         raise ValueError(f"--data {options.data} needs --weights: the name of shipped weights, or a .safetensors file")
     rendered = options.data in ATTRIBUTES
     # rendered pictures are drawn one by one at random: the first are as good as any, and no others need be rendered
-    dataset = load_dataset(options.data, split="test", root=options.root, limit=options.limit if rendered else None)
-    training = load_dataset(options.data, split="train", root=options.root,
-                            limit=None if set(NEED_PICTURES) & set(methods) else REFERENCE_PICTURES)
+    dataset = _open_data(options, split="test", limit=options.limit if rendered else None)
+    training = _open_data(options, split="train",
+                          limit=None if set(NEED_PICTURES) & set(methods) else REFERENCE_PICTURES)
     indices = evenly_spaced(len(dataset), min(options.limit, len(dataset)))
     painter = options.context_encoder or f"{name}-context-encoder"
     models = Models(

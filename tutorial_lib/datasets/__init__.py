@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "portraits", "celeba", "svhn", "stanford-cars")
+OPTIONS = {"folder": {"crop", "cache_dir"}, "celeba": {"crop", "cache_dir"}, "svhn": {"extra", "cache_dir"}, "stanford-cars": {"cache_dir"}}
 _told: set[str] = set()
 
 
 def load_dataset(name: str, split: str = "train", limit: int | None = None, root: str | os.PathLike | None = None,
-                 seed: int = 0):
+                 seed: int = 0, **options):
     """A data set by name.
 
     Args:
@@ -22,13 +23,16 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
         limit: at most so many pictures.
         root: for "folder", the folder or zip archive; for the paper's sets, the folder that holds the archives.
         seed: for rendered sets, which of infinitely many sets.
+        options: of the set's own class: "crop" ("center" or "face" for "folder", pixels for "celeba"), "extra" for "svhn", "cache_dir".
 
     Returns: a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1]; `.images(indices)` gives a
         (B, 3, 64, 64) batch.
-    Raises: ValueError for an unknown name, split or a missing root.
+    Raises: ValueError for an unknown name, split or option, or a missing root.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
+    if unknown := sorted(options.keys() - OPTIONS.get(name, set())):
+        raise ValueError(f"{name} has no setting {', '.join(unknown)}")
     if name == "synthetic-faces":
         from tutorial_lib.datasets.synthetic_faces import SyntheticFaces
         return SyntheticFaces(split=split, limit=limit, seed=seed)
@@ -45,7 +49,7 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
         if root is None:
             raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")
         from tutorial_lib.datasets.folder import PictureFolder
-        return PictureFolder(root, split=split, limit=limit)
+        return PictureFolder(root, split=split, limit=limit, **options)
     if name in ("celeba", "svhn", "stanford-cars"):
         from tutorial_lib.datasets.official import SVHN, TERMS, CelebA, StanfordCars
         if root is None:
@@ -53,5 +57,5 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
         if name not in _told:
             print(TERMS[name])
             _told.add(name)
-        return {"celeba": CelebA, "svhn": SVHN, "stanford-cars": StanfordCars}[name](root, split=split, limit=limit)
+        return {"celeba": CelebA, "svhn": SVHN, "stanford-cars": StanfordCars}[name](root, split=split, limit=limit, **options)
     raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")

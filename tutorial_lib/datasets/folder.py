@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from tutorial_lib.images import crop_square, load_picture, to_float, to_uint8
+from tutorial_lib.datasets.framing import find_face
+from tutorial_lib.datasets.prepared import CHUNK, identity, prepare
+from tutorial_lib.images import IMAGE_SIZE, crop_square, load_picture, to_float, to_uint8
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TEST_SHARE = 0.1
 SPLITS = ("train", "test")
+CROPS = ("center", "face")
 
 
 class ArrayImages(torch.utils.data.Dataset):
@@ -43,38 +46,94 @@ class ArrayImages(torch.utils.data.Dataset):
         return to_float(self.pixels[indices])
 
 
+class _FolderSource:
+    """Pictures of a folder or zip archive by name, for `prepare`."""
+
+    workers = 4
+
+    def __init__(self, root: Path, names: list[str], crop: str):
+        self.root, self.names, self.crop, self.name = root, names, crop, root.stem
+        if root.is_dir():
+            files = [(name, (root / name).stat()) for name in names]
+            held = {"files": hashlib.sha256(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]).encode()).hexdigest()}
+        else:
+            held = {**identity(root), "names": hashlib.sha256(repr(names).encode()).hexdigest()}
+        self.settings = {"set": "folder", "version": 1, "crop": crop, **held}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start, 64, 64, 3) uint8; a picture in which a face was to be framed and none was found is black."""
+        pixels = np.zeros((stop - start, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+        with nullcontext() if self.root.is_dir() else zipfile.ZipFile(self.root) as archive:
+            for row, name in enumerate(self.names[start:stop]):
+                try:
+                    picture = load_picture(archive.read(name) if archive else (self.root / name).read_bytes())
+                except (ValueError, OSError, zipfile.BadZipFile) as error:
+                    raise ValueError(f"{self.root}: {name}: {error}") from error
+                try:
+                    box = find_face(picture) if self.crop == "face" else None
+                except ValueError:
+                    continue
+                pixels[row] = to_uint8(crop_square(picture, box))[0]
+        return pixels
+
+
 class PictureFolder(ArrayImages):
-    """The pictures of a folder or zip archive, largest central square, 64x64.
+    """The pictures of a folder or zip archive as 64x64 squares.
 
     Where the folder holds train/ and test/ those are the splits; otherwise a tenth of the pictures, chosen by a hash of
-    their names, is held out, so that adding pictures later moves none from one split to the other.
+    their names, is held out, so that adding pictures later moves none from one split to the other. Of many pictures the decoded
+    pixels are kept (`prepare`).
 
     Args:
         root: a folder or a .zip file.
         split: "train" or "test".
         limit: at most so many pictures, the first in the order of their names.
+        crop: "center", the largest central square; or "face", the largest face seen from the front (about a tenth of a second a
+            picture, once): pictures that show none are left out, and how many is said.
+        cache_dir: see `prepare`.
 
     Raises:
         FileNotFoundError: when `root` is not there.
-        ValueError: for an unknown split, a file that is no zip archive, no pictures, or a picture that cannot be read.
+        ValueError: for an unknown split or crop, a file that is no zip archive, no pictures, or a picture that cannot be read.
     """
 
-    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None):
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS}, got {split!r}")
+    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, crop: str = "center",
+                 cache_dir: str | os.PathLike | None = None):
+        for what, value, known in (("split", split, SPLITS), ("crop", crop, CROPS)):
+            if value not in known:
+                raise ValueError(f"{what} must be one of {known}, got {value!r}")
         self.root = Path(root)
         if not self.root.exists():
             raise FileNotFoundError(f"{self.root}: no such folder or zip archive")
         if self.root.is_dir():
             names = [path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()]
-            pixels = self._decode(self._choose(names, split, limit), lambda name: (self.root / name).read_bytes())
-        else:
-            if not zipfile.is_zipfile(self.root):
-                raise ValueError(f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): "
-                                 "fetch it again")
+        elif zipfile.is_zipfile(self.root):
             with zipfile.ZipFile(self.root) as archive:
-                pixels = self._decode(self._choose(archive.namelist(), split, limit), archive.read)
-        super().__init__(pixels, name=self.root.stem)
+                names = archive.namelist()
+        else:
+            raise ValueError(f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): fetch it again")
+        source = _FolderSource(self.root, self._choose(names, split, limit), crop)
+        super().__init__(prepare(source, cache_dir) if len(source) >= CHUNK else source.read(0, len(source)), name=self.root.stem)
+        self._rows = np.arange(len(source))
+        if crop == "face":
+            self._rows = np.array([row for row in self._rows if self.pixels[row].any()], dtype=int)
+            self.files = [source.names[row] for row in self._rows]
+            if len(self._rows) < len(source):
+                print(f"{self.root}: no face was found in {len(source) - len(self._rows)} of {len(source)} pictures; they are left out")
+            if not len(self._rows):
+                raise ValueError(f"{self.root}: no picture shows a face from the front: use the center crop")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return super().__getitem__(self._rows[index])
+
+    def images(self, indices: list[int] | slice) -> Tensor:
+        return super().images(self._rows[indices])
 
     def _choose(self, names: list[str], split: str, limit: int | None) -> list[str]:
         names = sorted(name for name in names
@@ -89,16 +148,6 @@ class PictureFolder(ArrayImages):
             raise ValueError(f"{self.root} holds no pictures for the {split} split ({', '.join(SUFFIXES)})")
         self.files = names[:limit]
         return self.files
-
-    def _decode(self, names: list[str], read) -> np.ndarray:
-        pixels = np.empty((len(names), 64, 64, 3), np.uint8)
-        for row, name in enumerate(tqdm(names, desc=f"reading {self.root.name}", unit="picture", leave=False,
-                                        disable=len(names) < 1000)):
-            try:
-                pixels[row] = to_uint8(crop_square(load_picture(read(name)), None))[0]
-            except (ValueError, OSError, zipfile.BadZipFile) as error:
-                raise ValueError(f"{self.root}: {name}: {error}") from error
-        return pixels
 
 
 def _share(name: str) -> float:

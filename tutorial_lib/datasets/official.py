@@ -20,7 +20,7 @@ from PIL import Image
 
 from tutorial_lib.datasets.download import fetch
 from tutorial_lib.datasets.folder import SPLITS, ArrayImages
-from tutorial_lib.datasets.prepared import prepare
+from tutorial_lib.datasets.prepared import identity, prepare
 from tutorial_lib.images import IMAGE_SIZE, crop_square, load_picture, to_uint8
 
 TERMS = {
@@ -61,11 +61,6 @@ def _find(root: str | os.PathLike, names: tuple[str, ...], what: str) -> Path:
     raise FileNotFoundError(f"{folder} holds no {' or '.join(names)}: {what}")
 
 
-def _identity(path: Path) -> dict:
-    stat = path.stat()
-    return {"file": path.name, "bytes": stat.st_size, "modified": stat.st_mtime_ns}
-
-
 def _first_bytes(path: Path) -> bytes:
     with open(path, "rb") as file:
         return file.read(512)
@@ -97,7 +92,7 @@ class _CelebASource(_Source):
     workers = 4
 
     def __init__(self, path: Path, keys: list[str], crop: int, split: str):
-        super().__init__("celeba", {**_identity(path), "crop": crop, "split": split, "pictures": len(keys)}, keys)
+        super().__init__("celeba", {**identity(path), "crop": crop, "split": split, "pictures": len(keys)}, keys)
         self.path, self.crop = path, crop
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -208,7 +203,7 @@ class SVHN(ArrayImages):
         paths = [_find(root, (name,), "`python -m tutorial_lib data svhn --root FOLDER` fetches it") for name in names]
         pictures, labels = zip(*map(_read_mat, paths), strict=True)
         self.labels = np.concatenate(labels)[:limit]
-        source = _SVHNSource("svhn", {"files": [_identity(path) for path in paths], "split": split, "pictures": len(self.labels)}, list(pictures))
+        source = _SVHNSource("svhn", {"files": [identity(path) for path in paths], "split": split, "pictures": len(self.labels)}, list(pictures))
         source.keys = source.keys[:limit]
         super().__init__(prepare(source, cache_dir), "svhn")
 
@@ -236,7 +231,7 @@ class _CarsSource(_Source):
     """Read from the start of the .tgz only, so `read` goes on where the call before it ended."""
 
     def __init__(self, path: Path, annotations: Path, boxes: dict[str, tuple[int, int, int, int]], split: str):
-        super().__init__("stanford-cars", {**_identity(path), "boxes": _identity(annotations), "split": split, "pictures": len(boxes)}, sorted(boxes))
+        super().__init__("stanford-cars", {**identity(path), "boxes": identity(annotations), "split": split, "pictures": len(boxes)}, sorted(boxes))
         self.path, self.boxes, self.stream = path, boxes, None
 
     def read(self, start: int, stop: int) -> np.ndarray:

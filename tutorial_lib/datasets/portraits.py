@@ -1,4 +1,4 @@
-"""Two photographs that ship inside packages the workbook needs anyway, 49 more that can be fetched, and how a face in any photo is framed.
+"""Two photographs that ship inside packages the workbook needs anyway, and 49 more that can be fetched.
 
 Grace Hopper (matplotlib's sample data) and Eileen Collins (scikit-image's `astronaut`), and official portraits of members of the US
 Congress, from a public repository at a fixed commit; all in the public domain. The shipped weights have seen none of them.
@@ -9,53 +9,18 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from tutorial_lib.datasets.download import fetch
 from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.framing import MARGIN, frame_face
 from tutorial_lib.datasets.rendered import default_cache_dir
 from tutorial_lib.images import crop_square, load_picture, to_uint8
-from tutorial_lib.metrics import find_faces
 
 NAMES = ("Grace Hopper", "Eileen Collins")
-MARGIN = 0.06  # of the detected face's width, on each side: the framing of the faces the shipped weights know
 CONGRESS = "https://raw.githubusercontent.com/Hainish/congress-images-225x275/20531e981f99cd8fd42023d3e71000582f2e04c2/"
-_SEARCH_SIDE = 320
-_SECOND_LOOK = 0.6
-
-
-def find_face(picture: Image.Image) -> tuple[float, float, float]:
-    """The box (left, top, side) around the largest frontal face, framed as the training faces are.
-
-    Raises: ValueError when scikit-image's cascade finds no face.
-    """
-    scale = min(1.0, _SEARCH_SIDE / min(picture.size))
-    small = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
-    pixels, side = np.asarray(small), min(small.size)
-    found = find_faces(pixels, min_side=side // 8, max_side=side)
-    if not found:
-        raise ValueError("no face was found: give a photo that shows a face from the front, not too small, "
-                         "or crop it yourself (a square from mid-forehead to chin)")
-    face = max(found, key=lambda box: box["width"])
-    # Small windows within the face are merged into its box and pull it aside, so look once more without them.
-    found = find_faces(pixels, min_side=round(_SECOND_LOOK * face["width"]), max_side=side)
-    face = max(found or [face], key=lambda box: box["width"])
-    margin = MARGIN * face["width"]
-    return tuple(float(value / scale) for value in
-                 (face["c"] - margin, face["r"] - margin, face["width"] + 2 * margin))
-
-
-def frame_face(source) -> Tensor:
-    """(1, 3, 64, 64) in [-1, 1]: the face in a photo (path, bytes or Pillow picture), found and framed.
-
-    Raises: as `images.load_picture` and `find_face`.
-    """
-    picture = load_picture(source)
-    return crop_square(picture, find_face(picture))
 
 
 def photographs() -> dict[str, Image.Image]:

@@ -47,6 +47,12 @@ class Source(Protocol):
         """(stop - start, 64, 64, 3) uint8. Called for ranges in order where `workers` is 1. Raises ValueError, naming file and remedy."""
 
 
+def identity(path: Path) -> dict:
+    """What tells one version of a file from another without reading it, for a source's settings."""
+    stat = path.stat()
+    return {"file": path.name, "bytes": stat.st_size, "modified": stat.st_mtime_ns}
+
+
 def prepare(source: Source, cache_dir: str | os.PathLike | None = None) -> np.ndarray:
     """The pixels of a source, (N, 64, 64, 3) uint8, memory-mapped and read-only; decoded if no earlier call has done it.
 

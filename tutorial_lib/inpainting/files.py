@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.datasets.portraits import find_face
+from tutorial_lib.datasets.framing import find_face
 from tutorial_lib.images import IMAGE_SIZE, crop_square, image_grid, load_picture, to_uint8
 from tutorial_lib.inpainting.pipeline import Inpainting
 from tutorial_lib.masks import HOLE_GRAY, corrupt

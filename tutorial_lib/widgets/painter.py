@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 from torch import Tensor
 
-from tutorial_lib.datasets.portraits import frame_face
+from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.images import check_images, to_uint8
 from tutorial_lib.masks import check_mask, mask_from_array
 from tutorial_lib.plotting import HOLE_GRAY
