@@ -152,6 +152,10 @@ def frechet(a, b):
     return ((a.mean(0) - b.mean(0)) ** 2 + a.var(0) + b.var(0) - 2 * (a.var(0) * b.var(0)).sqrt()).sum()
 
 
+def divergence(mean, log_variance):
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
 def worst(losses, count):
     return losses.topk(count).indices
 
@@ -167,7 +171,7 @@ RIGHT = {
     "check_discriminator_loss": discriminator_loss, "check_average": average,
     "check_weight_at": weight_at, "check_reach": reach,
     "check_context_loss": plain_context_loss, "check_prior_slope": prior_slope, "check_stochastic_clip": stochastic_clip,
-    "check_blend_line": blend_line, "check_seam_strength": plain_seam,
+    "check_divergence": divergence, "check_blend_line": blend_line, "check_seam_strength": plain_seam,
     "check_lam_with_share": lam_with_share, "check_lam_for_sum": lam_for_sum, "check_search_rows": search_rows,
     "check_paired_interval": paired_interval, "check_pictures_needed": pictures_needed,
     "check_error_picture": error_picture, "check_whole_psnr": whole_psnr, "check_frechet": frechet,
@@ -342,6 +346,10 @@ WRONG = {
         (lambda hole, mask: hole + 10 * torch.log10((1 - mask).mean((1, 2, 3))), "higher"),
         (lambda hole, mask: hole + 6.0206, "differs"), (lambda hole, mask: hole - 20 * torch.log10((1 - mask).mean((1, 2, 3))), "differs"),
         (lambda hole, mask: hole - 10 * torch.log10((1 - mask).mean()), "differs"), (lambda hole, mask: hole, "higher")],
+    "check_divergence": [
+        (lambda mean, log_variance: -divergence(mean, log_variance), "sign"), (lambda mean, log_variance: divergence(mean, log_variance) / 6, "average"),
+        (lambda mean, log_variance: 2 * divergence(mean, log_variance), "differs"), (lambda mean, log_variance: divergence(mean, 2 * log_variance), "differs"),
+        (lambda mean, log_variance: divergence(mean, log_variance).mean(), "shape")],
     "check_frechet": [
         (lambda a, b: frechet(a, b) ** 0.5, "root"), (lambda a, b: (a.mean(0) - b.mean(0)).square().sum(), "spreads"),
         (lambda a, b: (a.mean(0) - b.mean(0)).square() + (a.std(0) - b.std(0)).square(), "shape"),

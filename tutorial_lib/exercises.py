@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.distributions import Normal, kl_divergence
 
 from tutorial_lib import metrics
 from tutorial_lib.images import IMAGE_SIZE
@@ -168,6 +169,20 @@ def check_average(function: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     for decay in (0.0, 0.9, 0.999):
         _same(decay * slow + (1 - decay) * fast, function(slow, fast, decay), f"decay {decay}", 1e-6)
     return "slow weights follow the fast ones."
+
+
+@_exercise
+def check_divergence(function: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """function(mean (B, L), log_variance (B, L)) -> (B,), KL(q || N(0, 1)) in nats."""
+    for seed in (41, 42):
+        mean, log_variance = _draws(3, 6, seed=seed), _draws(3, 6, seed=seed + 50)
+        wanted = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1)
+        given = function(mean, log_variance)
+        if isinstance(given, Tensor) and given.shape == wanted.shape:
+            _expect(not torch.allclose(given, -wanted, atol=1e-4), "the sign is turned: a divergence is never negative")
+            _expect(not torch.allclose(given, wanted / 6, atol=1e-4), "add the numbers of a code up, do not average them")
+        _same(wanted, given, "the divergence", 1e-4)
+    return "zero for mean 0 and variance 1, and never below."
 
 
 # ---- 03, importance weights ------------------------------------------------------------------------------------------
