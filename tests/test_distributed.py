@@ -17,6 +17,7 @@ from tutorial_lib.models.weights import load_gan
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import CHECKPOINT, train
+from tutorial_lib.training.vae import VAESettings, VAETask
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TASKS = [name for name, _ in together.tasks()]
@@ -74,18 +75,18 @@ def test_the_command_trains_on_two_processes_and_speaks_once(tmp_path):
 
 def test_alone_nothing_changes():
     with distributed.joined(torch.device("cpu")) as device:
-        assert (device.type, distributed.rank(), distributed.size()) == ("cpu", 0, 1)
+        assert (device.type, distributed.rank(), distributed.world_size()) == ("cpu", 0, 1)
     values = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert distributed.mean_of_all(values) is values and distributed.share([1, 2, 3]) == [1, 2, 3]
-    ours, theirs = distributed.GlobalBatchNorm2d(3), nn.BatchNorm2d(3)
+    assert distributed.all_reduce_mean(values) is values and distributed.shard([1, 2, 3]) == [1, 2, 3]
+    ours, theirs = distributed.SynchronizedBatchNorm2d(3), nn.BatchNorm2d(3)
     assert torch.equal(ours(values), theirs(values)) and torch.equal(ours.running_var, theirs.running_var)
-    assert type(distributed.with_global_batch_norm(nn.BatchNorm2d(3))) is nn.BatchNorm2d
+    assert type(distributed.with_synchronized_batch_norm(nn.BatchNorm2d(3))) is nn.BatchNorm2d
 
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_the_shares_are_the_whole(monkeypatch, size):
     whole = torch.rand(12, 2, generator=torch.Generator().manual_seed(1))
-    monkeypatch.setattr(distributed, "size", lambda: size)
+    monkeypatch.setattr(distributed, "world_size", lambda: size)
     shares = []
     for rank in range(size):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
@@ -94,13 +95,27 @@ def test_the_shares_are_the_whole(monkeypatch, size):
     assert torch.equal(torch.stack(shares, 1).flatten(0, 1), whole)
 
 
+def test_the_devices_are_looked_at_when_processes_join(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_torchelastic_launched", lambda: True)
+    with pytest.raises(ValueError, match="Apple's GPU"), distributed.joined(torch.device("mps")):
+        pass
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="4 processes on a machine with 2 GPUs"), distributed.joined(torch.device("cuda")):
+        pass
+    assert [distributed.threads_each(cores) for cores in (16, 2)] == [4, 1]
+
+
 def test_what_cannot_be_shared_is_refused_at_the_door(monkeypatch):
     pictures = ArrayImages(torch.zeros(9, 64, 64, 3, dtype=torch.uint8).numpy(), "black")
-    task = GANTask(GANSettings(2, junk=0.25))  # made alone: its batch norms ask nobody
-    monkeypatch.setattr(distributed, "size", lambda: 4)
+    task, hybrid = GANTask(GANSettings(2, junk=0.25)), VAETask(VAESettings(2, adversarial=1.0))  # made alone: their batch norms ask nobody
+    monkeypatch.setattr(distributed, "world_size", lambda: 4)
     with pytest.raises(ValueError, match="6 pictures cannot be shared by 4 processes: choose a multiple"):
         train(task, pictures, steps=1, batch_size=6, progress=False)
     with pytest.raises(ValueError, match="2 pictures of junk cannot be shared by 4 processes"):
         task.step(pictures.images([0, 1]), torch.Generator(), 0)  # 2 of 8
+    with pytest.raises(ValueError, match="3 pictures a process cannot be halved"):
+        hybrid.step(pictures.images([0, 1, 2]), torch.Generator().manual_seed(0), 0)
     with pytest.raises(ValueError, match="one process"):
         AttributesTask(AttributesSettings(1), {"a": ["x", "y"]})

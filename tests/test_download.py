@@ -37,12 +37,12 @@ class Server(BaseHTTPRequestHandler):
             self.send_error(404 if content is None else way)
             return
         start = int(self.headers["Range"][6:-1]) if "Range" in self.headers and way != "ignores ranges" else 0
-        if way == "page":
+        if str(way).startswith("page"):
             content, start = b"<!DOCTYPE html><title>Sign in</title>", 0
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if way != "no length":
+        if not str(way).endswith("length"):
             self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         self.wfile.write(content[start:start + way[1]] if isinstance(way, tuple) else content[start:])
@@ -60,7 +60,8 @@ def server():
 
 
 @pytest.fixture(autouse=True)
-def fresh():
+def fresh(monkeypatch):
+    monkeypatch.setattr(download, "PAUSES", (0, 0, 0, 0))
     Server.files, Server.ways, Server.asked = {"/a.bin": CONTENT}, [], []
 
 
@@ -69,7 +70,7 @@ def get(server, path, content=CONTENT, **changes):
     return fetch(server + "a.bin", path, **options)
 
 
-@given(st.lists(st.integers(0, len(CONTENT)), max_size=download.ATTEMPTS - 1))
+@given(st.lists(st.integers(0, len(CONTENT)), max_size=len(download.PAUSES) - 1))
 @settings(max_examples=15, deadline=None)
 def test_whatever_breaks_off_is_resumed(server, tmp_path_factory, cuts):
     Server.ways, Server.asked = [("cut", cut) for cut in cuts], []
@@ -81,7 +82,7 @@ def test_whatever_breaks_off_is_resumed(server, tmp_path_factory, cuts):
         have += cut
 
 
-@pytest.mark.parametrize("way", ["ignores ranges", "no length", 416, 500])
+@pytest.mark.parametrize("way", ["ignores ranges", "no length", 416, 429, 500])
 def test_a_server_that_knows_no_ranges_or_stumbles_gives_the_file_all_the_same(server, tmp_path, way):
     (tmp_path / "a.bin.partial").write_bytes(CONTENT[:1000])
     Server.ways = [way]
@@ -106,6 +107,32 @@ def test_a_page_in_place_of_the_file_is_recognized(server, tmp_path, ways, said)
     assert not (tmp_path / "a.bin").exists()
 
 
+def test_a_page_without_a_length_does_not_cost_what_has_come(server, tmp_path):
+    (tmp_path / "a.bin.partial").write_bytes(CONTENT[:1000])
+    Server.ways = ["page without length"]
+    with pytest.raises(ValueError, match="a web page came instead"):
+        get(server, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:1000]
+
+
+def test_an_answer_that_is_too_long_is_cut_and_one_that_was_whole_is_not_fetched_again(server, tmp_path):
+    Server.files = {"/a.bin": CONTENT * 20}
+    Server.ways = ["no length"]
+    with pytest.raises(ValueError, match="size or hash differs"):
+        get(server, tmp_path / "a.bin")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a.bin.partial").write_bytes(CONTENT)
+    Server.asked = []
+    assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT and not Server.asked
+
+
+def test_a_disk_that_is_full_is_not_the_server_s_fault(server, tmp_path, monkeypatch):
+    (tmp_path / "a.bin.partial").mkdir()  # cannot be written
+    with pytest.raises(OSError) as error:
+        get(server, tmp_path / "a.bin")
+    assert not isinstance(error.value, ConnectionError) and len(Server.asked) <= 1
+
+
 def test_another_file_of_the_same_size_is_refused_and_not_kept(server, tmp_path):
     with pytest.raises(ValueError, match="its size or hash differs"):
         get(server, tmp_path / "a.bin", digest="0" * 64)
@@ -120,10 +147,10 @@ def test_a_partial_file_of_something_else_does_no_lasting_harm(server, tmp_path)
 
 
 def test_after_too_many_breaks_what_has_come_is_kept(server, tmp_path):
-    Server.ways = [("cut", 10)] * download.ATTEMPTS
+    Server.ways = [("cut", 10)] * len(download.PAUSES)
     with pytest.raises(ConnectionError, match="what has come is kept"):
         get(server, tmp_path / "a.bin")
-    assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:10 * download.ATTEMPTS]
+    assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:10 * len(download.PAUSES)]
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
 
 
@@ -158,11 +185,10 @@ def test_what_may_not_be_fetched_is_not(name, capsys):
     assert f"{name} is not fetched for you: bring" in capsys.readouterr().err and not Server.asked
 
 
-def test_the_addresses_and_hashes_are_those_of_the_makers():
-    assert official.SVHN_FILES["train_32x32.mat"] == (182_040_794, "e26dedcc434d2e4c54c9b2d4a06d8373")
+def test_the_portraits_are_pinned():
     rows = portraits.congress_portraits()
     assert len(rows) == len({row["sha256"] for row in rows}) == 49 and all(len(row["sha256"]) == 64 for row in rows)
-    assert len(portraits.CONGRESS.split("/")[-2]) == 40, "pinned to a commit"
+    assert len(portraits.CONGRESS.split("/")[-2]) == 40, "to a commit"
 
 
 def made_portraits(monkeypatch):
@@ -193,6 +219,7 @@ def test_the_portraits_join_the_two_photographs_once_they_are_fetched(server, or
     assert len(load_dataset("portraits")) == 2
     Server.files, Server.ways = files, [("cut", 100), "well", "page"]  # the second file comes as a page
     monkeypatch.setattr(portraits.fetch_portraits, "__defaults__", (server, False))
+    assert main(["data", "portraits", "--root", str(tmp_path)]) == 1 and "take no --root" in capsys.readouterr().err
     assert main(["data", "portraits"]) == 1 and "a web page came" in capsys.readouterr().err
     assert main(["data", "portraits"]) == 0 and f"{len(files)} files" in capsys.readouterr().out
     faces = load_dataset("portraits")

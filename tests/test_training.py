@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,15 +136,18 @@ def test_the_run_folder_holds_configuration_and_a_log_for_tensorboard(pictures, 
     assert config["settings"]["base_channels"] == 2 and (config["batch_size"], config["seed"], config["data"]) == (8, 5, "noise")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no SIGKILL")
 def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_path):
     """tests/killed.py forks a training, kills it at a random moment, and does so again; with SIGKILL nothing can be tidied up."""
     done = subprocess.run([sys.executable, str(ROOT / "tests" / "killed.py"), str(tmp_path)], capture_output=True, text=True, timeout=300,
                           env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "killed 20 times" in done.stdout
+    killed, resumed = map(int, re.findall(r"(\d+) times", done.stdout))
+    assert killed == 20 and resumed >= 10
     a, b = (load_file(tmp_path / kind / CHECKPOINT) for kind in ("killed", "whole"))
     assert_same_bits(a, b)
-    assert {path.name for path in (tmp_path / "killed").iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+    left, whole = ({path.name for path in (tmp_path / kind).iterdir() if "tfevents" not in path.name} for kind in ("killed", "whole"))
+    assert left == whole
 
 
 def test_empty_set_is_refused():

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence as torch_kl
 
-from tutorial_lib import inpaint
+from tutorial_lib import inpaint, load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
 from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import center_mask
+from tutorial_lib.metrics import psnr
 from tutorial_lib.models.vae import VAE, Encoder, kl_divergence, reparametrize, vae_latent_model
-from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae, save_vae
+from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan, load_vae, save_vae, shipped
 from tutorial_lib.training.loop import train
 from tutorial_lib.training.vae import VAESettings, VAETask
 
@@ -88,3 +89,47 @@ def test_the_prior_of_the_code_is_minus_its_log_density():
     assert torch.equal(model.project(3 * z), 3 * z) and model.discriminator is None
     draws = model.sample_z(20_000, torch.Generator().manual_seed(0))
     assert abs(draws.mean()) < 0.01 and abs(draws.std() - 1) < 0.01
+
+
+def test_noise_that_is_not_positive_is_refused_and_more_of_it_means_less_detail():
+    with pytest.raises(ValueError, match="must be positive"):
+        VAETask(VAESettings(base_channels=4, noise=0.0))
+    losses = {}
+    for noise in (0.5, 1.0):
+        task = VAETask(VAESettings(base_channels=4, noise=noise, flips=False), seed=1)
+        task._update = lambda name, loss, noise=noise: losses.__setitem__(noise, loss.item())
+        values = task.step(stripes(4), torch.Generator().manual_seed(0), 0)
+        log_likelihood = Normal(0.0, noise).log_prob(values["mse"].sqrt()) * 3 * 64 * 64
+        constant = Normal(0.0, noise).log_prob(torch.zeros(())) * 3 * 64 * 64
+        assert losses[noise] == pytest.approx((values["kl"] - log_likelihood + constant).item(), rel=1e-4)
+    assert losses[0.5] > losses[1.0]
+
+
+# -- the shipped ones --------------------------------------------------------------------------------------------------
+
+SHIPPED = [name for name in shipped() if load_card(name)["kind"] == "vae"]
+
+
+def test_one_ships():
+    assert "synthetic-faces-vae" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_one_is_of_the_dcgan_s_size_and_saw_as_many_pictures(name):
+    card, gan = load_card(name), load_card("synthetic-faces")
+    assert card["architecture"]["base_channels"] == gan["architecture"]["base_channels"]
+    assert card["training"]["steps"] * card["training"]["batch_size"] == gan["training"]["steps"] * gan["training"]["batch_size"]
+    assert card["held_out"]["pictures"] == 500
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_one_brings_held_out_faces_back_and_draws_different_ones(name):
+    vae, model = load_vae(name, "cpu"), load_gan(name, "cpu")
+    held_out = load_dataset("synthetic-faces", split="test", limit=64).images(slice(None))
+    with torch.no_grad():
+        back, samples = vae(held_out), model.generator(model.sample_z(64, torch.Generator().manual_seed(1)))
+        codes = vae.encoder(held_out)[0]
+    assert abs(psnr(back, held_out).mean() - load_card(name)["held_out"]["psnr"]) < 1
+    assert psnr(back, held_out).mean() > psnr(held_out.mean(0).expand_as(held_out), held_out).mean() + 5
+    assert samples.std(0).mean() > 0.5 * held_out.std(0).mean(), "the samples are all alike"
+    assert codes.square().mean() < 1.5, "the encoder's codes lie outside the prior"

@@ -62,7 +62,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     whole, half_done, stopped = map(Path, sys.argv[1:])
     with distributed.joined(torch.device("cpu")):
-        assert distributed.size() == 2
+        assert distributed.world_size() == 2
         run(whole, STEPS)
         run(half_done, STEPS)
         interrupted(stopped)

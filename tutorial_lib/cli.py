@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -77,14 +79,21 @@ def _add_data_options(parser) -> None:
 
 
 def _open_data(options, **more):
-    """`load_dataset` of what the options name."""
+    """`load_dataset` of what the options name; beside process 0 nobody speaks."""
     if options.crop:
         if options.data == "celeba" and not options.crop.isdigit():
             raise ValueError(f"--crop of celeba is a number of pixels, got {options.crop!r}")
         more["crop"] = int(options.crop) if options.data == "celeba" else options.crop
     if options.extra:
         more["extra"] = True
-    return load_dataset(options.data, root=options.root, **more)
+    with redirect_stdout(None) if distributed.rank() else nullcontext():
+        return load_dataset(options.data, root=options.root, **more)
+
+
+def _what_is_read(options, dataset) -> dict:
+    """What decides on the pictures, for results that must not be mixed."""
+    crop = {"crop": options.crop} if options.crop else {}
+    return {"name": dataset.name, "split": "test", **crop}
 
 
 def _add_train(commands) -> None:
@@ -110,7 +119,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--junk", type=float, default=default.junk, help="dcgan: share of a batch that D also sees as junk")
     parser.add_argument("--precision", choices=["float32", "bfloat16", "float16"], default=default.precision)
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out, shared between the processes of torchrun")
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoint, log, samples, final weights")
     parser.add_argument("--name", help="name of the exported weights; the run folder's when left out")
     parser.add_argument("--licence", default="", help="of the pictures, for the model card")
@@ -118,21 +127,24 @@ def _add_train(commands) -> None:
 
 
 def _train(options) -> int:
-    set_threads(options.threads)
+    set_threads(options.threads or distributed.threads_each(os.cpu_count() or 1))
     with distributed.joined(pick_device(options.device)) as device:
         return _train_on(device, options)
 
 
 def _train_on(device: torch.device, options) -> int:
     if options.model == "attributes":
+        if distributed.world_size() > 1:
+            raise ValueError("the classifier is small and trains in one process: start it without torchrun")
         heads_of(options.data)  # says so at once where no picture's attributes are known
-    dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
+    with distributed.first_on_each_machine():
+        dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     task = _task(options, dataset, device)
     first = distributed.rank() == 0
     if first:
-        together = f", {distributed.size()} processes together" if distributed.size() > 1 else ""
+        together = f", {distributed.world_size()} processes together" if distributed.world_size() > 1 else ""
         print(f"training a {options.model} on {describe(device)}{together}")
     samples = options.out / "samples"
     samples.mkdir(parents=True, exist_ok=True)
@@ -226,7 +238,7 @@ def _ablations(options) -> int:
     print(f"searching on {describe(gan.device)}")
     dataset = _open_data(options, split="test")
     indices = evenly_spaced(len(dataset), options.limit)
-    data = {"name": dataset.name, "split": "test", "indices": indices,
+    data = {**_what_is_read(options, dataset), "indices": indices,
             "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
     out = options.out or RESULTS_DIR / f"ablations-{gan.card['name']}-{options.mask}.json"
     results = run_ablations(gan, dataset.images(indices), out, data=data, family=options.mask, names=options.variants,
@@ -274,7 +286,7 @@ def _table1(options) -> int:
         context_encoder_card=load_card(painter) if "paint" in kinds else {},
         judge=load_judge(dataset, indices, training, device) if rendered else None, training=training, faces="faces" in dataset.name or dataset.name == "celeba")
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-    data = {"name": dataset.name, "split": "test", "indices": indices,
+    data = {**_what_is_read(options, dataset), "indices": indices,
             "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
     short = Path(name).stem
     out = options.out or RESULTS_DIR / f"table1-{short}.json"
@@ -330,7 +342,7 @@ def _add_inpaint(commands) -> None:
     parser.add_argument("--restarts", type=int, default=4, help="searches a picture; the one with the lowest loss is kept")
     parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out, shared between the processes of torchrun")
     parser.add_argument("--out", type=Path, required=True, help="folder for the PNG files and the contact sheet")
     parser.set_defaults(run=_inpaint)
 
@@ -354,7 +366,7 @@ def _inpaint(options) -> int:
 
 def _add_data(commands) -> None:
     parser = commands.add_parser("data", help="fetch pictures that may be fetched, resuming a transfer that broke off")
-    parser.add_argument("name", choices=["portraits", "svhn", *BRING])
+    parser.add_argument("name", choices=["portraits", "svhn", *BRING], help="portraits go to the user's cache folder")
     parser.add_argument("--root", type=Path, help="svhn: folder for the files")
     parser.add_argument("--extra", action="store_true", help="svhn: the 531,131 extra digits as well (1.3 GB)")
     parser.set_defaults(run=_data)
@@ -365,6 +377,8 @@ def _data(options) -> int:
         print(TERMS[options.name])
     if options.name in BRING:
         raise ValueError(f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their folder as --root to train and table1")
+    if options.name == "portraits" and (options.root or options.extra):
+        raise ValueError("portraits take no --root and no --extra: they go to the user's cache folder, where load_dataset(\"portraits\") looks")
     if options.name == "svhn" and options.root is None:
         raise ValueError("svhn needs --root, the folder for the files")
     paths = fetch_portraits() if options.name == "portraits" else fetch_svhn(options.root, options.extra)

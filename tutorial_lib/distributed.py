@@ -1,7 +1,7 @@
 """One training step on several processes, as `torchrun` starts them: each holds a share of the batch, and the sum is the step of one.
 
 Three things make it the same step. Every random draw is made for the whole batch, by every process in the same way, and each keeps
-its rows (`drawn`, `share`). Batch norm takes mean and variance of the whole batch (`GlobalBatchNorm2d`). Gradients are averaged before
+its rows (`drawn`, `shard`). Batch norm takes mean and variance of the whole batch (`SynchronizedBatchNorm2d`). Gradients are averaged before
 the optimizer moves (`average_gradients`). In a process that stands alone all of this does nothing.
 
 `DistributedDataParallel` is not used: a GAN's step runs D several times before one backward pass, goes through a frozen D, and
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from tutorial_lib.device import widened
 
 T = TypeVar("T")
+_PATIENCE = timedelta(hours=6)  # a data set may have to be prepared while the others wait
 
 
 def rank() -> int:
@@ -29,7 +31,7 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def size() -> int:
+def world_size() -> int:
     """How many processes share the work."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
@@ -42,23 +44,43 @@ def joined(device: torch.device) -> Iterator[torch.device]:
 
     Args: device: where this process would work alone.
     Yields: where it works.
+    Raises: ValueError for Apple's GPU, or more processes than GPUs.
     """
-    if "RANK" not in os.environ or dist.is_initialized():
+    if not dist.is_torchelastic_launched() or dist.is_initialized():
         yield device
         return
+    if device.type == "mps":
+        raise ValueError("several processes cannot share Apple's GPU: start without torchrun, or with --device cpu")
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        local, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= count:
+            raise ValueError(f"{os.environ['LOCAL_WORLD_SIZE']} processes on a machine with {count} GPUs: start one a GPU")
+        device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
+    dist.init_process_group("nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo", timeout=_PATIENCE)
+    yield device
+    dist.destroy_process_group()  # not after an error: it would wait for processes that wait for this one; torchrun ends them all
 
 
-def share(whole: T) -> T:
+@contextmanager
+def first_on_each_machine() -> Iterator[None]:
+    """A block that one process of each machine goes through before the others do: who comes later finds its files made."""
+    local = int(os.environ["LOCAL_RANK"]) if world_size() > 1 else 0
+    if local:
+        dist.barrier()
+    yield
+    if world_size() > 1 and not local:
+        dist.barrier()
+
+
+def threads_each(cores: int) -> int:
+    """CPU threads for this process where the processes of a machine share its cores."""
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
+def shard(whole: T) -> T:
     """The rows of a whole batch (a tensor, a list) that are this process': rank, rank + size, rank + 2 size, ..."""
-    return whole[rank()::size()]
+    return whole[rank()::world_size()]
 
 
 def drawn(draw: Callable[[int], Tensor], count: int) -> Tensor:
@@ -66,7 +88,7 @@ def drawn(draw: Callable[[int], Tensor], count: int) -> Tensor:
 
     Args: draw: number of rows -> that many rows; count: the rows of this process' share.
     """
-    return share(draw(count * size()))
+    return shard(draw(count * world_size()))
 
 
 class _AllReduce(torch.autograd.Function):
@@ -83,52 +105,52 @@ class _AllReduce(torch.autograd.Function):
         return _AllReduce.apply(gradient)
 
 
-def mean_of_all(values: Tensor) -> Tensor:
+def all_reduce_mean(values: Tensor) -> Tensor:
     """The mean over the processes, element by element, differentiable as often as needed.
 
     Each process takes the gradient of its own loss; averaged by `average_gradients`, that is the gradient of the losses' mean.
     """
-    return _AllReduce.apply(values) / size() if size() > 1 else values
+    return _AllReduce.apply(values) / world_size() if world_size() > 1 else values
 
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the processes, all in one message."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None] if size() > 1 else []
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None] if world_size() > 1 else []
     if gradients:
-        flat = mean_of_all(torch.cat([gradient.flatten() for gradient in gradients]))
+        flat = all_reduce_mean(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(mean.view(gradient.shape))
 
 
-def from_first(make: Callable[[], T]) -> T:
+def broadcast(make: Callable[[], T]) -> T:
     """What `make` returns in process 0, in all of them; only process 0 calls it."""
     box = [make() if rank() == 0 else None]
-    if size() > 1:
+    if world_size() > 1:
         dist.broadcast_object_list(box, src=0)
     return box[0]
 
 
-def any_of_all(flag: bool, device: torch.device) -> bool:
+def all_reduce_any(flag: bool, device: torch.device) -> bool:
     """Whether the flag is raised in any process."""
-    return flag if size() == 1 else bool(mean_of_all(torch.tensor(float(flag), device=device)) > 0)
+    return flag if world_size() == 1 else bool(all_reduce_mean(torch.tensor(float(flag), device=device)) > 0)
 
 
-class GlobalBatchNorm2d(nn.BatchNorm2d):
+class SynchronizedBatchNorm2d(nn.BatchNorm2d):
     """Batch norm with mean and variance of the whole batch, shares of the same size on every process.
 
     As `nn.BatchNorm2d` otherwise, running statistics included; torch's `SyncBatchNorm` is for GPUs only.
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.training or size() == 1:
+        if not self.training or world_size() == 1:
             return super().forward(images)
         wide = widened(images)
-        mean = mean_of_all(wide.mean((0, 2, 3)))
+        mean = all_reduce_mean(wide.mean((0, 2, 3)))
         centered = wide - mean[:, None, None]
-        variance = mean_of_all(centered.square().mean((0, 2, 3)))
+        variance = all_reduce_mean(centered.square().mean((0, 2, 3)))
         with torch.no_grad():
-            count = size() * images.numel() / images.shape[1]
+            count = world_size() * images.numel() / images.shape[1]
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
             self.num_batches_tracked += 1
@@ -136,10 +158,10 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         return (centered * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
 
 
-def with_global_batch_norm(network: nn.Module) -> nn.Module:
-    """The network, its batch norms changed in place to `GlobalBatchNorm2d` where several processes train; names and weights stay."""
-    if size() > 1:
+def with_synchronized_batch_norm(network: nn.Module) -> nn.Module:
+    """The network, its batch norms changed in place to `SynchronizedBatchNorm2d` where several processes train; names and weights stay."""
+    if world_size() > 1:
         for layer in network.modules():
             if type(layer) is nn.BatchNorm2d:
-                layer.__class__ = GlobalBatchNorm2d
+                layer.__class__ = SynchronizedBatchNorm2d
     return network

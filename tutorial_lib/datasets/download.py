@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -13,7 +14,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 TIMEOUT = 30  # seconds without a byte
-ATTEMPTS = 4
+PAUSES = (0, 1, 2, 4)  # seconds before each attempt
 _BLOCK = 1 << 16
 
 
@@ -40,53 +41,68 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    if partial.exists() and partial.stat().st_size >= size:
+    have = partial.stat().st_size if partial.exists() else 0
+    if have > size or have == size and _digest(partial, digest) != digest:
         partial.unlink()
     with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=not progress) as bar:
-        for _ in range(ATTEMPTS):
+        for pause in PAUSES:
+            time.sleep(pause)
             try:
-                _receive(url, partial, size, bar)
-                problem = f"it ended after {partial.stat().st_size:,} of {size:,} bytes"
-                if partial.stat().st_size >= size:
-                    break
+                have = _receive(url, partial, size, bar)
             except urllib.error.HTTPError as error:
                 if error.code == 416:  # the server has fewer bytes than came before: begin anew
                     partial.unlink(missing_ok=True)
-                elif error.code < 500:
+                elif error.code < 500 and error.code not in (408, 429):
                     raise ConnectionError(f"{url} could not be fetched ({error}): the server refuses it, see whether it has moved") from error
                 problem = error
-            except (OSError, HTTPException) as error:  # urllib's own errors and timeouts are OSErrors
+            except (urllib.error.URLError, ConnectionError, TimeoutError, HTTPException) as error:
                 problem = error
+            else:
+                if have >= size:
+                    break
+                problem = f"it ended after {have:,} of {size:,} bytes"
         else:
             raise ConnectionError(f"{url} could not be fetched ({problem}): what has come is kept, try again later")
-    if partial.stat().st_size != size or _digest(partial, digest) != digest:
+    if have != size or _digest(partial, digest) != digest:
         with open(partial, "rb") as file:
-            first = file.read(512)
+            first = file.read(_BLOCK)
         partial.unlink()
         raise _wrong(url, first)
     os.replace(partial, path)
     return path
 
 
-def _receive(url: str, partial: Path, size: int, bar: tqdm) -> None:
-    """Append what is missing to the partial file, or begin it anew where the server sends the whole."""
+def _receive(url: str, partial: Path, size: int, bar: tqdm) -> int:
+    """Append what is missing to the partial file, or begin it anew where the server sends the whole; returns the bytes there are."""
     have = partial.stat().st_size if partial.exists() else 0
+    if have == size:
+        return have
     request = urllib.request.Request(url, headers={"User-Agent": "tutorial_lib", **({"Range": f"bytes={have}-"} if have else {})})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         goes_on = answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
-        if not goes_on and int(answer.headers.get("Content-Length") or size) != size:
-            raise _wrong(url, answer.read(512))
-        bar.n = have if goes_on else 0
+        block = answer.read1(_BLOCK)
+        if not goes_on:
+            have = 0
+            if int(answer.headers.get("Content-Length") or size) != size or _is_page(block):
+                raise _wrong(url, block)  # before anything that came earlier is overwritten
+        bar.reset()
+        bar.update(have)
         with open(partial, "ab" if goes_on else "wb") as file:
-            while bar.n <= size and (block := answer.read1(_BLOCK)):
+            while block and have <= size:
                 file.write(block)
+                have += len(block)
                 bar.update(len(block))
+                block = answer.read1(_BLOCK)
+    return have
+
+
+def _is_page(first: bytes) -> bool:
+    return re.match(rb"\s*(<!doctype html|<html)", first, re.IGNORECASE) is not None
 
 
 def _wrong(url: str, first: bytes) -> ValueError:
-    page = re.match(rb"\s*(<!doctype html|<html)", first, re.IGNORECASE)
-    return ValueError(f"{url}: {'a web page came instead of the file' if page else 'what came is not the file, its size or hash differs'}; "
-                      "nothing of it was kept: fetch it with a browser, or see whether it has moved")
+    what = "a web page came instead of the file" if _is_page(first) else "what came is not the file, its size or hash differs"
+    return ValueError(f"{url}: {what}; nothing of it was kept: fetch it with a browser, or see whether it has moved")
 
 
 def _digest(path: Path, like: str) -> str:

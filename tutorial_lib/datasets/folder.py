@@ -84,15 +84,15 @@ class PictureFolder(ArrayImages):
     """The pictures of a folder or zip archive as 64x64 squares.
 
     Where the folder holds train/ and test/ those are the splits; otherwise a tenth of the pictures, chosen by a hash of
-    their names, is held out, so that adding pictures later moves none from one split to the other. Of many pictures the decoded
-    pixels are kept (`prepare`).
+    their names, is held out, so that adding pictures later moves none from one split to the other. What took long is kept (`prepare`):
+    the pixels of 500 pictures or more, and framed faces; after a change in the folder everything is read again.
 
     Args:
         root: a folder or a .zip file.
         split: "train" or "test".
         limit: at most so many pictures, the first in the order of their names.
-        crop: "center", the largest central square; or "face", the largest face seen from the front (about a tenth of a second a
-            picture, once): pictures that show none are left out, and how many is said.
+        crop: "center", the largest central square; or "face", the largest face seen from the front (a tenth of a second a picture):
+            pictures that show none are left out, and how many is said.
         cache_dir: see `prepare`.
 
     Raises:
@@ -105,7 +105,7 @@ class PictureFolder(ArrayImages):
         for what, value, known in (("split", split, SPLITS), ("crop", crop, CROPS)):
             if value not in known:
                 raise ValueError(f"{what} must be one of {known}, got {value!r}")
-        self.root = Path(root)
+        self.root, self.crop = Path(root), crop
         if not self.root.exists():
             raise FileNotFoundError(f"{self.root}: no such folder or zip archive")
         if self.root.is_dir():
@@ -116,7 +116,8 @@ class PictureFolder(ArrayImages):
         else:
             raise ValueError(f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): fetch it again")
         source = _FolderSource(self.root, self._choose(names, split, limit), crop)
-        super().__init__(prepare(source, cache_dir) if len(source) >= CHUNK else source.read(0, len(source)), name=self.root.stem)
+        slow = crop == "face" or len(source) >= CHUNK
+        super().__init__(prepare(source, cache_dir) if slow else source.read(0, len(source)), name=self.root.stem)
         self._rows = np.arange(len(source))
         if crop == "face":
             self._rows = np.array([row for row in self._rows if self.pixels[row].any()], dtype=int)

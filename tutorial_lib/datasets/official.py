@@ -119,12 +119,15 @@ class CelebA(ArrayImages):
         crop: side of the square, in pixels of 178x218; 108 as common implementations of DCGAN have it.
         cache_dir: see `prepare`.
 
-    Raises: FileNotFoundError when the archive is not there; ValueError for a broken one.
+    Raises: FileNotFoundError when the archive is not there; ValueError for a broken one, or a square that does not fit.
     """
 
     def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, crop: int = 108,
                  cache_dir: str | os.PathLike | None = None):
         _check_split(split)
+        if not isinstance(crop, int) or not 1 <= crop <= 178:
+            raise ValueError(f"crop must be the side of a square in pixels, from 1 to 178, got {crop!r}")
+        self.crop = crop
         path = _find(root, ("img_align_celeba.zip",), "bring it from the data set's page (1.4 GB)")
         if not zipfile.is_zipfile(path):
             raise _no_archive(path, "zip archive")
@@ -200,7 +203,8 @@ class SVHN(ArrayImages):
                  cache_dir: str | os.PathLike | None = None):
         _check_split(split)
         names = [f"{split}_32x32.mat"] + (["extra_32x32.mat"] if extra and split == "train" else [])
-        paths = [_find(root, (name,), "`python -m tutorial_lib data svhn --root FOLDER` fetches it") for name in names]
+        paths = [_find(root, (name,), f"`python -m tutorial_lib data svhn{' --extra' if name.startswith('extra') else ''} --root FOLDER` fetches it")
+                 for name in names]
         pictures, labels = zip(*map(_read_mat, paths), strict=True)
         self.labels = np.concatenate(labels)[:limit]
         source = _SVHNSource("svhn", {"files": [identity(path) for path in paths], "split": split, "pictures": len(self.labels)}, list(pictures))

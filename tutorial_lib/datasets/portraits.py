@@ -61,7 +61,7 @@ class Portraits(ArrayImages):
 
     def __init__(self, limit: int | None = None):
         faces = {name: frame_face(picture) for name, picture in photographs().items()}
-        for row in congress_portraits():
+        for row in congress_portraits()[:None if limit is None else max(0, limit - len(faces))]:
             path = fetched_folder() / Path(row["path"]).name
             if path.exists():
                 margin = MARGIN * float(row["face_width"])

@@ -76,7 +76,7 @@ class AttributesTask:
                  seed: int = 0):
         if settings.steps < 1:
             raise ValueError(f"steps must be at least 1, got {settings.steps}")
-        if distributed.size() > 1:
+        if distributed.world_size() > 1:
             raise ValueError("the classifier is small and trains in one process: start it without torchrun")
         self.settings, self.device = settings, torch.device(device)
         with torch.random.fork_rng(devices=[]):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.distributed import drawn, rank, size
+from tutorial_lib.distributed import drawn, rank, world_size
 
 KINDS = ("color", "translation", "cutout")
 
@@ -81,8 +81,8 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
     A D that has only ever seen real and generated pictures may rank anything else above both; as a prior it must not.
     """
     junk = []
-    for row in range(len(images) * size()):  # of the whole batch: what is drawn for the other processes' rows is dropped
-        image = images[row // size()]
+    for row in range(len(images) * world_size()):  # of the whole batch: what is drawn for the other processes' rows is dropped
+        image = images[row // world_size()]
         if row % 3 == 0:
             made = (torch.rand(image.shape, generator=rng) * 2 - 1).to(image)
         elif row % 3 == 1:
@@ -93,7 +93,7 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
             order = torch.randperm(tiles.shape[1], generator=rng).to(image.device)
             mixed = tiles[:, order].unflatten(1, (side, side))
             made = mixed.permute(0, 1, 3, 2, 4).reshape(image.shape)
-        if row % size() == rank():
+        if row % world_size() == rank():
             junk.append(made)
     return torch.stack(junk)
 

@@ -68,7 +68,7 @@ class ContextEncoderTask:
             network = ContextEncoder(settings.base_channels, mean)
             discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral")
         layout = memory_format(self.device)
-        self.network = distributed.with_global_batch_norm(network.to(self.device, memory_format=layout))
+        self.network = distributed.with_synchronized_batch_norm(network.to(self.device, memory_format=layout))
         self.discriminator = discriminator.to(self.device, memory_format=layout)
         self.modules = {"network": self.network, "discriminator": self.discriminator}
         self.optimizers = {name: torch.optim.Adam(module.parameters(), settings.learning_rate, (settings.beta1, 0.999))

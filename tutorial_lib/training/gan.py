@@ -73,7 +73,7 @@ class GANTask:
         self.discriminator = discriminator.to(self.device, memory_format=layout)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         for network in (self.generator, self.discriminator):
-            distributed.with_global_batch_norm(network)
+            distributed.with_synchronized_batch_norm(network)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
         self.optimizers = {
             name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate, (settings.beta1, 0.999))
@@ -123,10 +123,10 @@ class GANTask:
 
     def _junk_count(self, own: int) -> int:
         """How many of its `own` pictures a process turns into junk; the first rows of the whole batch are the first of each share."""
-        whole = max(1, round(self.settings.junk * own * distributed.size()))
-        if whole % distributed.size():
-            raise ValueError(f"{whole} pictures of junk cannot be shared by {distributed.size()} processes: choose another batch size")
-        return whole // distributed.size()
+        whole = max(1, round(self.settings.junk * own * distributed.world_size()))
+        if whole % distributed.world_size():
+            raise ValueError(f"{whole} pictures of junk cannot be shared by {distributed.world_size()} processes: choose another batch size")
+        return whole // distributed.world_size()
 
     def _r1_penalty(self, images: Tensor) -> Tensor:
         images = images.detach().requires_grad_(True)

@@ -81,23 +81,28 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
 
     Returns: the log of the whole run, resumed part included.
     Raises:
-        ValueError: for an empty set, a batch that the processes cannot share, or when the checkpoint in `run_dir` belongs to
-            other settings.
+        ValueError: for an empty set, a batch that the processes cannot share, processes that were started differently, or when
+            the checkpoint in `run_dir` belongs to other settings.
         TrainingDiverged: when a loss is not finite.
     """
     if len(dataset) == 0:
         raise ValueError("the data set holds no pictures: nothing to train on")
-    if batch_size % distributed.size():
-        raise ValueError(f"a batch of {batch_size} pictures cannot be shared by {distributed.size()} processes: choose a multiple")
+    if batch_size % distributed.world_size():
+        raise ValueError(f"a batch of {batch_size} pictures cannot be shared by {distributed.world_size()} processes: choose a multiple")
     first = distributed.rank() == 0
     config = {"kind": task.kind, "settings": task.describe(), "batch_size": batch_size, "seed": seed,
               "data": dataset.name, "pictures": len(dataset)}
+    if hasattr(dataset, "crop"):
+        config["crop"] = dataset.crop
+    if distributed.broadcast(lambda: config) != config:
+        raise ValueError(f"process {distributed.rank()} has other pictures or settings than process 0: start all with the same command, on copies "
+                         "of the same files")
     log = TrainingLog()
     path = board = None
     if run_dir is not None:
         path = Path(run_dir) / CHECKPOINT
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored = distributed.from_first(lambda: read_checkpoint(path, config) if path.exists() else None)
+        stored = distributed.broadcast(lambda: read_checkpoint(path, config) if path.exists() else None)
         if stored:
             log = restore(task, *stored)
         if first:
@@ -111,10 +116,10 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
 
     bar = tqdm(total=steps, initial=log.steps, unit="step", disable=not (progress and first), desc=f"training {task.kind}")
     with bar, _deferred_interrupt() as interrupted, board or nullcontext():
-        while log.steps < steps and not distributed.any_of_all(interrupted(), task.device):
+        while log.steps < steps and not distributed.all_reduce_any(interrupted(), task.device):
             number = log.steps
-            values = task.step(draw(distributed.share(order.indices(number))), seeded_generator(seed, number), number)
-            values = {name: float(distributed.mean_of_all(value)) for name, value in values.items()}
+            values = task.step(draw(distributed.shard(order.indices(number))), seeded_generator(seed, number), number)
+            values = {name: float(distributed.all_reduce_mean(value)) for name, value in values.items()}
             if not all(np.isfinite(value) for value in values.values()):
                 kept = f"; the last good checkpoint is {path}" if path and path.exists() else ""
                 raise TrainingDiverged(f"step {number}: {values} is not finite{kept}. "
@@ -132,8 +137,8 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
             if path and first and log.steps % checkpoint_every == 0:
                 save_checkpoint(path, task, config, log)
         log.interrupted = log.steps < steps
-    if path and first:
-        save_checkpoint(path, task, config, log)
+    if path:  # the others wait: a process that ends early makes torchrun end them all
+        distributed.broadcast(lambda: save_checkpoint(path, task, config, log))
     return log
 
 

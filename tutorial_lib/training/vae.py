@@ -68,7 +68,7 @@ class VAETask:
             vae = VAE(settings.base_channels)
             discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral") if settings.adversarial else None
         layout = memory_format(self.device)
-        self.vae = distributed.with_global_batch_norm(vae.to(self.device, memory_format=layout))
+        self.vae = distributed.with_synchronized_batch_norm(vae.to(self.device, memory_format=layout))
         self.modules = {"vae": self.vae}
         self.optimizers = {"vae": torch.optim.Adam(self.vae.parameters(), settings.learning_rate)}
         self.discriminator = discriminator
@@ -92,6 +92,9 @@ class VAETask:
             mean, log_variance = (widened(part) for part in self.vae.encoder(images))
             z = reparametrize(mean, log_variance, rng)
             if self.discriminator is not None:
+                if distributed.world_size() > 1 and len(images) % 2:
+                    raise ValueError(f"{len(images)} pictures a process cannot be halved between the encoder's codes and random ones: "
+                                     "choose another batch size")
                 drawn = distributed.drawn(lambda whole: torch.randn(whole, z.shape[1], generator=rng), len(images) // 2)
                 z = torch.cat([z, drawn.to(z)])
             decoded = widened(self.vae.decoder(z))
