@@ -26,7 +26,8 @@ from tutorial_lib.metrics import psnr
 from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
-from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash, load_gan
+from tutorial_lib.models.vae import VAE
+from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash, load_gan, save_vae
 
 load_little = cli.load_dataset
 HEADS = {"bright": ["no", "yes"]}
@@ -124,6 +125,19 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(pictures, judge, sho
     assert len(measured) == 5 and load_results(tmp_path / "stopped" / "g.json") == load_results(tmp_path / "whole" / "g.json")
     text = generators_table(whole)
     assert "4 channels, 2 steps" in text and f"{np.mean(whole['variants']['2 channels, 1 steps']['measures']['context']):.2f}" in text
+
+
+def test_a_vae_is_measured_with_a_lam_of_its_own(pictures, judge, short, tmp_path):
+    vae = VAE(2).eval()
+    training = {"base_channels": 2, "discriminator_channels": None, "steps": 3}
+    weights = save_vae(tmp_path / "small.safetensors", vae, {"data": {}, "training": training})
+    results = run(pictures, judge, tmp_path, sizes=(), shipped=(str(weights),))
+    stored = results["variants"][str(weights)]
+    assert stored["made_by"] == training | {"ema": None, "kind": "vae", "lam": generators.VAE_LAM, "weights_sha256": file_hash(weights)}
+    images, model = pictures.images([0, 1, 2]), load_gan(weights, "cpu")
+    wanted = inpaint(images, center_mask(), model, settings=replace(DEFAULT, steps=5, lam=generators.VAE_LAM), seed=0).completed
+    np.testing.assert_allclose(stored["measures"]["hole_psnr"], psnr(wanted, images, center_mask()), atol=2e-3)
+    assert generators.lam_for(uniform_latent_model(Generator(2), Discriminator(2, "none"))) == DEFAULT.lam == 0.003
 
 
 def test_an_interrupted_training_is_not_measured(pictures, judge, short, tmp_path, monkeypatch):
