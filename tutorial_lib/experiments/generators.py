@@ -149,6 +149,7 @@ def run_generators(originals: Tensor, training, judge: Judge, path: str | os.Pat
         results["variants"][name] = {"made_by": made} | measure_generator(
             gan, originals, judge, progress=progress)
         results["complete"] = all(other in results["variants"] for other in names)
+        results["variants"] = dict(sorted(results["variants"].items(), key=lambda item: (*names, item[0]).index(item[0])))
         write_results(path, results)
 
     for name, size, length in tqdm(jobs, desc="generators", unit="GAN", disable=not progress):
