@@ -92,8 +92,8 @@ def _open_data(options, **more):
 
 def _what_is_read(options, dataset) -> dict:
     """What decides on the pictures, for results that must not be mixed."""
-    crop = {"crop": options.crop} if options.crop else {}
-    return {"name": dataset.name, "split": "test", **crop}
+    given = {key: value for key in ("crop", "extra") if (value := getattr(options, key))}
+    return {"name": dataset.name, "split": "test", **given}
 
 
 def _add_train(commands) -> None:
