@@ -15,7 +15,7 @@ from tutorial_lib.datasets.folder import ArrayImages
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import CHECKPOINT, train
 
-STEPS, KILLS = 90, 20
+STEPS, KILLS = 200, 20  # so many steps that no child comes to the end, however fast
 
 
 def run(folder: Path, pipe: int | None = None) -> None:
