@@ -1,0 +1,85 @@
+"""Each notebook chooses pictures and weights in one cell, and runs whole with a reader's own."""
+
+import ast
+import os
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+from test_notebooks import MAIN, code_cells
+
+from tutorial_lib import load_dataset
+from tutorial_lib.cli import main
+from tutorial_lib.images import to_uint8
+
+TRAIN, TEST = 64, 529  # as many test pictures as the stored results on photographs speak of
+OF_PHOTOGRAPHS = {"CENTER": "ablations-photo-faces-center", "HALF": "ablations-photo-faces-half", "TABLE": "table1-photo-faces"}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A reader's archive of pictures, and weights trained on it for a few steps."""
+    folder = tmp_path_factory.mktemp("own")
+    pixels = to_uint8(load_dataset("synthetic-numbers", split="test", limit=TRAIN + TEST).images(slice(None)))
+    with zipfile.ZipFile(folder / "pictures.zip", "w") as archive:
+        for number, picture in enumerate(pixels):
+            file = BytesIO()
+            Image.fromarray(picture).save(file, "PNG")
+            archive.writestr(f"{'train' if number < TRAIN else 'test'}/{number:04d}.png", file.getvalue())
+    for model in ("dcgan", "vae", "context-encoder"):
+        assert main(["train", "--model", model, "--data", "folder", "--root", str(folder / "pictures.zip"), "--steps", "20",
+                     "--batch-size", "16", "--base-channels", "4", "--device", "cpu", "--out", str(folder / model)]) == 0
+    for suffix in (".json", ".safetensors"):
+        shutil.copy(folder / "dcgan" / f"dcgan{suffix}", folder / f"second{suffix}")
+    return folder
+
+
+def choice(notebook):
+    """The number of the cell that chooses, and the names that it sets."""
+    for number, cell in code_cells(notebook):
+        statements = ast.parse(cell.source).body
+        names = {node.id for statement in statements for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        if {"DATA", "WEIGHTS"} <= names:
+            assert all(isinstance(statement, ast.Assign) for statement in statements), "the cell that chooses does something else as well"
+            return number, names - {"kind", "name"}
+    raise AssertionError("no cell chooses pictures and weights")
+
+
+def a_readers(own, names, kinds):
+    """Values for these names: the reader's own pictures and weights, and stored results of as many pictures."""
+    weights, vae, painter = (str(own / model / f"{model}.safetensors") for model in ("dcgan", "vae", "context-encoder"))
+    values = {"DATA": "folder", "ROOT": str(own / "pictures.zip"), "WEIGHTS": weights, "PHOTO_WEIGHTS": str(own / "second.safetensors"),
+              "VAE_WEIGHTS": vae, **OF_PHOTOGRAPHS}
+    values |= {name: dict.fromkeys(("rendered", "photographs"), values[name]) for name in ("CENTER", "HALF")}
+    if kinds in names:  # notebook 09 has three of each
+        three = {"DATA": "folder", "ROOTS": values["ROOT"], "WEIGHTS": weights, "ENCODERS": painter, "TABLES": values["TABLE"]}
+        values |= {name: dict.fromkeys(("faces", "numbers", "cars"), value) for name, value in three.items()}
+    assert names - {kinds} <= values.keys(), f"new names: {names - values.keys()}"
+    return "\n".join(f"{name} = {values[name]!r}" for name in sorted(names - {kinds}))
+
+
+def run_with(own, path):
+    notebook = nbformat.read(path, as_version=4)
+    number, names = choice(notebook)
+    assert number <= 4, "the choice is not at the top"
+    notebook.cells[number].source += "\n" + a_readers(own, names, kinds="SETS")
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": path.parent}}).execute()
+
+
+@pytest.fixture(scope="module")
+def runs(own):
+    """All notebooks, run side by side on one thread each: these networks are too small for more."""
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(os.cpu_count()) as pool:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield {path: pool.submit(run_with, own, path) for path in MAIN}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem[:2])
+def test_a_notebook_runs_with_other_pictures_and_weights(path, runs):
+    runs[path].result()
