@@ -71,7 +71,7 @@ PARTS = {"import": lambda folder: None, "prepare": opened, "pictures": epoch_of_
 def watched(part: str, folder: Path) -> tuple[float, float]:
     """Seconds and the largest memory, in MB, of a process that does one part, its workers included.
 
-    Memory is what these processes alone hold (unique set size): pages of the mapped file can be dropped at any time.
+    Pages of the mapped file do not count: the system drops them when it needs the room.
     """
     process = subprocess.Popen([sys.executable, __file__, part, str(folder)])
     watch, largest, ended = psutil.Process(process.pid), 0.0, threading.Event()
@@ -82,7 +82,8 @@ def watched(part: str, folder: Path) -> tuple[float, float]:
             held = 0
             for one in [watch, *watch.children(recursive=True)] if watch.is_running() else []:
                 try:
-                    held += one.memory_full_info().uss
+                    memory = one.memory_info()
+                    held += memory.rss - getattr(memory, "shared", 0)  # Linux: shared is what files back
                 except psutil.Error:  # it has ended meanwhile
                     continue
             largest = max(largest, held / 1e6)

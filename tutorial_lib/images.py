@@ -71,7 +71,12 @@ def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image
 
 
 def crop_square(picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE) -> Tensor:
-    """A square of a picture, resized: (1, 3, size, size) float32 in [-1, 1].
+    """A square of a picture, resized: (1, 3, size, size) float32 in [-1, 1]; arguments and errors as for `square_pixels`."""
+    return to_float(square_pixels(picture, box, size))
+
+
+def square_pixels(picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE) -> np.ndarray:
+    """A square of a picture, resized: (size, size, 3) uint8.
 
     Args:
         picture: an RGB picture.
@@ -94,7 +99,7 @@ def crop_square(picture: Image.Image, box: tuple[float, float, float] | None = N
         picture, left, top = Image.fromarray(pixels), left + margin, top + margin
     square = picture.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side),
                             reducing_gap=3.0)
-    return to_float(np.asarray(square))
+    return np.asarray(square)
 
 
 def image_grid(images: Tensor, columns: int = 8) -> np.ndarray:

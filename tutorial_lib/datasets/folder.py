@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tutorial_lib.datasets.framing import find_face
 from tutorial_lib.datasets.prepared import CHUNK, identity, prepare
-from tutorial_lib.images import IMAGE_SIZE, crop_square, load_picture, to_float, to_uint8
+from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels, to_float
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TEST_SHARE = 0.1
@@ -76,7 +76,7 @@ class _FolderSource:
                     box = find_face(picture) if self.crop == "face" else None
                 except ValueError:
                     continue
-                pixels[row] = to_uint8(crop_square(picture, box))[0]
+                pixels[row] = square_pixels(picture, box)
         return pixels
 
 

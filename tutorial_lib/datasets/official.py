@@ -21,7 +21,7 @@ from PIL import Image
 from tutorial_lib.datasets.download import fetch
 from tutorial_lib.datasets.folder import SPLITS, ArrayImages
 from tutorial_lib.datasets.prepared import identity, prepare
-from tutorial_lib.images import IMAGE_SIZE, crop_square, load_picture, to_uint8
+from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels
 
 TERMS = {
     "celeba": "CelebA (Liu et al. 2015): for non-commercial research only; the pictures may not be passed on.",
@@ -103,7 +103,7 @@ class _CelebASource(_Source):
                     picture = load_picture(archive.read(key))
                     width, height = picture.size
                     box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
-                    pixels.append(to_uint8(crop_square(picture, box))[0])
+                    pixels.append(square_pixels(picture, box))
                 except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
                     raise ValueError(f"{self.path}: {key} cannot be read ({error}): fetch the archive again") from error
         return np.stack(pixels)
