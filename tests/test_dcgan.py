@@ -1,12 +1,13 @@
-"""The networks: shapes, the two-class softmax, batch norm, and plain copies of spectral-norm discriminators."""
+"""The networks: shapes, the two-class softmax, batch norm and what it folds into, and plain copies of spectral-norm discriminators."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tutorial_lib import load_gan
 from tutorial_lib.models.dcgan import Discriminator, Generator, plain_discriminator
-from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
+from tutorial_lib.models.latent_model import LatentModel, folded, uniform_latent_model
 
 
 def test_generator_makes_pictures_in_range():
@@ -77,3 +78,13 @@ def test_a_latent_model_is_frozen_and_in_eval_mode():
     z = model.sample_z(1000, torch.Generator().manual_seed(0))
     assert z.shape == (1000, 100) and z.min() < -0.99 and z.max() > 0.99 and abs(z.mean()) < 0.01
     assert torch.equal(model.project(3 * z), (3 * z).clamp(-1, 1))
+
+
+@pytest.mark.parametrize("name", ["synthetic-faces", "photo-faces", "synthetic-faces-vae"])
+def test_folded_batch_norms_change_nothing(name):
+    generator = load_gan(name, "cpu").generator
+    z = torch.rand(8, 100, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    quick = folded(generator)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in generator.modules()), "the original is as it was"
+    torch.testing.assert_close(quick(z), generator(z), atol=1e-4, rtol=0)

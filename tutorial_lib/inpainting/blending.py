@@ -7,6 +7,8 @@ matrix depends on the mask alone: one factor serves every picture and channel th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.sparse as sparse
 import torch
@@ -16,6 +18,8 @@ from torch import Tensor
 from tutorial_lib.masks import check_mask
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+_KEPT = 32  # masks whose factor is kept, a megabyte each at most
+_AT_ONCE = 16  # pictures: what is computed for more does not stay in the processor's cache
 _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
 
@@ -34,20 +38,62 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     if generated.shape != images.shape or generated.dim() != 4:
         raise ValueError(f"need two batches of one shape, got {tuple(generated.shape)} and {tuple(images.shape)}")
     mask = check_mask(mask, generated)
-    images = images.to(generated.device)
-    known = mask > 0
-    if generated.device.type == "cuda":
-        g = generated.double()
-        offset = _solve_by_iteration(torch.where(known, images.double() - g, 0.0), known)
-        solution = g + offset
-    else:
-        cpu = generated.cpu().double()
-        offset = torch.where(known.cpu(), images.cpu().double() - cpu, 0.0)
-        solution = (cpu + _solve_by_factor(offset, known.cpu())).to(generated.dtype)
-    return torch.where(known, images.to(generated.dtype), solution.to(generated))
+    solve = _by_iteration if generated.device.type == "cuda" else _by_factor
+    return solve(generated, images.to(generated.device), mask > 0)
 
 
-def _laplacian(hole: np.ndarray) -> tuple[sparse.csc_matrix, sparse.csr_matrix]:
+def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
+    """Eq. 6 on the CPU, a sparse factor a distinct mask; only hole pixels and their known neighbours are touched."""
+    result = torch.empty_like(generated)
+    distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
+    for number, mask in enumerate(distinct):
+        hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
+        for rows in torch.nonzero(which == number).flatten().split(_AT_ONCE):
+            g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
+            on_ring = y.index_select(2, hole.ring).double() - g.index_select(2, hole.ring).double()
+            in_hole = torch.from_numpy(hole.harmonic(on_ring.flatten(0, 1).T.numpy())).to(g.dtype)
+            u = g.new_zeros(g.shape[2], in_hole.shape[1]).index_copy_(0, hole.pixels, in_hole)  # a row a pixel: whole lines of memory
+            result[rows] = torch.where(mask, y, g + u.T.view_as(g)).view(-1, *generated.shape[1:]).to(generated.device)
+    return result
+
+
+class _Hole:
+    """The equations of one hole, factored: harmonic values in it from those on its ring, the known neighbours.
+
+    On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean of black and known pixels, and only
+    the equations of the black ones, half as many, need a factor.
+
+    Attributes: pixels: numbers of the hole's pixels, white ones first; ring: numbers of its known neighbours.
+    """
+
+    def __init__(self, hole: np.ndarray):
+        inside, around = _laplacian(hole)
+        places = np.argwhere(hole)
+        color = places.sum(1) % 2
+        white, black = np.flatnonzero(color != color[0]), np.flatnonzero(color == color[0])  # there is at least one black
+        numbers = places @ [hole.shape[1], 1]
+        self.pixels, self.ring = torch.from_numpy(numbers[np.concatenate([white, black])]), torch.from_numpy(np.unique(around.indices).astype(np.int64))
+        around, degree = around[:, self.ring.numpy()], inside.diagonal()
+        share = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
+        across = -inside[white][:, black]  # 1 for each black neighbour
+        self._to_white = (share @ sparse.hstack([across, around[white]])).tocsr()
+        self._to_black = (around[black] + across.T @ share @ around[white]).tocsr()
+        matrix = sparse.diags_array(degree[black]) - across.T @ share @ across
+        # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
+        self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+
+    def harmonic(self, ring: np.ndarray) -> np.ndarray:
+        """(pixels, columns) float64: u in the hole for u on the ring, (ring, columns)."""
+        black = self._factor.solve(self._to_black @ ring)
+        return np.concatenate([self._to_white @ np.concatenate([black, ring]), black])
+
+
+@lru_cache(maxsize=_KEPT)
+def _factored(hole: bytes, height: int, width: int) -> _Hole:
+    return _Hole(np.frombuffer(hole, dtype=bool).reshape(height, width))
+
+
+def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
     """For a (H, W) hole: the matrix over hole pixels, and the matrix that sums the known neighbours of each.
 
     The diagonal counts neighbours inside the picture: two at a corner, three at an edge, else four.
@@ -59,27 +105,13 @@ def _laplacian(hole: np.ndarray) -> tuple[sparse.csc_matrix, sparse.csr_matrix]:
     neighbours = np.stack([number[1 + dy:1 + dy + height, 1 + dx:1 + dx + width].ravel()[rows] for dy, dx in _NEIGHBOURS])
     row, column = np.tile(np.arange(len(rows)), 4), neighbours.ravel()
     row, column = row[column >= 0], column[column >= 0]
-    pairs = sparse.csr_matrix((np.ones(len(row)), (row, column)), shape=(len(rows), height * width))
-    inside = sparse.diags(np.bincount(row, minlength=len(rows)).astype(float)) - pairs[:, rows]
-    return inside.tocsc(), pairs @ sparse.diags((~hole).ravel().astype(float))
-
-
-def _solve_by_factor(offset: Tensor, known: Tensor) -> Tensor:
-    """The harmonic extension of `offset` (B, 3, H, W) into the holes, by one sparse LU factor a distinct mask."""
-    result = offset.clone()
-    distinct, which = torch.unique(known.flatten(1), dim=0, return_inverse=True)
-    for number, flat in enumerate(distinct):
-        hole = ~flat.numpy()
-        inside, around = _laplacian(hole.reshape(known.shape[-2:]))
-        # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
-        factor = splu(inside, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        rows = torch.nonzero(which == number).flatten()
-        values = offset[rows].flatten(2).flatten(0, 1).numpy()  # (rows * 3, H * W)
-        solved = torch.from_numpy(factor.solve(np.ascontiguousarray((around @ values.T))))
-        filled = result[rows].flatten(2)
-        filled[:, :, torch.from_numpy(hole)] = solved.T.reshape(len(rows), offset.shape[1], -1)
-        result[rows] = filled.view(len(rows), *offset.shape[1:])
-    return result
+    known = (~hole).ravel()[column]
+    degree = np.bincount(row, minlength=len(rows)).astype(float)
+    place = np.zeros(height * width, int)
+    place[rows] = np.arange(len(rows))
+    among = sparse.csr_array((np.ones((~known).sum()), (row[~known], place[column[~known]])), shape=(len(rows), len(rows)))
+    around = sparse.csr_array((np.ones(known.sum()), (row[known], column[known])), shape=(len(rows), height * width))
+    return (sparse.diags_array(degree) - among).tocsr(), around
 
 
 def _neighbour_sum(x: Tensor) -> Tensor:
@@ -87,11 +119,13 @@ def _neighbour_sum(x: Tensor) -> Tensor:
     return padded[..., 1:-1, 2:] + padded[..., 1:-1, :-2] + padded[..., 2:, 1:-1] + padded[..., :-2, 1:-1]
 
 
-def _solve_by_iteration(offset: Tensor, known: Tensor) -> Tensor:
-    """The same as `_solve_by_factor`, by conjugate gradients on all pictures at once: what a GPU is good at.
+def _by_iteration(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
+    """The same as `_by_factor`, by conjugate gradients on all pictures at once: what a GPU is good at.
 
     Raises: RuntimeError when a picture has not converged (never seen: the matrix is positive definite).
     """
+    g = generated.double()
+    offset = torch.where(known, images.double() - g, 0.0)
     hole = (~known).to(offset.dtype)
     degree = _neighbour_sum(torch.ones_like(offset[:1, :1]))
 
@@ -108,7 +142,7 @@ def _solve_by_iteration(offset: Tensor, known: Tensor) -> Tensor:
     limit = _TOLERANCE**2 * dot(right, right).clamp(min=1e-300)
     for iteration in range(_MAX_ITERATIONS):
         if iteration % 10 == 0 and bool((dot(residual, residual) <= limit).all()):
-            return offset + x
+            return torch.where(known, images.to(generated.dtype), (g + x).to(generated.dtype))
         along = product(direction)
         step = scaled / dot(direction, along).clamp(min=1e-300)
         x = x + step * direction

@@ -5,6 +5,7 @@ The search is flat: a batch of independent rows (picture, mask, lam, start code)
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,13 +15,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from tutorial_lib.device import autocast, fast_precision
+from tutorial_lib.device import PRECISIONS, autocast, fast_precision
 from tutorial_lib.images import check_images
 from tutorial_lib.inpainting.full_matrix import FullMatrixAdam
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import NORMS, PRIORS, context_loss, prior_loss
 from tutorial_lib.masks import check_mask
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, folded
 
 OPTIMIZERS = ("adam", "full-matrix", "nesterov")
 SCHEDULES = ("constant", "cosine", "linear")
@@ -159,10 +160,14 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
     bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
     exact_from, rough, prior_slope = math.ceil(settings.draft * settings.steps), fast_precision(device), torch.zeros_like(z)
+    generator = sketcher = folded(model.generator)
+    if exact_from and rough != "float32":
+        sketcher = copy.deepcopy(generator).to(PRECISIONS[rough])  # autocast would convert the weights in each step
     for step in bar:
         draft = step < exact_from
-        with autocast(device, rough if draft and step > 0 else "float32"):  # the start's losses are exact: z_hat is no worse
-            generated = model.generator(z).to(z.dtype)
+        sketch = draft and step > 0  # the start's losses are exact: z_hat is no worse
+        with autocast(device, rough if sketch else "float32"):
+            generated = _pictures(sketcher if sketch else generator, z)
             if not draft or step % PRIOR_EVERY == 0:
                 prior = _prior(model, z, generated, lam, settings.prior)
         context = context_loss(generated, images, weights, settings.norm)
@@ -194,7 +199,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
         with torch.no_grad():
             z.copy_(_clip(z, model, settings.clip, redraw))
     with torch.no_grad():
-        generated = model.generator(best_z)
+        generated = _pictures(generator, best_z)
     return SearchResult(best_z, generated, {name: values[:step + 1] for name, values in history.items()},
                         torch.stack(path), path_steps, best)
 
@@ -205,6 +210,10 @@ def learning_rate_at(step: int, settings: SearchSettings) -> float:
         return settings.learning_rate
     left = 1 - step / settings.steps
     return settings.learning_rate * (left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def _pictures(network: torch.nn.Module, z: Tensor) -> Tensor:
+    return network(z.to(next(network.parameters()).dtype)).to(z.dtype)
 
 
 def _optimizer(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:

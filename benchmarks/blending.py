@@ -1,0 +1,96 @@
+"""Claim: blending costs at most 0.2 ms a picture over 64 that share a mask, and at most 8 ms for a first picture with a new one.
+
+On one thread, for each family of masks, with samples of G over rendered faces. Beside it: scipy's spsolve on the same equations, a picture and
+channel at a time, and OpenCV's seamlessClone, which takes 8 bit pictures and holes that do not reach the edge; how far each is from
+`poisson_blend`, the exact solution of Eq. 6, is said in gray levels. Run: python benchmarks/blending.py
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from measure import store, summary, times
+from scipy.sparse.linalg import spsolve
+
+from tutorial_lib import load_dataset, load_gan
+from tutorial_lib.images import to_uint8
+from tutorial_lib.inpainting import blending
+from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.manifold import pictures_of
+from tutorial_lib.masks import FAMILIES, make_masks
+
+MANY, FEW, ROUNDS = 64, 4, 25
+SHARED, FIRST = 0.2, 8.0  # milliseconds
+
+
+def forget(call):
+    """`call` as the first one with its masks."""
+    def anew():
+        blending._factored.cache_clear()
+        return call()
+    return anew
+
+
+def by_spsolve(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Eq. 6 as it is usually written down: equations made and solved for each picture and channel."""
+    result, hole = images.clone().double(), (mask[0, 0] == 0).numpy()
+    for g, y, x in zip(generated.double().numpy(), images.double().numpy(), result, strict=True):
+        for channel in range(3):
+            inside, around = blending._laplacian(hole)
+            u = spsolve(inside.tocsc(), around @ (y[channel] - g[channel]).ravel())
+            x[channel][torch.from_numpy(hole)] = torch.from_numpy(g[channel][hole] + u)
+    return result
+
+
+def by_opencv(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
+    """seamlessClone of each picture of G into the picture, at its own place: (B, 64, 64, 3) uint8."""
+    hole = ((mask[0, 0] == 0).numpy() * 255).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(hole)
+    middle = (left + width // 2, top + height // 2)
+    pairs = zip(to_uint8(generated), to_uint8(images), strict=True)
+    return np.stack([cv2.seamlessClone(g, y, hole.copy(), middle, cv2.NORMAL_CLONE) for g, y in pairs])  # it writes into its mask
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    gan = load_gan("synthetic-faces", "cpu")
+    images = load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None))
+    generated = pictures_of(gan, start_codes(gan, MANY))
+    figures, held = {}, []
+    for family in FAMILIES:
+        mask, several = (make_masks(family, count, torch.Generator().manual_seed(1)) for count in (1, MANY))
+        shared = lambda: poisson_blend(generated, images, mask)  # noqa: B023, E731
+        one = lambda: poisson_blend(generated[:1], images[:1], mask)  # noqa: B023, E731
+        row = {"64 sharing a mask, each": [value / MANY for value in times(shared, ROUNDS)], "one, new mask": times(forget(one), ROUNDS),
+               "one, known mask": times(one, ROUNDS), "64 with their own masks, new, each": [
+                   value / MANY for value in times(forget(lambda: poisson_blend(generated, images, several)), 5)],  # noqa: B023
+               "spsolve, each": [value / FEW for value in times(lambda: by_spsolve(generated[:FEW], images[:FEW], mask), 5)]}  # noqa: B023
+        exact = poisson_blend(generated[:FEW].double(), images[:FEW].double(), mask)
+        row = {name: summary(values) for name, values in row.items()}
+        row["spsolve over ours"] = round(row["spsolve, each"]["median"] / row["64 sharing a mask, each"]["median"])
+        row["spsolve, largest difference"] = float((by_spsolve(generated[:FEW], images[:FEW], mask) - exact).abs().max() * 127.5)
+        inner = mask.clone()  # seamlessClone needs known pixels on every side
+        inner[..., 0], inner[..., -1], inner[..., 0, :], inner[..., -1, :] = 1, 1, 1, 1
+        row["seamlessClone, each"] = summary([value / FEW for value in times(lambda: by_opencv(generated[:FEW], images[:FEW], inner), 9)])  # noqa: B023
+        row["seamlessClone over ours"] = round(row["seamlessClone, each"]["median"] / row["64 sharing a mask, each"]["median"], 1)
+        ours = to_uint8(poisson_blend(generated[:FEW], images[:FEW], inner)).astype(int)
+        off = np.abs(by_opencv(generated[:FEW], images[:FEW], inner).astype(int) - ours)
+        holes = np.broadcast_to((inner[0, 0] == 0).numpy()[..., None], ours[0].shape)
+        row["seamlessClone, difference in the hole"] = {"mean": round(off[:, holes].mean(), 2), "largest": int(off[:, holes].max())}
+        row["seamlessClone, difference at known pixels"] = {"mean": round(off[:, ~holes].mean(), 2), "largest": int(off[:, ~holes].max())}
+        figures[family] = row
+        held.append(row["64 sharing a mask, each"]["median"] <= SHARED and row["one, new mask"]["median"] <= FIRST)
+        print(f"{family:8s} 64 sharing a mask {row['64 sharing a mask, each']['median']:.3f} ms each, one with a new mask "
+              f"{row['one, new mask']['median']:.1f} ms, with a known one {row['one, known mask']['median']:.2f} ms, 64 masks "
+              f"{row['64 with their own masks, new, each']['median']:.1f} ms each")
+        print(f"{'':8s} spsolve {row['spsolve over ours']} times as long, {row['spsolve, largest difference']:.0e} levels away; seamlessClone "
+              f"{row['seamlessClone over ours']} times as long, {row['seamlessClone, difference in the hole']['mean']} levels away in the hole "
+              f"(at most {row['seamlessClone, difference in the hole']['largest']}), {row['seamlessClone, difference at known pixels']['mean']} at known pixels")
+    print("the claim holds for", sum(held), "of", len(held), "masks")
+    print("wrote", store("blending", {"claim": f"at most {SHARED} ms shared, {FIRST} ms first, one thread", "masks": figures}).name)
+
+
+if __name__ == "__main__":
+    main()
