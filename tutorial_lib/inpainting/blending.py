@@ -18,7 +18,8 @@ from torch import Tensor
 from tutorial_lib.masks import check_mask
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
-_KEPT = 32  # masks whose factor is kept, a megabyte each at most
+_KEPT = 32  # masks whose factor is kept, one or two megabytes each
+_DENSE = 150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels many more
 _AT_ONCE = 16  # pictures: what is computed for more does not stay in the processor's cache
 _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
@@ -48,13 +49,20 @@ def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
     distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
     for number, mask in enumerate(distinct):
         hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
-        for rows in torch.nonzero(which == number).flatten().split(_AT_ONCE):
+        for rows in _parts(which == number):
             g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
             on_ring = y.index_select(2, hole.ring).double() - g.index_select(2, hole.ring).double()
             in_hole = torch.from_numpy(hole.harmonic(on_ring.flatten(0, 1).T.numpy())).to(g.dtype)
             u = g.new_zeros(g.shape[2], in_hole.shape[1]).index_copy_(0, hole.pixels, in_hole)  # a row a pixel: whole lines of memory
             result[rows] = torch.where(mask, y, g + u.T.view_as(g)).view(-1, *generated.shape[1:]).to(generated.device)
     return result
+
+
+def _parts(wanted: Tensor) -> list[slice] | tuple[Tensor, ...]:
+    """The wanted pictures, at most `_AT_ONCE` together; as slices, which copy nothing, where all are wanted."""
+    if bool(wanted.all()):
+        return [slice(start, start + _AT_ONCE) for start in range(0, len(wanted), _AT_ONCE)]
+    return torch.nonzero(wanted).flatten().split(_AT_ONCE)
 
 
 class _Hole:
@@ -81,9 +89,14 @@ class _Hole:
         matrix = sparse.diags_array(degree[black]) - across.T @ share @ across
         # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
         self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        few = len(self.ring) * len(numbers) <= _DENSE
+        self._operator = self._solve(np.eye(len(self.ring))) if few else None  # u is linear in the ring: a product instead of a solve
 
     def harmonic(self, ring: np.ndarray) -> np.ndarray:
         """(pixels, columns) float64: u in the hole for u on the ring, (ring, columns)."""
+        return self._solve(ring) if self._operator is None else self._operator @ ring
+
+    def _solve(self, ring: np.ndarray) -> np.ndarray:
         black = self._factor.solve(self._to_black @ ring)
         return np.concatenate([self._to_white @ np.concatenate([black, ring]), black])
 
