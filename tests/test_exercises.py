@@ -32,6 +32,18 @@ def missing_share(mask):
     return 1 - mask.mean((1, 2, 3))
 
 
+def time_to(losses, seconds, target):
+    for loss, second in zip(losses, seconds):
+        if loss <= target:
+            return second.item()
+    return math.inf
+
+
+def fold(weight, mean, variance, scale, shift, eps):
+    factor = scale / torch.sqrt(variance + eps)
+    return weight * factor.view(1, -1, 1, 1), shift - factor * mean
+
+
 def mean_fill(images, mask):
     images = torch.where(mask == 1, images, torch.zeros(()))
     mean = images.sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True)
@@ -166,6 +178,7 @@ def diagnosis(found, inverted, decibels, least):
 
 
 RIGHT = {
+    "check_time_to": time_to, "check_fold": fold,
     "check_two_holes": two_holes, "check_missing_share": missing_share,
     "check_mean_fill": mean_fill, "check_hole_psnr": hole_psnr, "check_nearest": nearest,
     "check_discriminator_loss": discriminator_loss, "check_average": average,
@@ -264,6 +277,17 @@ def rows_lam_in_blocks(pictures, restarts, lams):
 
 
 WRONG = {
+    "check_time_to": [
+        (lambda losses, seconds, target: seconds[losses.argmin()].item(), "differs"),
+        (lambda losses, seconds, target: seconds[(losses < target).nonzero()[0]].item() if target > 3 else math.inf, "differs"),
+        (lambda losses, seconds, target: min(time_to(losses, seconds, target), 1.2), "infinitely"),
+        (lambda losses, seconds, target: float((losses <= target).nonzero()[0]) if target > 2 else math.inf, "differs")],
+    "check_fold": [
+        (lambda weight, mean, variance, scale, shift, eps: (weight, shift), "differs"),
+        (lambda weight, mean, variance, scale, shift, eps: fold(weight, mean, variance, scale, shift, 0.0), "differs"),
+        (lambda weight, mean, variance, scale, shift, eps: (fold(weight, mean, variance, scale, shift, eps)[0], -mean), "differs"),
+        (lambda weight, mean, variance, scale, shift, eps: fold(weight, mean, variance, scale, shift, eps)[0], "two tensors"),
+        (lambda weight, mean, variance, scale, shift, eps: (weight[:, :3], shift), "shape")],
     "check_two_holes": [
         (one_hole, "two separate holes"), (two_holes_low, "upper half"), (two_holes_stacked, "side by side"),
         (two_big_holes, "smaller"), (lambda: two_holes()[0, 0], r"shape \(1, 1, 64, 64\)"), (lambda: two_holes() / 2, "0 .* and 1")],
