@@ -1,0 +1,46 @@
+"""Claim: `import tutorial_lib` takes under 2 s, `load_gan` under 0.3 s; the first picture is filled a few seconds after the start.
+
+Each is timed in a new process, several times over, and set against importing torch alone. Moves of sliders are in sliders.py.
+Run: python benchmarks/startup.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+from measure import store
+
+ROUNDS = 5
+LIMITS = {"import tutorial_lib": 2.0, "load_gan": 0.3}
+SCRIPTS = {
+    "import torch": ("", "import torch"),
+    "import tutorial_lib": ("", "import tutorial_lib"),
+    "load_gan": ("from tutorial_lib import load_gan", "load_gan('synthetic-faces', 'cpu')"),
+    "first picture filled": ("from tutorial_lib import inpaint, load_gan, load_dataset; from tutorial_lib.masks import center_mask; "
+                             "gan = load_gan('photo-faces', 'cpu'); face = load_dataset('portraits', limit=1).images([0])",
+                             "inpaint(face, center_mask(), gan, progress=False)"),
+}
+
+
+def seconds(before: str, timed: str) -> float:
+    """Seconds of `timed` in a new process in which `before` was run."""
+    script = f"import time\n{before}\nstart = time.perf_counter()\n{timed}\nprint(time.perf_counter() - start)"
+    return float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def main() -> None:
+    figures = {}
+    for name, script in SCRIPTS.items():
+        seconds(*script)  # files come off the disk once
+        figures[name] = sorted(round(seconds(*script), 3) for _ in range(ROUNDS))
+        limit = f", the limit is {LIMITS[name]} s" if name in LIMITS else ""
+        print(f"{name:21s} median {statistics.median(figures[name]):.2f} s ({figures[name][0]:.2f} to {figures[name][-1]:.2f}){limit}")
+    ratio = statistics.median(figures["import tutorial_lib"]) / statistics.median(figures["import torch"])
+    print(f"import tutorial_lib takes {ratio:.2f} times as long as import torch alone")
+    print("wrote", store("startup", {"limits": LIMITS, "seconds": figures, "import_over_torch": round(ratio, 2)}).name)
+
+
+if __name__ == "__main__":
+    main()
