@@ -1,4 +1,4 @@
-"""Claim: 50,000 pictures in CelebA's format cost under 1 GB of memory and a small part of an epoch's time, prepared and trained on.
+"""Claim: 50,000 pictures in CelebA's format, 48,000 of them to train on, cost under 1 GB of memory; training never waits for them.
 
 An archive is made of 2,000 rendered faces, each 25 times, as JPEG files of 178x218 pixels. One process prepares it (with its workers), one
 runs through a whole epoch without a network, one trains a DCGAN for a whole epoch; the memory of each and of its workers together is
@@ -29,7 +29,7 @@ from tutorial_lib.training.loop import train
 
 PICTURES, FACES, FIRST = 50_000, 2_000, 150_001  # numbers from 150,001 on reach into the official test split
 BATCH = 64
-LIMIT = 1000  # MB
+LIMIT, WAITING = 1000, 0.05  # MB; share of an epoch that may go into getting pictures
 SETTINGS = GANSettings(base_channels=24, discriminator_channels=16, precision="bfloat16")
 
 
@@ -114,10 +114,11 @@ def main() -> None:
             print(f"{part:10s} {seconds:6.1f} s, at most {memory:5.0f} MB")
     seconds = {part: each["seconds"] - figures["parts"]["import"]["seconds"] for part, each in figures["parts"].items()}
     figures["prepared_a_second"] = round((PICTURES - official.HELD_OUT) / seconds["prepare"])
-    figures["ratio"] = {part: round(seconds[part] / seconds["training"], 3) for part in ("prepare", "pictures")}
-    print(f"an epoch of training takes {1 / figures['ratio']['prepare']:.1f} times as long as preparing, {1 / figures['ratio']['pictures']:.0f} times as long as its pictures")
+    figures["share_of_an_epoch"] = {part: round(seconds[part] / seconds["training"], 4) for part in ("prepare", "pictures")}
+    print(f"preparing takes {seconds['prepare'] / seconds['training']:.2f} of an epoch's time, once; an epoch's pictures {seconds['pictures'] / seconds['training']:.1%} of it")
     worst = max(each["memory_mb"] for each in figures["parts"].values())
-    print(f"largest memory {worst} MB: {'under' if worst < LIMIT else 'NOT under'} {LIMIT} MB")
+    held = worst < LIMIT and seconds["pictures"] < WAITING * seconds["training"]
+    print(f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} (under {LIMIT} MB, under {WAITING:.0%})")
     print(store("preparing", figures))
 
 

@@ -3,7 +3,7 @@
 On each family of masks, from the same start codes: one rendered face, eight at once, and the two portraits with the GAN of photographs. For 64 at
 once the losses are those of the eight; `PAPER`'s time is 30 of its steps, times 50. The plain loop as re-implementations publish it
 (training mode, gradients of all weights, one picture at a time) is timed as well: 50 of its 1500 steps, times 30.
-Takes 4 to 5 minutes. Run: python benchmarks/search.py
+Takes 6 minutes. Run: python benchmarks/search.py
 """
 
 from __future__ import annotations

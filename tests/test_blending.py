@@ -74,11 +74,24 @@ def test_equals_dense_least_squares_on_any_mask(array):
                                atol=1e-6)
 
 
-def test_many_pictures_equal_one_at_a_time():
+@pytest.mark.parametrize("dense", [0, 10**6])
+def test_many_pictures_equal_one_at_a_time(dense, monkeypatch):
+    """Parts of a batch, with the mask of all or of some, by solving or by the whole operator."""
+    monkeypatch.setattr(blending, "_DENSE", dense)
     generated, images = draws(40, 3, SIZE, SIZE, seed=15), draws(40, 3, SIZE, SIZE, seed=16)
-    together = poisson_blend(generated, images, MASKS["random"])
-    alone = torch.cat([poisson_blend(generated[row:row + 1], images[row:row + 1], MASKS["random"]) for row in range(40)])
-    torch.testing.assert_close(together, alone, atol=1e-12, rtol=0)
+    masks = torch.cat([MASKS["random"].expand(18, -1, -1, -1), MASKS["half left"], MASKS["random"].expand(21, -1, -1, -1)])
+    for mask in (MASKS["random"].expand(40, -1, -1, -1), masks):
+        blending._factored.cache_clear()
+        alone = torch.cat([poisson_blend(generated[row:row + 1], images[row:row + 1], mask[row:row + 1]) for row in range(40)])
+        torch.testing.assert_close(poisson_blend(generated, images, mask), alone, atol=1e-12, rtol=0)
+
+
+def test_the_same_pixels_in_another_shape_are_another_hole():
+    flat = (torch.arange(42) % 5 > 0).double()
+    for shape in ((6, 7), (7, 6)):
+        generated, images, mask = draws(1, 3, *shape, seed=19), draws(1, 3, *shape, seed=20), flat.view(1, 1, *shape)
+        expected = least_squares(generated[0, 0].numpy(), images[0, 0].numpy(), mask[0, 0].numpy())
+        np.testing.assert_allclose(poisson_blend(generated, images, mask)[0, 0].numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 4), (15, 15)])

@@ -15,22 +15,36 @@ from test_notebooks import MAIN, code_cells
 
 from tutorial_lib import load_dataset
 from tutorial_lib.cli import main
+from tutorial_lib.experiments.results import load_results, write_results
 from tutorial_lib.images import to_uint8
 
-TRAIN, TEST = 64, 529  # as many test pictures as the stored results on photographs speak of
+TRAIN = 64
 OF_PHOTOGRAPHS = {"CENTER": "ablations-photo-faces-center", "HALF": "ablations-photo-faces-half", "TABLE": "table1-photo-faces"}
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A reader's archive of pictures, and weights trained on it for a few steps."""
+    """A reader's archive of pictures, weights trained on it for a few steps, and results under the archive's name.
+
+    The results are the stored ones on photographs: there are as many test pictures as those speak of.
+    """
     folder = tmp_path_factory.mktemp("own")
-    pixels = to_uint8(load_dataset("synthetic-numbers", split="test", limit=TRAIN + TEST).images(slice(None)))
+    table = load_results(OF_PHOTOGRAPHS["TABLE"])
+    table["made_from"]["data"]["name"] = "pictures"
+    write_results(folder / "table.json", table)
+    test = max(table["made_from"]["data"]["indices"]) + 1
+    pixels = to_uint8(load_dataset("synthetic-numbers", split="test", limit=TRAIN + test).images(slice(None)))
     with zipfile.ZipFile(folder / "pictures.zip", "w") as archive:
         for number, picture in enumerate(pixels):
             file = BytesIO()
             Image.fromarray(picture).save(file, "PNG")
             archive.writestr(f"{'train' if number < TRAIN else 'test'}/{number:04d}.png", file.getvalue())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUTORIAL_CACHE", str(folder / "cache"))
+        yield train_on(folder)
+
+
+def train_on(folder):
     for model in ("dcgan", "vae", "context-encoder"):
         assert main(["train", "--model", model, "--data", "folder", "--root", str(folder / "pictures.zip"), "--steps", "20",
                      "--batch-size", "16", "--base-channels", "4", "--device", "cpu", "--out", str(folder / model)]) == 0
@@ -54,7 +68,7 @@ def a_readers(own, names, kinds):
     """Values for these names: the reader's own pictures and weights, and stored results of as many pictures."""
     weights, vae, painter = (str(own / model / f"{model}.safetensors") for model in ("dcgan", "vae", "context-encoder"))
     values = {"DATA": "folder", "ROOT": str(own / "pictures.zip"), "WEIGHTS": weights, "PHOTO_WEIGHTS": str(own / "second.safetensors"),
-              "VAE_WEIGHTS": vae, **OF_PHOTOGRAPHS}
+              "VAE_WEIGHTS": vae, **OF_PHOTOGRAPHS, "TABLE": str(own / "table.json")}
     values |= {name: dict.fromkeys(("rendered", "photographs"), values[name]) for name in ("CENTER", "HALF")}
     if kinds in names:  # notebook 09 has three of each
         three = {"DATA": "folder", "ROOTS": values["ROOT"], "WEIGHTS": weights, "ENCODERS": painter, "TABLES": values["TABLE"]}
@@ -72,11 +86,12 @@ def run_with(own, path):
 
 
 @pytest.fixture(scope="module")
-def runs(own):
-    """All notebooks, run side by side on one thread each: these networks are too small for more."""
+def runs(own, request):
+    """The notebooks asked for, run side by side on one thread each: these networks are too small for more."""
+    wanted = [item.callspec.params["path"] for item in request.session.items if item.path == request.path]
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(os.cpu_count()) as pool:
         patch.setenv("OMP_NUM_THREADS", "1")
-        yield {path: pool.submit(run_with, own, path) for path in MAIN}
+        yield {path: pool.submit(run_with, own, path) for path in wanted}
         pool.shutdown(cancel_futures=True)
 
 

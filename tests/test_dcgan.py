@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tutorial_lib import load_gan
-from tutorial_lib.models.dcgan import Discriminator, Generator, plain_discriminator
-from tutorial_lib.models.latent_model import LatentModel, folded, uniform_latent_model
+from tutorial_lib.models.dcgan import Discriminator, Generator, folded, plain_discriminator
+from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 
 
 def test_generator_makes_pictures_in_range():
@@ -88,3 +88,6 @@ def test_folded_batch_norms_change_nothing(name):
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in generator.modules()), "the original is as it was"
     torch.testing.assert_close(quick(z), generator(z), atol=1e-4, rtol=0)
+    plain = folded(generator.to(memory_format=torch.contiguous_format))
+    torch.testing.assert_close(plain(z), quick(z), atol=1e-4, rtol=0)
+    assert plain.layers.to_4x4(z[:, :, None, None]).is_contiguous() and not quick.layers.to_4x4(z[:, :, None, None]).is_contiguous()

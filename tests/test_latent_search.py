@@ -269,6 +269,33 @@ def test_z_hat_is_no_worse_than_the_start(model, draft):
     assert torch.equal(found.z, z0)
 
 
+class Odd(torch.nn.Module):
+    """A generator that is none of ours: grouped and dilated layers, a ReLU used twice, coordinates, a norm of each batch."""
+
+    def __init__(self):
+        super().__init__()
+        relu = torch.nn.ReLU()
+        self.layers = torch.nn.Sequential(
+            torch.nn.ConvTranspose2d(100, 8, 4), relu, torch.nn.BatchNorm2d(8, track_running_stats=False), relu,
+            torch.nn.ConvTranspose2d(8, 8, 2, 2, groups=2), torch.nn.BatchNorm2d(8), torch.nn.ConvTranspose2d(8, 8, 3, dilation=2), torch.nn.BatchNorm2d(8))
+        self.register_buffer("place", torch.linspace(-1, 1, 64))
+        self.last = torch.nn.Conv2d(9, 3, 1)
+
+    def forward(self, z):
+        pictures = torch.nn.functional.interpolate(self.layers(z[:, :, None, None]), size=(64, 64))
+        place = self.place.expand(len(z), 1, 64, 64).to(pictures.dtype)
+        self.kept = self.last(torch.cat([pictures, place], 1))  # with its graph: this network cannot be copied
+        return self.kept.tanh()
+
+
+def test_any_generator_will_do(images):
+    torch.manual_seed(0)
+    odd = uniform_latent_model(Odd(), None)
+    found = search(images.float(), MASKS.float(), odd, start_codes(odd, 4), dataclasses.replace(DEFAULT, steps=20), lam=0.0, progress=False)
+    torch.testing.assert_close(found.generated, odd.generator(found.z))
+    assert bool((found.final["context"] < found.losses["context"][0]).all())
+
+
 @pytest.mark.parametrize("draft", [-0.1, 1.0])
 def test_a_search_is_not_all_draft(draft):
     with pytest.raises(ValueError, match="draft"):

@@ -288,8 +288,7 @@ def test_our_gaps_stand_beside_the_paper_s():
     found = against_paper(results)
     assert {family: values[2] for family, values in found.items()} == pytest.approx({"center": -0.6, "pattern": 0.1, "random": 2.8, "half": -1.5})
     assert found["half"][:2] == paired(results, "half", "ours", "context-encoder", "psnr")[:2]
-    with pytest.raises(KeyError):
-        against_paper(stored("holiday"))
+    assert np.isnan(against_paper(stored("holiday"))["half"][2]) and "(" not in paper_table_text({"mine": stored("holiday")})
     lines = paper_table_text({"cars": results, "numbers": stored("synthetic-numbers")}).splitlines()
     assert [line.split()[0] for line in lines] == ["CE", *FAMILIES] and lines[0].split()[3:] == ["cars", "(Cars)", "numbers", "(SVHN)"]
     means = [summary(results, "psnr")["center", name][0] for name in ("context-encoder", "ours")]

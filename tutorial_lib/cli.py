@@ -273,6 +273,8 @@ def _table1(options) -> int:
     name = options.weights or options.data
     if options.data not in ATTRIBUTES and not options.weights:
         raise ValueError(f"--data {options.data} needs --weights: the name of shipped weights, or a .safetensors file")
+    if "paint" in kinds and not options.context_encoder and Path(name).suffix == ".safetensors":
+        raise ValueError("--weights is a file: give the Context Encoder's with --context-encoder, or --methods without context-encoder")
     rendered = options.data in ATTRIBUTES
     # rendered pictures are drawn one by one at random: the first are as good as any, and no others need be rendered
     dataset = _open_data(options, split="test", limit=options.limit if rendered else None)

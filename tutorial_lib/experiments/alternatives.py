@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy.optimize import minimize
@@ -11,32 +13,38 @@ from tqdm.auto import tqdm
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss, prior_loss
 from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.models.dcgan import Generator, folded
 from tutorial_lib.models.latent_model import LatentModel
 
 
 def search_lbfgs(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, lam: float = 0.003, window: int = 7,
-                 evaluations: int = 300, progress: bool = True) -> tuple[Tensor, list[int]]:
+                 evaluations: int = 300, progress: bool = True,
+                 on_loss: Callable[[float], object] | None = None) -> tuple[Tensor, list[int]]:
     """Eq. 2 by SciPy's L-BFGS-B, picture by picture, with the box [-1, 1] as its bounds.
 
     Args:
         images, mask, model, z0: as for `latent_search.search`; the model's codes live in [-1, 1].
         lam, window: of Eqs. 5 and 3.
         evaluations: of the loss and its gradient a picture, at most (a line search may use a few more).
+        on_loss: called with each total loss that was evaluated.
 
     Returns: z_hat (B, z_dim), and how many evaluations each took.
     """
     mask = check_mask(mask, images)
     images = corrupt(images, mask).to(model.device)
     weights = importance_weights(mask, window).to(model.device)
+    generator = folded(model.generator) if type(model.generator) is Generator else model.generator
     found, counts = [], []
     for row in tqdm(range(len(images)), desc="L-BFGS-B", unit="picture", leave=False, disable=not progress):
         def loss_and_gradient(code: np.ndarray, row: int = row) -> tuple[float, np.ndarray]:
             z = torch.from_numpy(code).to(images)[None].requires_grad_(True)
-            generated = model.generator(z)
+            generated = generator(z)
             loss = context_loss(generated, images[row:row + 1], weights[row:row + 1])
             if lam:
                 loss = loss + prior_loss(model.discriminator(generated), lam)
             gradient, = torch.autograd.grad(loss.sum(), z)
+            if on_loss:
+                on_loss(loss.item())
             return loss.item(), gradient[0].cpu().double().numpy()
 
         done = minimize(loss_and_gradient, z0[row].double().numpy(), jac=True, method="L-BFGS-B", bounds=[(-1, 1)] * model.z_dim,

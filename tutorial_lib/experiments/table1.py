@@ -8,6 +8,7 @@ on where it was stopped. Then they are measured.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -288,23 +289,23 @@ def table_text(results: dict, measure: str = "psnr") -> str:
 def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float, float, float]]:
     """family -> ours minus Context Encoder: mean over the pictures, half its 95 % interval, and the paper's difference (dB).
 
-    Raises: KeyError for pictures that stand for none of the paper's sets, or a cell that is not there.
+    The paper's is NaN for pictures that stand for none of its sets. Raises: KeyError for a cell that is not there.
     """
-    paper = STANDS_FOR[results["made_from"]["data"]["name"]]
-    return {family: (*paired(results, family, "ours", "context-encoder", measure)[:2], PAPER_TABLE[family][paper][1] - PAPER_TABLE[family][paper][0])
-            for family in FAMILIES}
+    paper = {family: row.get(STANDS_FOR.get(results["made_from"]["data"]["name"]), (math.nan, math.nan)) for family, row in PAPER_TABLE.items()}
+    return {family: (*paired(results, family, "ours", "context-encoder", measure)[:2], paper[family][1] - paper[family][0]) for family in FAMILIES}
 
 
 def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
-    """Text in the shape of the paper's Table 1: a line a family of masks, "Context Encoder / ours" for each set; PSNR with the paper's in brackets."""
+    """Text in the shape of the paper's Table 1: a line a family of masks, "Context Encoder / ours" for each set; PSNR with the paper's in
+    brackets, where the pictures stand for one of its sets."""
     of_paper = measure in ("psnr", "hole_psnr")
-    stands_for = {kind: STANDS_FOR[results["made_from"]["data"]["name"]] for kind, results in tables.items()}
-    lines = [f"{'CE / ours':10s}" + "".join(f"{f'{kind} ({paper})' if of_paper else kind:>30s}" for kind, paper in stands_for.items())]
+    stands_for = {kind: STANDS_FOR.get(results["made_from"]["data"]["name"]) if of_paper else None for kind, results in tables.items()}
+    lines = [f"{'CE / ours':10s}" + "".join(f"{f'{kind} ({paper})' if paper else kind:>30s}" for kind, paper in stands_for.items())]
     for family in FAMILIES:
         cells = []
         for kind, results in tables.items():
             two = [summary(results, measure)[family, name][0] for name in ("context-encoder", "ours")]
             cell = " / ".join(f"{value:.{1 if of_paper else 3}f}" for value in two)
-            cells.append(cell + (f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})" if of_paper else ""))
+            cells.append(cell + (f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})" if stands_for[kind] else ""))
         lines.append(f"{family:10s}" + "".join(f"{cell:>30s}" for cell in cells))
     return "\n".join(lines)

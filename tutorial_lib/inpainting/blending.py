@@ -18,7 +18,7 @@ from torch import Tensor
 from tutorial_lib.masks import check_mask
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
-_KEPT = 32  # masks whose factor is kept, one or two megabytes each
+_KEPT = 32  # masks whose factor is kept, at 64x64 at most two megabytes each
 _DENSE = 150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels many more
 _AT_ONCE = 16  # pictures: what is computed for more does not stay in the processor's cache
 _TOLERANCE = 1e-10
@@ -89,12 +89,15 @@ class _Hole:
         matrix = sparse.diags_array(degree[black]) - across.T @ share @ across
         # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
         self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        few = len(self.ring) * len(numbers) <= _DENSE
-        self._operator = self._solve(np.eye(len(self.ring))) if few else None  # u is linear in the ring: a product instead of a solve
+        self._operator = None
 
     def harmonic(self, ring: np.ndarray) -> np.ndarray:
         """(pixels, columns) float64: u in the hole for u on the ring, (ring, columns)."""
-        return self._solve(ring) if self._operator is None else self._operator @ ring
+        if self._operator is None:
+            if ring.shape[1] < 3 * _AT_ONCE or len(self.ring) * len(self.pixels) > _DENSE:
+                return self._solve(ring)
+            self._operator = self._solve(np.eye(len(self.ring)))  # u is linear in the ring: for many pictures a product is quicker
+        return self._operator @ ring
 
     def _solve(self, ring: np.ndarray) -> np.ndarray:
         black = self._factor.solve(self._to_black @ ring)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 @dataclass(frozen=True)
@@ -76,34 +74,3 @@ def normal_latent_model(generator: nn.Module, z_dim: int = 100, card: dict | Non
     -log p(z) up to a constant, ||z||^2 / 2."""
     return LatentModel(generator, None, z_dim, sample_z=lambda count, rng: torch.randn(count, z_dim, generator=rng),
                        project=lambda z: z, prior_loss=lambda z: z.square().sum(1) / 2, card=card or {})
-
-
-@torch.no_grad()
-def folded(network: nn.Module) -> nn.Module:
-    """A frozen copy of a generator in eval mode that does the same with less.
-
-    A batch norm multiplies each channel by a number and adds one; so can the weights of the transposed convolution before it. And
-    a transposed convolution of a single pixel, such as a code, is a matrix product.
-    """
-    copied = copy.deepcopy(network).eval()
-    for layers in [module for module in copied.modules() if isinstance(module, nn.Sequential)]:
-        for (name, layer), (following, norm) in zip([*layers.named_children()], [*layers.named_children()][1:]):
-            if isinstance(layer, nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                layer = fuse_conv_bn_eval(layer, norm, transpose=True)
-                setattr(layers, name, layer if any(layer.padding) else _OfOnePixel(layer))
-                setattr(layers, following, nn.Identity())
-    return copied.requires_grad_(False)
-
-
-class _OfOnePixel(nn.Module):
-    """A transposed convolution without padding of (B, C, 1, 1) inputs; its result is stored channels last."""
-
-    def __init__(self, layer: nn.ConvTranspose2d):
-        super().__init__()
-        self.shape = (*layer.kernel_size, layer.out_channels)
-        self.weight = nn.Parameter(layer.weight.permute(0, 2, 3, 1).flatten(1).contiguous())
-        self.bias = nn.Parameter(layer.bias.repeat(layer.kernel_size[0] * layer.kernel_size[1]))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        pixels = torch.addmm(self.bias, inputs[:, :, 0, 0], self.weight)
-        return pixels.unflatten(1, self.shape).permute(0, 3, 1, 2)
