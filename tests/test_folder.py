@@ -94,7 +94,8 @@ def test_what_is_wrong_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("store", [write_folder, write_zip])
-def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_path, store, capsys):
+def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_path, store, capsys, monkeypatch):
+    monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
     files = {"train/c.png": png(9, (300, 200)), "test/d.png": png(9)}
     for name, (person, photo) in zip("ab", photographs().items(), strict=True):
         buffer = io.BytesIO()
