@@ -39,8 +39,9 @@ def test_window_slider_by_key_and_by_mouse(run_notebook):
         wait_for_window(page, 15)
 
 
-@pytest.mark.parametrize("name", ["01_the_inpainting_problem", "02_training_a_gan", "05_poisson_blending", "08_ablations"])
-def test_the_other_notebooks_run_without_an_error(run_notebook, name):
+@pytest.mark.parametrize("name", ["02_training_a_gan", "05_poisson_blending"])
+def test_notebooks_without_a_slider_run_without_an_error(run_notebook, name):
+    """A live preview, and a page without any widget; nbval runs the rest, which have none either."""
     with run_notebook(f"{name}.ipynb") as page:
         assert page.locator(".jp-OutputArea-output img").count() >= 3  # its figures are on the page
 
