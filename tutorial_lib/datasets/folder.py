@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -63,20 +63,23 @@ class _FolderSource:
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile | None:
+        return None if self.root.is_dir() else zipfile.ZipFile(self.root)
+
     def read(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, 64, 64, 3) uint8; a picture in which a face was to be framed and none was found is black."""
         pixels = np.zeros((stop - start, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-        with nullcontext() if self.root.is_dir() else zipfile.ZipFile(self.root) as archive:
-            for row, name in enumerate(self.names[start:stop]):
-                try:
-                    picture = load_picture(archive.read(name) if archive else (self.root / name).read_bytes())
-                except (ValueError, OSError, zipfile.BadZipFile) as error:
-                    raise ValueError(f"{self.root}: {name}: {error}") from error
-                try:
-                    box = find_face(picture) if self.crop == "face" else None
-                except ValueError:
-                    continue
-                pixels[row] = square_pixels(picture, box)
+        for row, name in enumerate(self.names[start:stop]):
+            try:
+                picture = load_picture(self._archive.read(name) if self._archive else (self.root / name).read_bytes())
+            except (ValueError, OSError, zipfile.BadZipFile) as error:
+                raise ValueError(f"{self.root}: {name}: {error}") from error
+            try:
+                box = find_face(picture) if self.crop == "face" else None
+            except ValueError:
+                continue
+            pixels[row] = square_pixels(picture, box)
         return pixels
 
 

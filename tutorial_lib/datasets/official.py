@@ -12,6 +12,7 @@ import re
 import tarfile
 import zipfile
 import zlib
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -95,17 +96,20 @@ class _CelebASource(_Source):
         super().__init__("celeba", {**identity(path), "crop": crop, "split": split, "pictures": len(keys)}, keys)
         self.path, self.crop = path, crop
 
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:  # its list of 200,000 names is read once; threads may share it
+        return zipfile.ZipFile(self.path)
+
     def read(self, start: int, stop: int) -> np.ndarray:
         pixels = []
-        with zipfile.ZipFile(self.path) as archive:
-            for key in self.keys[start:stop]:
-                try:
-                    picture = load_picture(archive.read(key))
-                    width, height = picture.size
-                    box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
-                    pixels.append(square_pixels(picture, box))
-                except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-                    raise ValueError(f"{self.path}: {key} cannot be read ({error}): fetch the archive again") from error
+        for key in self.keys[start:stop]:
+            try:
+                picture = load_picture(self._archive.read(key))
+                width, height = picture.size
+                box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
+                pixels.append(square_pixels(picture, box))
+            except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+                raise ValueError(f"{self.path}: {key} cannot be read ({error}): fetch the archive again") from error
         return np.stack(pixels)
 
 

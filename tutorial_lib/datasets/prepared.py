@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import tempfile
 import time
-import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +31,7 @@ class Source(Protocol):
     Attributes:
         name: of the set.
         settings: everything that decides on the pixels, archive and its size included; it becomes a part of the file's name.
-        workers: processes that may read at once; 1 for an archive that can only be read from its start.
+        workers: threads that may read at once; 1 for an archive that can only be read from its start.
     """
 
     name: str
@@ -102,12 +99,19 @@ def _decode(source: Source, path: str) -> None:
         header = file.tell()
         file.truncate(header + len(source) * _BYTES)
     jobs = [(start, min(start + CHUNK, len(source))) for start in range(0, len(source), CHUNK)]
-    workers = min(source.workers, os.cpu_count() or 1, len(jobs))
     with tqdm(total=len(source), desc=f"preparing {source.name}", unit="picture", disable=len(source) < CHUNK) as bar:
-        if workers > 1:
-            jobs = _in_processes(source, path, header, jobs, workers, bar)
-        for start, stop in jobs:
-            bar.update(_write(source, path, header, start, stop))
+        if source.workers == 1:
+            for job in jobs:
+                bar.update(_write(source, path, header, *job))
+            return
+        with ThreadPoolExecutor(min(source.workers, os.cpu_count() or 1)) as pool:  # decoding and resizing let other threads run
+            waiting = [pool.submit(_write, source, path, header, *job) for job in jobs]
+            try:
+                for done in as_completed(waiting):
+                    bar.update(done.result())
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
 
 
 def _write(source: Source, path: str, header: int, start: int, stop: int) -> int:
@@ -118,34 +122,3 @@ def _write(source: Source, path: str, header: int, start: int, stop: int) -> int
         file.seek(header + start * _BYTES)
         file.write(pixels.data)
     return stop - start
-
-
-_shared: tuple = ()
-
-
-def _start_worker(*shared) -> None:
-    global _shared
-    _shared = shared
-
-
-def _work(start: int, stop: int) -> int:
-    return _write(*_shared, start, stop)
-
-
-def _in_processes(source: Source, path: str, header: int, jobs: list, workers: int, bar: tqdm) -> list:
-    """Decode in parallel; returns the jobs left over if processes cannot be started (a script without a __main__ guard)."""
-    left = dict.fromkeys(jobs)
-    try:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker,
-                                 initargs=(source, path, header)) as pool:
-            waiting = {pool.submit(_work, *job): job for job in jobs}
-            try:
-                for done in as_completed(waiting):
-                    bar.update(done.result())
-                    del left[waiting[done]]
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    except (BrokenProcessPool, RuntimeError):
-        warnings.warn(f"{source.name} is prepared in one process, as no others could be started", stacklevel=4)
-    return list(left)
