@@ -59,7 +59,10 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo", timeout=_PATIENCE)
     yield device
-    dist.destroy_process_group()  # not after an error: it would wait for processes that wait for this one; torchrun ends them all
+    # Not after an error: they would wait for processes that wait for this one; torchrun ends them all. All leave together, for torchrun
+    # ends the others when one goes wrong: gloo now and then aborts a process that left while another was at work.
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 @contextmanager
