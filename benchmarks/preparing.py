@@ -1,8 +1,7 @@
 """Claim: 50,000 pictures in CelebA's format, 48,000 of them to train on, cost under 1 GB of memory; training never waits for them.
 
-An archive is made of 2,000 rendered faces, each 25 times, as JPEG files of 178x218 pixels. One process prepares it (with its workers), one
-runs through a whole epoch without a network, one trains a DCGAN for a whole epoch; the memory of each and of its workers together is
-watched. Takes some minutes. Run: python benchmarks/preparing.py
+An archive is made of 2,000 rendered faces, each 25 times, as JPEG files of 178x218 pixels. One process prepares it, one runs
+through a whole epoch without a network, one trains a DCGAN for a whole epoch; the memory of each is watched. Takes some minutes. Run: python benchmarks/preparing.py
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ PARTS = {"import": lambda folder: None, "prepare": opened, "pictures": epoch_of_
 
 
 def watched(part: str, folder: Path) -> tuple[float, float]:
-    """Seconds and the largest memory, in MB, of a process that does one part, its workers included.
+    """Seconds and the largest memory, in MB, of a process that does one part, with those that it starts.
 
     Pages of the mapped file do not count: the system drops them when it needs the room.
     """

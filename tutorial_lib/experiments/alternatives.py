@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss, prior_loss
 from tutorial_lib.masks import check_mask, corrupt
-from tutorial_lib.models.dcgan import Generator, folded
+from tutorial_lib.models.dcgan import folded
 from tutorial_lib.models.latent_model import LatentModel
 
 
@@ -33,8 +33,7 @@ def search_lbfgs(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, l
     mask = check_mask(mask, images)
     images = corrupt(images, mask).to(model.device)
     weights = importance_weights(mask, window).to(model.device)
-    generator = folded(model.generator) if type(model.generator) is Generator else model.generator
-    found, counts = [], []
+    generator, found, counts = folded(model.generator), [], []
     for row in tqdm(range(len(images)), desc="L-BFGS-B", unit="picture", leave=False, disable=not progress):
         def loss_and_gradient(code: np.ndarray, row: int = row) -> tuple[float, np.ndarray]:
             z = torch.from_numpy(code).to(images)[None].requires_grad_(True)

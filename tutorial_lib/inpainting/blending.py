@@ -44,7 +44,7 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """Eq. 6 on the CPU, a sparse factor a distinct mask; only hole pixels and their known neighbours are touched."""
+    """Eq. 6 on the CPU, a sparse factor a distinct mask; nothing is solved but the hole, from its known neighbours."""
     result = torch.empty_like(generated)
     distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
     for number, mask in enumerate(distinct):

@@ -21,7 +21,7 @@ from tutorial_lib.inpainting.full_matrix import FullMatrixAdam
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import NORMS, PRIORS, context_loss, prior_loss
 from tutorial_lib.masks import check_mask
-from tutorial_lib.models.dcgan import Generator, folded
+from tutorial_lib.models.dcgan import folded
 from tutorial_lib.models.latent_model import LatentModel
 
 OPTIMIZERS = ("adam", "full-matrix", "nesterov")
@@ -161,11 +161,9 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
     bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
     exact_from, rough, prior_slope = math.ceil(settings.draft * settings.steps), fast_precision(device), torch.zeros_like(z)
-    generator = sketcher = model.generator
-    if type(generator) is Generator:  # of others nothing is known
-        generator = sketcher = folded(generator)
-        if exact_from and rough != "float32":
-            sketcher = copy.deepcopy(generator).to(PRECISIONS[rough])  # autocast would convert the weights in each step
+    generator = sketcher = folded(model.generator)
+    if exact_from and rough != "float32" and generator is not model.generator:
+        sketcher = copy.deepcopy(generator).to(PRECISIONS[rough])  # autocast would convert the weights in each step
     for step in bar:
         draft = step < exact_from
         sketch = draft and step > 0  # the start's losses are exact: z_hat is no worse

@@ -131,12 +131,16 @@ def plain_discriminator(discriminator: Discriminator) -> Discriminator:
 
 
 @torch.no_grad()
-def folded(generator: Generator) -> nn.Module:
+def folded(generator: nn.Module) -> nn.Module:
     """A frozen copy in eval mode that does the same, to rounding, with less: what the latent search works with.
+
+    Of other networks than `Generator` nothing is known: they are returned as they are.
 
     A batch norm multiplies each channel by one number and adds another; so can the weights of the transposed convolution before it. And
     the first layer, a transposed convolution of a single pixel, is a matrix product.
     """
+    if type(generator) is not Generator:
+        return generator
     quick = copy.deepcopy(generator).eval()
     for side in (4, 8, 16, 32):
         layer = fuse_conv_bn_eval(getattr(quick.layers, f"to_{side}x{side}"), getattr(quick.layers, f"norm_{side}x{side}"), transpose=True)
