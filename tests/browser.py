@@ -24,18 +24,27 @@ ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "a-token-of-the-test"
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                   "--disable-component-update", "--disable-sync"]
-PATIENCE = 480_000  # milliseconds; a busy machine is slow, not wrong
+PATIENCE = 480_000  # milliseconds for a notebook to run; a busy machine is slow, not wrong
+ANSWER = 60  # seconds for a widget to show what was asked of it
 # The panel's session context knows both: that the kernel answers, and that it has nothing to do.
 READY = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
     const kernel = panel?.sessionContext?.session?.kernel;
     return panel?.content?.widgets?.length > 1 && kernel?.connectionStatus === 'connected' && kernel?.status === 'idle';
 }"""
-RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"  # not awaited: waiting has a limit below
-# Every cell has run, or one has failed and those after it will not.
-RAN = """() => {
+# The number of cells up to the last one that holds a text, that one included; all of them without a text.
+COUNT = """until => window.jupyterapp.shell.currentWidget.content.widgets
+    .findLastIndex(cell => !until || cell.model.sharedModel.source.includes(until)) + 1"""
+RUN = """count => {  // not awaited: waiting has a limit below
+    const content = window.jupyterapp.shell.currentWidget.content;
+    content.activeCellIndex = Math.min(count, content.widgets.length - 1);
+    window.jupyterapp.commands.execute(count < content.widgets.length ? 'notebook:run-all-above' : 'notebook:run-all-cells');
+}"""
+# Every cell of these has run, or one has failed and those after it will not.
+RAN = """count => {
     const panel = window.jupyterapp.shell.currentWidget;
-    const cells = panel.content.widgets.filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
+    const cells = panel.content.widgets.slice(0, count)
+        .filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
     return panel.sessionContext.session.kernel.status === 'idle' && (cells.every(cell => cell.model.executionCount > 0)
         || cells.some(cell => cell.model.outputs.toJSON().some(output => output.output_type === 'error')));
 }"""
@@ -122,9 +131,12 @@ def wait_for_server(server, address, log):
 
 @pytest.fixture
 def run_notebook(lab, chromium):
-    """A context manager: run_notebook(name) opens a notebook, runs all of it, and gives its page (Playwright's)."""
+    """A context manager: run_notebook(name) opens a notebook, runs all of it, and gives its page (Playwright's).
+
+    With `until`, it is run to the last cell that holds this text: nbval runs the rest, where there is nothing to move.
+    """
     @contextmanager
-    def running(name):
+    def running(name, until=""):
         from playwright.sync_api import sync_playwright
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
@@ -133,8 +145,10 @@ def run_notebook(lab, chromium):
             # a work space of its own, or the notebook opened before would come back
             page.goto(f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}")
             page.wait_for_function(READY)
-            page.evaluate(RUN_ALL)
-            page.wait_for_function(RAN)
+            count = page.evaluate(COUNT, until)
+            assert count, f"no cell of {name} holds {until!r}"
+            page.evaluate(RUN, count)
+            page.wait_for_function(RAN, arg=count)
             assert page.evaluate(ERRORS) == []
             yield page
             page.evaluate(SHUT_DOWN)
@@ -154,8 +168,8 @@ def shown_array(page, selector):
 
 
 def wait_until(page, holds, otherwise):
-    """Until `holds()` is true; fails with what `otherwise()` says after `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE / 1000
+    """Until `holds()` is true; fails with what `otherwise()` says after `ANSWER`."""
+    deadline = time.monotonic() + ANSWER
     while time.monotonic() < deadline:
         if holds():
             return
@@ -166,13 +180,21 @@ def wait_until(page, holds, otherwise):
 def drag(page, slider, share):
     """Drag the handle of an ipywidgets slider (a CSS selector) to a share, 0 to 1, of its track."""
     handle = page.locator(f"{slider} .noUi-handle")
-    handle.scroll_into_view_if_needed()
+    handle.hover()  # once it stands still
     start, track = handle.bounding_box(), page.locator(f"{slider} .noUi-base").bounding_box()
-    x, y = start["x"] + start["width"] / 2, start["y"] + start["height"] / 2
-    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(track["x"] + track["width"] * share, y, steps=10)
+    page.mouse.move(track["x"] + track["width"] * share, start["y"] + start["height"] / 2, steps=10)
     page.mouse.up()
+
+
+def play(page, widget):
+    """Press play in an ipywidgets Play (a CSS selector) and wait for its end.
+
+    For a moment after the last step it still plays: a slider that is moved then would start it anew.
+    """
+    page.locator(f"{widget} button").first.click()
+    page.locator(f"{widget} .fa-pause").wait_for(state="attached")
+    page.locator(f"{widget} .fa-pause").wait_for(state="detached")
 
 
 def press(page, slider, *keys):

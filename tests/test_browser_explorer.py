@@ -5,7 +5,7 @@ What the page must show is put together in the notebook's kernel from the explor
 
 import hashlib
 
-from browser import drag, in_kernel, press, shown_array, wait_until
+from browser import drag, in_kernel, play, press, shown_array, wait_until
 
 PREPARE = """
 import hashlib
@@ -39,7 +39,7 @@ def digest(array):
 
 
 def test_the_explorer_by_key_by_drag_and_by_play(run_notebook):
-    with run_notebook("06_lambda_explorer.ipynb") as page:
+    with run_notebook("06_lambda_explorer.ipynb", until="LambdaExplorer(real") as page:
         last = int(in_kernel(page, PREPARE)) - 1
         seen = []
 
@@ -66,7 +66,7 @@ def test_the_explorer_by_key_by_drag_and_by_play(run_notebook):
         wait_for(0, 6, last - 1)
         press(page, STEP, "Home")
         wait_for(0, 6, 0)
-        page.locator(".under-test .explorer-play button").first.click()
+        play(page, ".under-test .explorer-play")
         wait_for(0, 6, last)
         page.locator(".under-test .explorer-picture select").select_option(label="rendered face, half")
         wait_for(3, 6, last)

@@ -6,7 +6,7 @@ What the page must show is worked out from the notebook's arrays without the wid
 import hashlib
 
 import numpy as np
-from browser import drag, in_kernel, press, shown_array, wait_until
+from browser import drag, in_kernel, play, press, shown_array, wait_until
 from matplotlib.colors import to_rgb
 
 from tutorial_lib.plotting import COLORS
@@ -38,7 +38,7 @@ def ring_center(page):
 
 
 def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
-    with run_notebook("07_walking_the_manifold.ipynb") as page:
+    with run_notebook("07_walking_the_manifold.ipynb", until="walker.") as page:
         steps = in_kernel(page, PREPARE).split()
         last = len(steps) - 1
         page.locator(f"{SLIDER} .noUi-handle").scroll_into_view_if_needed()
@@ -69,7 +69,7 @@ def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
         drag(page, SLIDER, 20 / last)
         wait_for(0, 20)
 
-        page.locator(".walk-play button").first.click()  # from where the slider is to the end
+        play(page, ".walk-play")  # from where the slider is to the end
         wait_for(0, last)
         page.locator(".walk-start select").select_option(label="face 2, start 3")
         wait_for(6, last)

@@ -51,9 +51,9 @@ def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
         hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
         for rows in _parts(which == number):
             g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
-            on_ring = y.index_select(2, hole.ring).double() - g.index_select(2, hole.ring).double()
-            in_hole = torch.from_numpy(hole.harmonic(on_ring.flatten(0, 1).T.numpy())).to(g.dtype)
-            u = g.new_zeros(g.shape[2], in_hole.shape[1]).index_copy_(0, hole.pixels, in_hole)  # a row a pixel: whole lines of memory
+            columns = [x.flatten(0, 1).T.index_select(0, hole.ring).double() for x in (y, g)]  # a row a pixel, a column a channel
+            in_hole = torch.from_numpy(hole.harmonic((columns[0] - columns[1]).numpy())).to(g.dtype)
+            u = g.new_zeros(g.shape[2], in_hole.shape[1]).index_copy_(0, hole.pixels, in_hole)
             result[rows] = torch.where(mask, y, g + u.T.view_as(g)).view(-1, *generated.shape[1:]).to(generated.device)
     return result
 

@@ -139,6 +139,8 @@ class LivePreview:
         self.columns, self.count, self.history = columns, count, []
         self.image = ipywidgets.Image(format="png", width=columns * 66)
         self.caption = ipywidgets.Label("waiting for the first samples")
+        self.image.add_class("preview-image")
+        self.caption.add_class("preview-caption")
         self.box = ipywidgets.VBox([self.image, self.caption])
 
     def __call__(self, step: int, pictures: Tensor) -> None:
