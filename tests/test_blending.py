@@ -132,6 +132,12 @@ def test_known_pixels_stay_and_the_type_is_kept():
     assert torch.equal(blended[known], images[known])
 
 
+def test_what_hangs_on_a_graph_is_blended_as_well():
+    generated, images, mask = draws(2, 3, SIZE, SIZE), draws(2, 3, SIZE, SIZE, seed=1), MASKS["center"]
+    blended = poisson_blend(generated.clone().requires_grad_(True), images, mask)
+    assert torch.equal(blended, poisson_blend(generated, images, mask)) and not blended.requires_grad
+
+
 def test_a_shift_of_g_changes_nothing_and_matching_gradients_are_kept():
     """Only gradients of G enter; where G's gradients are the picture's own, the picture comes back."""
     mask = make_masks("half")

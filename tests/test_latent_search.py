@@ -252,10 +252,16 @@ def test_a_draft_asks_d_every_ten_steps(model, images):
     assert len(asked) == 4 + 11  # at 0, 10, 20 and 30; then before, between and after the ten exact steps
 
 
-def test_a_search_stopped_in_its_draft_returns_what_it_has(model, images):
-    found = search(images, MASKS, model, start_codes(model, 4), DEFAULT, progress=False, on_step=lambda step, _: step == 7)
-    assert found.path_steps[-1] == 7 and bool((found.final["total"] <= found.losses["total"][0]).all())
-    torch.testing.assert_close(found.generated, model.generator(found.z))
+@pytest.mark.parametrize("last", [0, 1, 7])
+def test_a_search_stopped_in_its_draft_says_exactly_what_it_has(model, images, last):
+    z0 = start_codes(model, 4).double().requires_grad_(True)  # nor does the answer hang on a graph
+    found = search(images, MASKS, model, z0, DEFAULT, lam=1.0, progress=False, on_step=lambda step, _: step == last)
+    generated = model.generator(found.z)
+    exact = (importance_weights(MASKS, 7) * (generated - images)).abs().sum((1, 2, 3)) + torch.log(1 - model.discriminator(generated).sigmoid())
+    assert found.path_steps[-1] == last and not found.z.requires_grad
+    torch.testing.assert_close(found.generated, generated)
+    torch.testing.assert_close(found.final["total"], exact)
+    assert bool((found.final["total"] <= found.losses["total"][0]).all())
 
 
 @pytest.mark.parametrize("draft", [0.0, 0.9])

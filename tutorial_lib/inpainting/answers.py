@@ -65,7 +65,6 @@ def several_answers(image: Tensor, mask: Tensor, gan: LatentModel, answers: int 
     Returns: an `Answers` on the model's device. Its first row is what `inpaint` with as many restarts returns.
     Raises: ValueError for more than one picture, wrong shapes or ranges, an invalid mask, or fewer kept starts than answers.
     """
-    check_images(image, "image")
     if len(image) != 1:
         raise ValueError(f"several_answers takes one picture at a time, got {len(image)}")
     mask = check_mask(mask, image)
@@ -76,7 +75,9 @@ def several_answers(image: Tensor, mask: Tensor, gan: LatentModel, answers: int 
         raise ValueError(f"{answers} answers need at least as many starts to choose from: {starts} starts and a share of {share} "
                          f"leave {kept}; give more starts")
 
-    image, mask = corrupt(image, mask).to(gan.device), mask.to(gan.device)
+    image = corrupt(image, mask)  # before it is checked: what lies in the hole is never read
+    check_images(image, "image")
+    image, mask = image.to(gan.device), mask.to(gan.device)
     parts = [search(image.expand(len(z0), -1, -1, -1), mask, gan, z0, settings, progress=progress)
              for z0 in start_codes(gan, 1, starts, seed, settings.start).split(MAX_ROWS)]
     z, generated = torch.cat([part.z for part in parts]), torch.cat([part.generated for part in parts])

@@ -25,8 +25,9 @@ _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
 
 
+@torch.no_grad()
 def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1 (Eq. 6), solved in float64 and never clamped.
+    """argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1 (Eq. 6), solved in float64 and never clamped; no gradient passes.
 
     Args:
         generated: (B, 3, H, W), G(z_hat).

@@ -172,17 +172,22 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
             if not draft or step % PRIOR_EVERY == 0:
                 prior = _prior(model, z, generated, lam, settings.prior)
         context = context_loss(generated, images, weights, settings.norm)
+        stop = step == settings.steps or (on_step is not None and bool(on_step(step, generated.detach())))
+        if sketch and stop:  # ended among the drafts: how good this z is has to be asked exactly
+            with torch.no_grad():
+                generated = _pictures(generator, z)
+                prior = _prior(model, z, generated, lam, settings.prior)
+                context = context_loss(generated, images, weights, settings.norm)
         now = {"context": context.detach(), "prior": prior.detach(), "total": (context + prior).detach()}
         if step == 0:
             start = now
-        if step == exact_from:  # what a draft says of its losses is not exact
-            best_z, best = z0.to(z), start
+        if step == exact_from or (sketch and stop):  # what drafts say of their losses is not exact
+            best_z, best = z0.detach().to(z), start
         for name, value in now.items():
             history[name][step] = value
         better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
         best_z = torch.where(better[:, None], z.detach(), best_z)
         best = {name: torch.where(better, now[name], best[name]) for name in best}
-        stop = step == settings.steps or (on_step is not None and bool(on_step(step, generated.detach())))
         if stop or step in kept_steps:
             path.append(z.detach().clone())
             path_steps.append(step)
