@@ -1,13 +1,16 @@
 """The commands, end to end on little data."""
 
+import argparse
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
-from tutorial_lib.cli import main
+from tutorial_lib.cli import _command, main
 from tutorial_lib.experiments import ablations
 from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae
 
@@ -39,8 +42,38 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
     assert '--licence "none at all"' in card["command"] and str(tmp_path) not in json.dumps(card)
     assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == ["000000.png", "000003.png"]
     assert Image.open(tmp_path / "run" / "samples" / "000003.png").size[0] >= 8 * 64
-    assert main([*command[:-1], str(tmp_path / "other"), "--limit", "0"]) == 1
-    assert "limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--limit", "0"], "limit: must be a whole number from 1 on, got '0'"), (["--steps", "-1"], "--steps: must be a whole number"),
+    (["--batch-size", "0"], "--batch-size: must be"), (["--base-channels", "many"], "--base-channels: must be")])
+def test_sizes_that_are_none_are_refused_at_the_door(tmp_path, capsys, words, said):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--steps", "1", *words, "--out", str(tmp_path / "run")])
+    assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--data", "folder", "--root", "pictures"], "holds no pictures for the test split"),  # before the training, not after it
+    (["--root", "pictures"], "synthetic-faces takes no root (pictures): did you mean")])
+def test_what_would_fail_in_the_end_fails_at_once(tmp_path, capsys, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures" / "train").mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(tmp_path / "pictures" / "train" / "a.png")
+    threads = torch.get_num_threads()
+    try:
+        assert main(["train", *words, "--steps", "1", "--base-channels", "4", "--device", "cpu", "--out", "run"]) == 1
+    finally:
+        torch.set_num_threads(threads)
+    assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tmp_path):
+    (tmp_path / "class").mkdir()
+    monkeypatch.chdir(tmp_path / "class")
+    options = argparse.Namespace(command="train", run=None, stopped="", device="cpu", threads=1, out=Path("runs/a"), name=None, root=Path("."),
+                                 adversarial=0.0, steps=3, no_flips=True, extra=False, augment=[], licence="", seed=0)
+    assert _command(options) == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips --seed 0 --out runs/a"
 
 
 def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, capsys, monkeypatch):
@@ -66,6 +99,9 @@ def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, cap
 
 
 def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
+    monkeypatch.setattr("tutorial_lib.cli.fill_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["inpaint", "a.png", "--device", "cpu", "--out", "nowhere"]) == 130
+    assert "nothing was written" in capsys.readouterr().err
     monkeypatch.setattr("tutorial_lib.cli.run_ablations", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(["ablations", "--limit", "1", "--device", "cpu"]) == 130
     assert "the same command goes on" in capsys.readouterr().err

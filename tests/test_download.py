@@ -170,7 +170,7 @@ def test_a_file_that_has_moved_and_a_server_that_is_not_there(server, tmp_path, 
 def test_svhn_is_fetched_by_the_command(server, tmp_path, monkeypatch, capsys):
     files = {"train_32x32.mat": b"train" * 99, "test_32x32.mat": b"test" * 99, "extra_32x32.mat": b"extra" * 99}
     Server.files = {f"/{name}": content for name, content in files.items()}
-    monkeypatch.setattr(official, "SVHN_FILES", {name: (len(content), hashlib.md5(content).hexdigest()) for name, content in files.items()})
+    monkeypatch.setattr(official, "FILES", {name: (len(content), hashlib.md5(content).hexdigest()) for name, content in files.items()})
     monkeypatch.setattr(official.fetch_svhn, "__defaults__", (False, server, False))
     assert main(["data", "svhn"]) == 1 and "needs --root" in capsys.readouterr().err
     assert main(["data", "svhn", "--root", str(tmp_path)]) == 0

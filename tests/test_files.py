@@ -9,9 +9,9 @@ from tutorial_lib import cli
 from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.images import crop_square, to_float, to_uint8
-from tutorial_lib.inpainting.files import fill_files, frame_picture
+from tutorial_lib.inpainting.files import fill_files, frame_picture, mask_for
 from tutorial_lib.inpainting.pipeline import Inpainting, inpaint
-from tutorial_lib.masks import center_mask, mask_from_file
+from tutorial_lib.masks import center_mask, half_mask, mask_from_file
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.models.weights import save_gan
@@ -57,19 +57,43 @@ def test_a_picture_of_the_right_size_comes_back_to_the_bit(tmp_path):
 @pytest.mark.parametrize(("size", "box"), [((100, 300), (100, 0, 100)), ((301, 40), (0, 130.5, 40))])
 def test_other_sizes_are_cut_to_the_square_in_the_middle(size, box):
     picture = Image.fromarray(pixels(*size))
-    framed, said = frame_picture(picture)
-    torch.testing.assert_close(framed, crop_square(picture, box))
+    framed = frame_picture(picture)
+    said = framed.said
+    torch.testing.assert_close(framed.pixels, crop_square(picture, box))
     assert f"{size[1]}x{size[0]}" in said and f"square of {min(size)} pixels in the middle" in said and "64x64" in said
 
 
 def test_faces_are_framed_as_everywhere():
     photo = next(iter(photographs().values()))
-    framed, said = frame_picture(photo, "face")
-    assert torch.equal(framed, frame_face(photo)) and "a face was found at" in said
+    framed = frame_picture(photo, "face")
+    assert torch.equal(framed.pixels, frame_face(photo)) and "a face was found at" in framed.said
     with pytest.raises(ValueError, match="no face"):
         frame_picture(Image.fromarray(pixels(200, 200)), "face")
     with pytest.raises(ValueError, match="frame must be"):
         frame_picture(photo, "round")
+
+
+@pytest.mark.parametrize("size", [(100, 200), (300, 130), (64, 64)])
+def test_a_mask_as_large_as_the_picture_is_framed_with_it(tmp_path, size):
+    """The picture is black where the mask has its hole: once framed, the two still lie on each other."""
+    drawn = np.full(size, 255, np.uint8)
+    drawn[size[0] // 3:size[0] // 2, size[1] // 3:size[1] // 2] = 0
+    framed = frame_picture(Image.fromarray(drawn).convert("RGB"))
+    hole = mask_for(write(tmp_path / "mask.png", drawn), framed)[0, 0] == 0
+    assert torch.equal(hole, framed.pixels[0, 0] < 0) and 0.01 < hole.float().mean() < 0.2
+
+
+def test_another_mask_is_a_square_for_what_is_taken(tmp_path):
+    framed = frame_picture(Image.fromarray(pixels(100, 200)))
+    drawn = np.full((128, 128), 255, np.uint8)
+    drawn[:, :64] = 0
+    assert torch.equal(mask_for(write(tmp_path / "square.png", drawn), framed), half_mask("left"))
+    with pytest.raises(ValueError, match=r"narrow\.png is 64x128, the picture 200x100: give a mask as large"):
+        mask_for(write(tmp_path / "narrow.png", drawn[:, 32:96]), framed)
+    beside = np.full((100, 200), 255, np.uint8)
+    beside[:, :40] = 0  # not in the frame
+    with pytest.raises(ValueError, match="no hole"):
+        mask_for(write(tmp_path / "beside.png", beside), framed)
 
 
 def test_what_cannot_be_read_is_told_and_the_others_are_filled(tmp_path):

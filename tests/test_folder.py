@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from tutorial_lib import load_dataset
+from tutorial_lib.baselines import NearestNeighbor
 from tutorial_lib.cli import main
 from tutorial_lib.datasets import folder
 from tutorial_lib.datasets.framing import frame_face
@@ -108,14 +109,29 @@ def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_
     expected = torch.cat([frame_face(photo) for photo in photographs().values()])
     assert torch.equal(faces.images([1, 0]), expected.flip(0)) and torch.equal(faces[1], expected[1])
     assert torch.equal(faces.images(slice(None)), expected)
+    assert NearestNeighbor(faces).pixels.reshape(2, -1).any(1).all(), "the black row of a picture without a face is no picture"
     assert len(load_dataset("folder", root=root, crop="center")) == 3
     with pytest.raises(ValueError, match="no picture shows a face"):
         load_dataset("folder", split="test", root=root, crop="face")
 
 
+@pytest.mark.parametrize(("from_list", "place", "value", "said"), [
+    (True, 0, 0, "is a damaged zip archive"), (True, 8, 1, "a.png.*password"), (True, 10, 9, "a.png.*compression"), (False, 40, 0xFF, "a.png")])
+def test_a_zip_archive_that_cannot_be_read_says_so_and_which(tmp_path, from_list, place, value, said):
+    path = tmp_path / "class.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train/a.png", png(3))
+    content = bytearray(path.read_bytes())
+    place += content.index(b"PK\x01\x02") if from_list else len("train/a.png")  # in the list at the end: flags at 8, method at 10
+    content[place:place + (1 if from_list else 20)] = bytes([value]) * (1 if from_list else 20)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"class\.zip.*{said}"):
+        load_dataset("folder", root=path)
+
+
 @pytest.mark.parametrize("store", [write_folder, write_zip])
 def test_many_pictures_are_decoded_once_and_again_when_one_changes(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(folder, "CHUNK", 3)
+    monkeypatch.setattr(folder, "MANY", 3)
     files = {f"train/{number}.png": png(number) for number in range(5)}
     root = store(tmp_path / "many.zip", files)
     options = {"root": root, "cache_dir": tmp_path / "cache"}

@@ -66,8 +66,14 @@ def test_celeba_s_partition_file_decides_where_it_is_there(tmp_path):
     partition.write_bytes(b"".join(f"{number:06d}.jpg {2 if number < 10 else 0}\r\n".encode() for number in NUMBERS))  # CRLF, no header
     assert np.abs(colors(CelebA(path, split="test"))[:, 0] - [1, 2]).max() <= 1
     partition.write_text("image_id,partition\n")
-    with pytest.raises(ValueError, match="list_eval_partition.txt, line 1"):
-        CelebA(path)
+    for broken in ("image_id,partition\n", "<html>schöne Grüße</html>"):
+        partition.write_text(broken, encoding="utf-8")
+        with pytest.raises(ValueError, match="list_eval_partition.txt, line 1.*md5 d32c9cbf.*or remove it"):
+            CelebA(path)
+    for short in ("", "000001.jpg 0\n000002.jpg 0\n"):
+        partition.write_text(short)
+        with pytest.raises(ValueError, match=f"does not name {6 if short else 8} pictures of the archive, the first {'162770' if short else '000001'}"):
+            CelebA(path)
 
 
 def test_celeba_is_cropped_in_the_middle(tmp_path):
@@ -120,7 +126,7 @@ def write_svhn(folder: Path, name="train", count=12, seed=0):
     return x, y
 
 
-def test_svhn_is_enlarged_and_ten_is_zero(tmp_path):
+def test_svhn_is_enlarged_and_ten_is_zero(tmp_path, monkeypatch):
     x, _ = write_svhn(tmp_path)
     write_svhn(tmp_path, "test", 5, seed=1)
     train = SVHN(tmp_path)
@@ -132,6 +138,9 @@ def test_svhn_is_enlarged_and_ten_is_zero(tmp_path):
     assert len(more) == len(more.labels) == 16 and (more.pixels[:12] == train.pixels).all()
     few = SVHN(tmp_path, limit=3)
     assert len(few) == len(few.labels) == 3 and (few.pixels == train.pixels[:3]).all()
+    monkeypatch.setattr(official._SVHNSource, "pictures", None)  # what was prepared is not read again, 1.6 GB of it
+    again = SVHN(tmp_path, extra=True)
+    assert (again.pixels == more.pixels).all() and (again.labels == more.labels).all()
 
 
 def test_broken_svhn_files(tmp_path):
@@ -144,7 +153,10 @@ def test_broken_svhn_files(tmp_path):
     write_svhn(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:len(whole) // 2])
-    with pytest.raises(ValueError, match=r"train_32x32\.mat is no MATLAB file.*md5"):
+    with pytest.raises(ValueError, match=r"train_32x32\.mat.*cut short, fetch it again.*md5"):
+        SVHN(tmp_path)
+    path.write_bytes(whole[:200] + bytes(500) + whole[700:])  # inside the pictures, which are read last
+    with pytest.raises(ValueError, match=r"train_32x32\.mat is no MATLAB file: it is damaged.*md5"):
         SVHN(tmp_path)
     for content in ({"X": np.zeros((32, 32, 3, 4), np.uint8)}, {"X": np.zeros((32, 32, 3, 4)), "y": np.ones((4, 1))},
                     {"X": np.zeros((32, 32, 3, 4), np.uint8), "y": np.ones((3, 1))}, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[0], [11]])}):

@@ -96,6 +96,15 @@ def test_a_checkpoint_of_other_settings_is_refused(pictures, tmp_path):
         run(pictures, 2, MODERN, run_dir=tmp_path)
 
 
+@pytest.mark.parametrize("length", [0, 5000])
+def test_a_damaged_checkpoint_is_named(pictures, tmp_path, length):
+    run(pictures, 1, run_dir=tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"checkpoint\.safetensors is damaged.*remove it to begin anew"):
+        run(pictures, 2, run_dir=tmp_path)
+
+
 def test_an_interrupted_save_leaves_the_old_checkpoint(pictures, tmp_path, monkeypatch):
     run(pictures, 1, run_dir=tmp_path)
     before = (tmp_path / CHECKPOINT).read_bytes()

@@ -23,9 +23,9 @@ from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_masks, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
 from tutorial_lib.images import image_grid
-from tutorial_lib.inpainting.files import FRAMES, SHEET, fill_files
+from tutorial_lib.inpainting.files import FRAMES, SHEET, fill_files, mask_for
 from tutorial_lib.inpainting.pipeline import inpaint
-from tutorial_lib.masks import FAMILIES, mask_from_file
+from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.attributes import ATTRIBUTES, heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
@@ -60,15 +60,23 @@ def main(arguments: list[str] | None = None) -> int:
     _add_generators(commands)
     _add_inpaint(commands)
     _add_data(commands)
+    parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
     except KeyboardInterrupt:
-        print("\nstopped; what was finished is stored, the same command goes on from there", file=sys.stderr)
+        print(f"\nstopped; {options.stopped}", file=sys.stderr)
         return 130
     except (ValueError, OSError, TrainingDiverged) as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
         return 1
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return int(text)
 
 
 def _add_data_options(parser) -> None:
@@ -102,16 +110,16 @@ def _add_train(commands) -> None:
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes"], default="dcgan")
     _add_data_options(parser)
-    parser.add_argument("--limit", type=int, help="train on at most so many pictures")
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--limit", type=_positive, help="train on at most so many pictures")
+    parser.add_argument("--steps", type=_positive, required=True)
+    parser.add_argument("--batch-size", type=_positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--base-channels", type=int, default=default.base_channels)
+    parser.add_argument("--base-channels", type=_positive, help="size of the networks; the model's own when left out: the paper's 128 for a dcgan, 64 for others")
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
     parser.add_argument("--noise", type=float, help="vae: standard deviation of the pixels around the decoded picture")
     parser.add_argument("--no-flips", action="store_true", help="do not mirror training pictures: a mirrored digit is none")
-    parser.add_argument("--discriminator-channels", type=int, help="of D, if there is one; as the other network when left out")
+    parser.add_argument("--discriminator-channels", type=_positive, help="of D, if there is one; as the other network when left out")
     parser.add_argument("--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D")
     parser.add_argument("--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees")
     parser.add_argument("--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights")
@@ -139,6 +147,8 @@ def _train_on(device: torch.device, options) -> int:
         heads_of(options.data)  # says so at once where no picture's attributes are known
     with distributed.first_on_each_machine():
         dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
+        # now, not after days of training: there may be none, or a broken one
+        held_out = _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     task = _task(options, dataset, device)
@@ -159,15 +169,15 @@ def _train_on(device: torch.device, options) -> int:
             print(f"stopped after step {log.steps}; the same command goes on from there")
         return 130
     if first:
-        print(f"wrote {_export(options, task, dataset, log.steps)} and its card")
+        print(f"wrote {_export(options, task, dataset, held_out, log.steps)} and its card")
     return 0
 
 
-def _export(options, task, dataset, steps: int) -> Path:
+def _export(options, task, dataset, test_set, steps: int) -> Path:
     """Measure the trained model on held-out pictures and write its weights with their card."""
-    test_set = _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     held_out = test_set.images(slice(None))
     card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence or TERMS.get(options.data, ""),
+                     **({"crop": options.crop} if options.crop else {}),
                      "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
             "training": {"steps": steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
             "command": _command(options)}
@@ -208,10 +218,10 @@ def _command(options) -> str:
     """The command that makes the weights again, without the folders of the machine it ran on."""
     words = ["python -m tutorial_lib train"]
     for key, value in vars(options).items():
-        if key in ("command", "run", "device", "threads", "out", "name") or value in (None, [], "", False):
+        if key in ("command", "run", "stopped", "device", "threads", "out", "name") or value is None or value is False or value in ([], ""):
             continue
         if key == "root":
-            value = Path(value).name
+            value = Path(value).resolve().name
         text = " ".join(value) if isinstance(value, list) else f'"{value}"' if " " in str(value) else value
         words.append(f"--{key.replace('_', '-')}" + ("" if value is True else f" {text}"))
     return " ".join([*words, f"--out runs/{options.name or options.out.name}"])
@@ -337,7 +347,8 @@ def _generators(options) -> int:
 def _add_inpaint(commands) -> None:
     parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, WebP, ... of any size")
-    parser.add_argument("--mask", default="center", help=f"{', '.join(FAMILIES)}, or a picture file: white is known, black is the hole")
+    parser.add_argument("--mask", default="center", help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole: as large as the "
+                                                         "picture, or a square for what is taken of it")
     parser.add_argument("--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file")
     parser.add_argument("--frame", choices=FRAMES, help="what is taken of a picture that is not 64x64: its largest frontal face, or the "
                                                         "square in the middle; a face when left out and the weights know faces")
@@ -346,18 +357,24 @@ def _add_inpaint(commands) -> None:
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out, shared between the processes of torchrun")
     parser.add_argument("--out", type=Path, required=True, help="folder for the PNG files and the contact sheet")
-    parser.set_defaults(run=_inpaint)
+    parser.set_defaults(run=_inpaint, stopped="nothing was written")
 
 
 def _inpaint(options) -> int:
     set_threads(options.threads)
     if options.mask not in FAMILIES and not Path(options.mask).is_file():
         raise ValueError(f"--mask {options.mask}: neither one of {', '.join(FAMILIES)} nor a file that is there")
-    given = None if options.mask in FAMILIES else mask_from_file(options.mask)
     gan = load_gan(options.weights, pick_device(options.device))
-    frame = options.frame or ("face" if "faces" in gan.card["data"]["name"] else "square")
+    data = gan.card["data"]
+    frame = options.frame or ("face" if "faces" in data["name"] or data["name"] == "celeba" or data.get("crop") == "face" else "square")
     print(f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true")
-    problems = fill_files(options.pictures, lambda count: table_masks(options.mask, count, options.seed) if given is None else given,
+
+    def masks_for(framed):
+        if options.mask in FAMILIES:
+            return table_masks(options.mask, len(framed), options.seed)
+        return torch.cat([mask_for(options.mask, each) for each in framed])
+
+    problems = fill_files(options.pictures, masks_for,
                           lambda images, masks: inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed), options.out, frame)
     for problem in problems.values():
         print(f"left out: {problem}", file=sys.stderr)
@@ -375,8 +392,7 @@ def _add_data(commands) -> None:
 
 
 def _data(options) -> int:
-    if options.name in TERMS:
-        print(TERMS[options.name])
+    print(TERMS[options.name])
     if options.name in BRING:
         raise ValueError(f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their folder as --root to train and table1")
     if options.name == "portraits" and (options.root or options.extra):

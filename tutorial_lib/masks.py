@@ -10,9 +10,10 @@ import os
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.images import IMAGE_SIZE, load_picture
+from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels
 
 FAMILIES = ("center", "pattern", "random", "half")
 SIDES = ("left", "right", "top", "bottom")
@@ -115,10 +116,14 @@ def mask_from_array(array: np.ndarray) -> Tensor:
     return check_mask(torch.from_numpy((array > 0).astype(np.float32))[None, None])
 
 
-def mask_from_file(path: str | os.PathLike, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size) from a picture file: what is brighter than middle gray is known, black is the hole."""
-    gray = np.asarray(load_picture(path).convert("L").resize((size, size)))
-    return mask_from_array(gray > 127)
+def mask_from_file(path: str | os.PathLike | Image.Image, size: int = IMAGE_SIZE, box: tuple[float, float, float] | None = None) -> Tensor:
+    """(1, 1, size, size) from a picture file: what is brighter than middle gray is known, black is the hole.
+
+    Args: box: (left, top, side), the square to take; None takes all, squeezed to a square.
+    """
+    picture = load_picture(path)
+    pixels = picture.resize((size, size)) if box is None else Image.fromarray(square_pixels(picture, box, size))
+    return mask_from_array(np.asarray(pixels.convert("L")) > 127)
 
 
 def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool = False) -> Tensor:

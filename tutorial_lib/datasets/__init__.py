@@ -27,10 +27,12 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
 
     Returns: a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1]; `.images(indices)` gives a
         (B, 3, 64, 64) batch.
-    Raises: ValueError for an unknown name, split or option, or a missing root.
+    Raises: ValueError for an unknown name, split or option, a missing root, or a root for a set that has none.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
+    if root is not None and name in NAMES and name not in OPTIONS:
+        raise ValueError(f"{name} takes no root ({root}): did you mean load_dataset(\"folder\", root=...), on the command line --data folder?")
     if unknown := sorted(options.keys() - OPTIONS.get(name, set())):
         raise ValueError(f"{name} has no setting {', '.join(unknown)}")
     if name == "synthetic-faces":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -13,12 +14,15 @@ import torch
 from torch import Tensor
 
 from tutorial_lib.datasets.framing import find_face
-from tutorial_lib.datasets.prepared import CHUNK, identity, prepare
+from tutorial_lib.datasets.prepared import identity, prepare
 from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels, to_float
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TEST_SHARE = 0.1
 SPLITS = ("train", "test")
+MANY = 500  # pictures from which on their pixels are kept
+# of a picture, of a damaged archive, of a password, and of a compression that Python does not know
+_BROKEN = (ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
 CROPS = ("center", "face")
 
 
@@ -28,22 +32,28 @@ class ArrayImages(torch.utils.data.Dataset):
     Args:
         pixels: (N, 64, 64, 3) uint8, memory-mapped or not.
         name: how logs and model cards call the set.
+        rows: which of them are the set, (n,) integers; all when left out.
 
     Items: (3, 64, 64) float32 in [-1, 1].
     """
 
-    def __init__(self, pixels: np.ndarray, name: str):
-        self.pixels, self.name = pixels, name
+    def __init__(self, pixels: np.ndarray, name: str, rows: np.ndarray | None = None):
+        self._held, self._rows, self.name = pixels, rows, name
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(n, 64, 64, 3) uint8; a copy where not all rows are taken."""
+        return self._held if self._rows is None else self._held[self._rows]
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self._held if self._rows is None else self._rows)
 
     def __getitem__(self, index: int) -> Tensor:
-        return to_float(self.pixels[index])[0]
+        return to_float(self._held[index if self._rows is None else self._rows[index]])[0]
 
     def images(self, indices: list[int] | slice) -> Tensor:
         """(B, 3, 64, 64) float32 in [-1, 1]: the pictures at `indices`."""
-        return to_float(self.pixels[indices])
+        return to_float(self._held[indices if self._rows is None else self._rows[indices]])
 
 
 class _FolderSource:
@@ -73,7 +83,7 @@ class _FolderSource:
         for row, name in enumerate(self.names[start:stop]):
             try:
                 picture = load_picture(self._archive.read(name) if self._archive else (self.root / name).read_bytes())
-            except (ValueError, OSError, zipfile.BadZipFile) as error:
+            except _BROKEN as error:
                 raise ValueError(f"{self.root}: {name}: {error}") from error
             try:
                 box = find_face(picture) if self.crop == "face" else None
@@ -114,30 +124,24 @@ class PictureFolder(ArrayImages):
         if self.root.is_dir():
             names = [path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()]
         elif zipfile.is_zipfile(self.root):
-            with zipfile.ZipFile(self.root) as archive:
-                names = archive.namelist()
+            try:
+                with zipfile.ZipFile(self.root) as archive:
+                    names = archive.namelist()
+            except zipfile.BadZipFile as error:
+                raise ValueError(f"{self.root} is a damaged zip archive ({error}): fetch it or pack it again") from error
         else:
             raise ValueError(f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): fetch it again")
         source = _FolderSource(self.root, self._choose(names, split, limit), crop)
-        slow = crop == "face" or len(source) >= CHUNK
-        super().__init__(prepare(source, cache_dir) if slow else source.read(0, len(source)), name=self.root.stem)
-        self._rows = np.arange(len(source))
+        slow = crop == "face" or len(source) >= MANY
+        pixels, rows = prepare(source, cache_dir) if slow else source.read(0, len(source)), None
         if crop == "face":
-            self._rows = np.array([row for row in self._rows if self.pixels[row].any()], dtype=int)
-            self.files = [source.names[row] for row in self._rows]
-            if len(self._rows) < len(source):
-                print(f"{self.root}: no face was found in {len(source) - len(self._rows)} of {len(source)} pictures; they are left out")
-            if not len(self._rows):
+            shown = np.flatnonzero([picture.any() for picture in pixels])
+            if not len(shown):
                 raise ValueError(f"{self.root}: no picture shows a face from the front: use the center crop")
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return super().__getitem__(self._rows[index])
-
-    def images(self, indices: list[int] | slice) -> Tensor:
-        return super().images(self._rows[indices])
+            if len(shown) < len(source):
+                print(f"{self.root}: no face was found in {len(source) - len(shown)} of {len(source)} pictures; they are left out")
+                rows, self.files = shown, [source.names[row] for row in shown]
+        super().__init__(pixels, self.root.stem, rows)
 
     def _choose(self, names: list[str], split: str, limit: int | None) -> list[str]:
         names = sorted(name for name in names

@@ -6,6 +6,7 @@ CelebA's test split, as in the paper, and the official test splits of the other 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -28,16 +29,23 @@ TERMS = {
     "celeba": "CelebA (Liu et al. 2015): for non-commercial research only; the pictures may not be passed on.",
     "svhn": "SVHN (Netzer et al. 2011): for non-commercial use only.",
     "stanford-cars": "Stanford Cars (Krause et al. 2013): for research; the pictures belong to their photographers.",
+    "portraits": "49 official portraits of members of the US Congress: works of the US government, in the public domain.",
 }
 BRING = {
     "celeba": "img_align_celeba.zip (1.4 GB) from mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
     "stanford-cars": "cars_train.tgz and cars_test.tgz (2 GB) and car_devkit.tgz from a copy: the official address is gone",
 }
 SVHN_ADDRESS = "http://ufldl.stanford.edu/housenumbers/"
-SVHN_FILES = {  # size in bytes and MD5
+FILES = {  # size in bytes (where known) and MD5
+    "img_align_celeba.zip": (1_443_490_838, "00d2c5bc6d35e252742224ab0c1e8fcb"),
+    "list_eval_partition.txt": (None, "d32c9cbf5e040fd4025c592c306e6668"),
     "train_32x32.mat": (182_040_794, "e26dedcc434d2e4c54c9b2d4a06d8373"),
     "test_32x32.mat": (64_275_384, "eb5a983be6a315427106f1b164d9cef3"),
     "extra_32x32.mat": (1_329_278_602, "a93ce644f1a588dc4d68dda5feec44a7"),
+    "cars_train.tgz": (979_269_282, "065e5b463ae28d29e77c1b4b166cfe61"),
+    "cars_test.tgz": (977_350_468, "4ce7ebf6a94d07f1952d94dd34c4d501"),
+    "car_devkit.tgz": (330_960, "c3b158d763b6e2245038c8ad08e45376"),
+    "cars_test_annos_withlabels.mat": (185_758, "b0a2b23655a3edd16d84508592a98d10"),
 }
 CELEBA_TEST_STARTS = 182_638  # number of the first picture of the official test split
 HELD_OUT = 2_000
@@ -70,7 +78,14 @@ def _first_bytes(path: Path) -> bytes:
 def _no_archive(path: Path, kind: str, error: object = "") -> ValueError:
     page = re.match(rb"\s*(<!doctype html|<html)", _first_bytes(path), re.IGNORECASE)
     why = "a web page was saved under its name" if page else f"it is damaged or cut short{f' ({error})' if str(error) else ''}"
-    return ValueError(f"{path} is no {kind}: {why}; fetch it again and compare its size and md5 with those of the data set's page")
+    return ValueError(f"{path} is no {kind}: {why}; {_again(path)}")
+
+
+def _again(path: Path) -> str:
+    """What to do about a broken file, and how to know a whole one."""
+    size, md5 = FILES[path.name]
+    whole = f"{size:,} bytes and the md5 {md5}" if size else f"the md5 {md5}"
+    return f"fetch it again (this one has {path.stat().st_size:,} bytes; the official one has {whole})"
 
 
 class _Source:
@@ -93,7 +108,8 @@ class _CelebASource(_Source):
     workers = 4
 
     def __init__(self, path: Path, keys: list[str], crop: int, split: str):
-        super().__init__("celeba", {**identity(path), "crop": crop, "split": split, "pictures": len(keys)}, keys)
+        names = hashlib.sha256(repr(keys).encode()).hexdigest()  # they depend on the partition file
+        super().__init__("celeba", {**identity(path), "crop": crop, "split": split, "names": names}, keys)
         self.path, self.crop = path, crop
 
     @cached_property
@@ -109,7 +125,7 @@ class _CelebASource(_Source):
                 box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
                 pixels.append(square_pixels(picture, box))
             except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-                raise ValueError(f"{self.path}: {key} cannot be read ({error}): fetch the archive again") from error
+                raise ValueError(f"{self.path}: {key} cannot be read ({error}): {_again(self.path)}") from error
         return np.stack(pixels)
 
 
@@ -151,29 +167,42 @@ class CelebA(ArrayImages):
 def _celeba_split(path: Path, numbers: list[int], split: str) -> list[int]:
     partition = path.with_name("list_eval_partition.txt")
     if partition.exists():
-        test = set()
-        for line, text in enumerate(partition.read_text(encoding="ascii").split("\n"), 1):
-            if not text.strip():
-                continue
-            match = re.fullmatch(r"(\d{6})\.jpg\s+([012])\s*", text)
-            if not match:
-                raise ValueError(f"{partition}, line {line}: expected a picture and 0, 1 or 2, got {text.strip()!r}: fetch it again, or remove it")
-            if match[2] == "2":
-                test.add(int(match[1]))
-        official = [number for number in numbers if number in test]
+        parts = _partition(partition)
+        if unnamed := [number for number in numbers if number not in parts]:
+            raise ValueError(f"{partition} does not name {len(unnamed)} pictures of the archive, the first {unnamed[0]:06d}.jpg: {_again(partition)}, or remove it")
+        official = [number for number in numbers if parts[number] == "2"]
     else:
         official = [number for number in numbers if number >= CELEBA_TEST_STARTS]
     held_out = set(official[:HELD_OUT])
     return [number for number in numbers if (number in held_out) == (split == "test")]
 
 
+def _partition(path: Path) -> dict[int, str]:
+    """Number of the picture -> "0" (train), "1" (valid) or "2" (test)."""
+    parts = {}
+    for line, text in enumerate(path.read_bytes().decode("ascii", errors="replace").split("\n"), 1):
+        match = re.fullmatch(r"(\d{6})\.jpg\s+([012])\s*", text)
+        if match:
+            parts[int(match[1])] = match[2]
+        elif text.strip():
+            raise ValueError(f"{path}, line {line}: expected a picture and 0, 1 or 2, got {text.strip()[:60]!r}: {_again(path)}, or remove it")
+    return parts
+
+
 # -- SVHN --------------------------------------------------------------------------------------------------------------
 
 
 class _SVHNSource(_Source):
-    def __init__(self, name: str, settings: dict, pictures: list[np.ndarray]):
-        super().__init__(name, settings, [(part, number) for part, x in enumerate(pictures) for number in range(x.shape[3])])
-        self.pictures = pictures
+    """Read whole at the first `read`: a .mat file cannot be read in ranges."""
+
+    def __init__(self, paths: list[Path], counts: list[int], split: str, limit: int | None):
+        keys = [(part, number) for part, count in enumerate(counts) for number in range(count)][:limit]
+        super().__init__("svhn", {"files": [identity(path) for path in paths], "split": split, "pictures": len(keys)}, keys)
+        self.paths = paths
+
+    @cached_property
+    def pictures(self) -> list[np.ndarray]:
+        return [_load_mat(path, "X")["X"] for path in self.paths]
 
     def read(self, start: int, stop: int) -> np.ndarray:
         size = (IMAGE_SIZE, IMAGE_SIZE)
@@ -186,8 +215,8 @@ def fetch_svhn(root: str | os.PathLike, extra: bool = False, address: str = SVHN
 
     Raises: as `download.fetch`.
     """
-    names = [name for name in SVHN_FILES if extra or not name.startswith("extra")]
-    return [fetch(address + name, Path(root) / name, *SVHN_FILES[name], progress=progress) for name in names]
+    names = ["train_32x32.mat", "test_32x32.mat"] + ["extra_32x32.mat"] * extra
+    return [fetch(address + name, Path(root) / name, *FILES[name], progress=progress) for name in names]
 
 
 class SVHN(ArrayImages):
@@ -209,27 +238,33 @@ class SVHN(ArrayImages):
         names = [f"{split}_32x32.mat"] + (["extra_32x32.mat"] if extra and split == "train" else [])
         paths = [_find(root, (name,), f"`python -m tutorial_lib data svhn{' --extra' if name.startswith('extra') else ''} --root FOLDER` fetches it")
                  for name in names]
-        pictures, labels = zip(*map(_read_mat, paths), strict=True)
+        labels = [_labels(path) for path in paths]
         self.labels = np.concatenate(labels)[:limit]
-        source = _SVHNSource("svhn", {"files": [identity(path) for path in paths], "split": split, "pictures": len(self.labels)}, list(pictures))
-        source.keys = source.keys[:limit]
-        super().__init__(prepare(source, cache_dir), "svhn")
+        super().__init__(prepare(_SVHNSource(paths, [len(each) for each in labels], split, limit), cache_dir), "svhn")
 
 
-def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(X (32, 32, 3, N) uint8, digits (N,)); the label 10 stands for the digit 0."""
+def _load_mat(path: Path, *names: str) -> dict:
     try:
-        content = scipy.io.loadmat(path)
+        return scipy.io.loadmat(path, variable_names=names)
     except Exception as error:  # scipy raises almost anything for a damaged file
         raise _no_archive(path, "MATLAB file", error) from error
-    x, y = content.get("X"), content.get("y")
-    if x is None or y is None or x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or y.size != x.shape[3]:
-        held = {name: getattr(value, "shape", None) for name, value in content.items() if not name.startswith("__")}
-        raise ValueError(f"{path} holds {held}, not X of shape (32, 32, 3, N) in uint8 and N labels y: take the cropped digits (Format 2)")
+
+
+def _labels(path: Path) -> np.ndarray:
+    """Digits (N,), read without the pictures; the label 10 stands for the digit 0."""
+    try:
+        held = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(path)}
+    except Exception as error:
+        raise _no_archive(path, "MATLAB file", error) from error
+    shape, kind = held.get("X", ((), ""))
+    y = _load_mat(path, "y").get("y")
+    if y is None or kind != "uint8" or len(shape) != 4 or shape[:3] != (32, 32, 3) or y.size != shape[3]:
+        raise ValueError(f"{path} holds {held}, not X of shape (32, 32, 3, N) in uint8 and N labels y: take the cropped digits (Format 2), or if it is "
+                         f"cut short, {_again(path)}")
     labels = y.reshape(-1).astype(np.int64)
     if labels.min() < 1 or labels.max() > 10:
         raise ValueError(f"{path} holds labels from {labels.min()} to {labels.max()}, not from 1 to 10: take the cropped digits (Format 2)")
-    return x, labels % 10
+    return labels % 10
 
 
 # -- Stanford Cars -----------------------------------------------------------------------------------------------------
@@ -263,13 +298,13 @@ class _CarsSource(_Source):
         missing = sorted(self.boxes.keys() - seen)
         if missing:
             raise ValueError(f"{self.path} lacks {len(missing)} of {len(self.boxes)} pictures that the annotations name, the first {missing[0]}: "
-                             "fetch it again")
+                             f"{_again(self.path)}")
 
     def _cut(self, name: str, content: bytes) -> np.ndarray:
         try:
             picture = load_picture(content)
         except ValueError as error:
-            raise ValueError(f"{self.path}: {name} cannot be read ({error}): fetch the archive again") from error
+            raise ValueError(f"{self.path}: {name} cannot be read ({error}): {_again(self.path)}") from error
         left, top, right, bottom = self.boxes[name]
         if not (0 <= left < right <= picture.width and 0 <= top < bottom <= picture.height):
             raise ValueError(f"{self.path}: the box of {name}, ({left}, {top}, {right}, {bottom}), does not lie in its {picture.width}x{picture.height} "
@@ -316,7 +351,7 @@ def _annotations(root: str | os.PathLike, split: str) -> tuple[Path, bytes]:
                     return path, archive.extractfile(member).read()
     except _BROKEN_TAR as error:
         raise _no_archive(path, ".tgz archive", error) from error
-    raise ValueError(f"{path} holds no {name}: fetch it again")
+    raise ValueError(f"{path} holds no {name}: {_again(path)}")
 
 
 def _boxes(path: Path, content: bytes) -> dict[str, tuple[int, int, int, int]]:
@@ -326,7 +361,7 @@ def _boxes(path: Path, content: bytes) -> dict[str, tuple[int, int, int, int]]:
         # small unsigned fields: as they are, x1 - 1 would wrap around
         boxes = {str(row["fname"].item()): tuple(int(row[f"bbox_{side}"].item()) for side in ("x1", "y1", "x2", "y2")) for row in rows}
     except Exception as error:  # scipy raises almost anything for a damaged file
-        raise ValueError(f"{path} holds no annotations with fname and bbox_x1 to bbox_y2 ({error}): fetch it again") from error
+        raise ValueError(f"{path} holds no annotations with fname and bbox_x1 to bbox_y2 ({error}): {_again(path)}") from error
     return {name: (x1 - 1, y1 - 1, x2, y2) for name, (x1, y1, x2, y2) in boxes.items()}
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from tutorial_lib.datasets.rendered import default_cache_dir
 
 SHAPE = (64, 64, 3)
-CHUNK = 500  # pictures between two moves of the progress bar
+CHUNK = 50  # pictures between two moves of the progress bar: five seconds where faces are looked for
 _BYTES = int(np.prod(SHAPE))
 _ABANDONED = 24 * 3600  # seconds after which a half-written file belongs to nobody
 
@@ -68,8 +68,7 @@ def prepare(source: Source, cache_dir: str | os.PathLike | None = None) -> np.nd
     for left in folder.glob("*.partial"):
         if time.time() - left.stat().st_mtime > _ABANDONED:
             left.unlink(missing_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f"{path.stem}-", suffix=".partial")
-    os.close(handle)
+    temporary = folder / f"{path.stem}-{uuid.uuid4().hex}.partial"  # not by tempfile: others who share the folder may read it
     try:
         _decode(source, temporary)
         try:
@@ -77,9 +76,9 @@ def prepare(source: Source, cache_dir: str | os.PathLike | None = None) -> np.nd
         except PermissionError:  # Windows, when another process has finished first and has its file open
             if _open(path, len(source)) is None:
                 raise
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return _open(path, len(source))
 
@@ -93,7 +92,7 @@ def _open(path: Path, count: int) -> np.ndarray | None:
     return pixels if pixels.shape == (count, *SHAPE) and pixels.dtype == np.uint8 else None
 
 
-def _decode(source: Source, path: str) -> None:
+def _decode(source: Source, path: Path) -> None:
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (len(source), *SHAPE)})
         header = file.tell()
@@ -114,7 +113,7 @@ def _decode(source: Source, path: str) -> None:
                 raise
 
 
-def _write(source: Source, path: str, header: int, start: int, stop: int) -> int:
+def _write(source: Source, path: Path, header: int, start: int, stop: int) -> int:
     # through a file, not a map: what is written counts as this process's memory only for the moment
     pixels = np.ascontiguousarray(source.read(start, stop), dtype=np.uint8)
     assert pixels.shape == (stop - start, *SHAPE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,38 +14,69 @@ from torch import Tensor
 from tutorial_lib.datasets.framing import find_face
 from tutorial_lib.images import IMAGE_SIZE, crop_square, image_grid, load_picture, to_uint8
 from tutorial_lib.inpainting.pipeline import Inpainting
-from tutorial_lib.masks import HOLE_GRAY, corrupt
+from tutorial_lib.masks import HOLE_GRAY, corrupt, mask_from_file
 
 FRAMES = ("face", "square")
 SHEET = "sheet.png"
 
 
-def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = "square") -> tuple[Tensor, str]:
-    """A picture at the size that the networks know, and in words what was done to it.
+@dataclass(frozen=True)
+class Framed:
+    """A picture at the size that the networks know.
+
+    Attributes:
+        pixels: (1, 3, 64, 64) in [-1, 1].
+        size: (width, height) of what it was taken from.
+        box: (left, top, side) in pixels, what was taken of it.
+        said: a sentence on what was done.
+    """
+
+    pixels: Tensor
+    size: tuple[int, int]
+    box: tuple[float, float, float]
+    said: str
+
+
+def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = "square") -> Framed:
+    """A picture at the size that the networks know.
 
     Args:
         source: as for `load_picture`.
         frame: "face" (the largest frontal face, framed as the shipped face models know faces) or "square" (the largest square in the
             middle). A picture of 64x64 is taken as it is.
 
-    Returns: (1, 3, 64, 64) in [-1, 1], and a sentence.
     Raises: as `load_picture`, and ValueError for an unknown frame, or when no face is found.
     """
     if frame not in FRAMES:
         raise ValueError(f"frame must be one of {FRAMES}, got {frame!r}")
     picture = load_picture(source)
     if picture.size == (IMAGE_SIZE, IMAGE_SIZE):
-        return crop_square(picture), "taken as it is"
+        return Framed(crop_square(picture), picture.size, (0, 0, IMAGE_SIZE), "taken as it is")
     width, height = picture.size
     if frame == "face":
         box = find_face(picture)
         said = f"a face was found at left {box[0]:.0f}, top {box[1]:.0f}, and its square of {box[2]:.0f} pixels"
     else:
-        box, said = None, f"the square of {min(width, height)} pixels in the middle"
-    return crop_square(picture, box), f"{width}x{height}: {said} resized to {IMAGE_SIZE}x{IMAGE_SIZE}"
+        side = min(width, height)
+        box, said = ((width - side) / 2, (height - side) / 2, side), f"the square of {side} pixels in the middle"
+    return Framed(crop_square(picture, box), picture.size, box, f"{width}x{height}: {said} resized to {IMAGE_SIZE}x{IMAGE_SIZE}")
 
 
-def fill_files(paths: Sequence[str | os.PathLike], masks: Callable[[int], Tensor], fill: Callable[[Tensor, Tensor], Inpainting],
+def mask_for(path: str | os.PathLike, framed: Framed) -> Tensor:
+    """(1, 1, 64, 64), 1 = known, from a picture file, for a framed picture: brighter than middle gray is known, black is the hole.
+
+    A mask as large as the picture was is framed as the picture was. Any other has to be square, and is for what is in the frame.
+
+    Raises: ValueError for a mask that is neither, or that has no hole in the frame, or no known pixel.
+    """
+    mask = load_picture(path)
+    if mask.size != framed.size and mask.width != mask.height:
+        raise ValueError(f"the mask {path} is {mask.width}x{mask.height}, the picture {framed.size[0]}x{framed.size[1]}: give a mask "
+                         f"as large as the picture, or a square one for the {IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it")
+    return mask_from_file(mask, box=framed.box if mask.size == framed.size else None)
+
+
+def fill_files(paths: Sequence[str | os.PathLike], masks: Callable[[list[Framed]], Tensor], fill: Callable[[Tensor, Tensor], Inpainting],
                out: str | os.PathLike, frame: str = "square", say: Callable[[str], None] = print) -> dict[Path, str]:
     """Fill the holes of picture files; those that cannot be read are left out and told.
 
@@ -53,7 +85,7 @@ def fill_files(paths: Sequence[str | os.PathLike], masks: Callable[[int], Tensor
 
     Args:
         paths: the files.
-        masks: number of pictures -> (B, 1, 64, 64), 1 = known.
+        masks: the framed pictures -> (B, 1, 64, 64), 1 = known.
         fill: (images, masks) -> an `Inpainting`.
         out: folder, made when it is not there.
         frame: see `frame_picture`.
@@ -66,14 +98,14 @@ def fill_files(paths: Sequence[str | os.PathLike], masks: Callable[[int], Tensor
         if path in read or path in problems:
             continue
         try:
-            read[path], said = frame_picture(path, frame)
+            read[path] = frame_picture(path, frame)
         except (ValueError, OSError) as error:
             problems[path] = f"no such file: {path}" if isinstance(error, FileNotFoundError) else f"{path}: {error}"
         else:
-            say(f"{path}: {said}")
+            say(f"{path}: {read[path].said}")
     if not read:
         return problems
-    images, holes = torch.cat(list(read.values())), masks(len(read)).expand(len(read), -1, -1, -1)
+    images, holes = torch.cat([framed.pixels for framed in read.values()]), masks(list(read.values())).expand(len(read), -1, -1, -1)
     found = fill(images, holes)
     shown = corrupt(images, holes, HOLE_GRAY)
     out.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ class GANSettings:
         precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
     """
 
-    base_channels: int = 64
+    base_channels: int = 128
     discriminator_channels: int | None = None
     norm: str = "batch"
     learning_rate: float = 2e-4

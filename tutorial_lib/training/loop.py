@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -208,9 +208,13 @@ def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> N
 def read_checkpoint(path: Path, config: dict) -> tuple[dict[str, Tensor], int]:
     """The tensors of a checkpoint by name, and the number of steps that were done.
 
-    Raises: ValueError when the file was written with another configuration, naming what differs.
+    Raises: ValueError when the file was written with another configuration, naming what differs, or is damaged.
     """
-    with safe_open(path, framework="pt") as file:
+    try:
+        opened = safe_open(path, framework="pt")
+    except SafetensorError as error:
+        raise ValueError(f"the checkpoint {path} is damaged ({error}): remove it to begin anew, or choose another run folder") from error
+    with opened as file:
         metadata = file.metadata() or {}
         stored = json.loads(metadata.get("config", "{}"))
         here = json.loads(json.dumps(config))
