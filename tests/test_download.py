@@ -3,6 +3,7 @@
 import hashlib
 import io
 import threading
+import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -46,6 +47,9 @@ class Server(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         self.wfile.write(content[start:start + way[1]] if isinstance(way, tuple) else content[start:])
+        if isinstance(way, tuple) and way[0] == "stalls":
+            self.wfile.flush()
+            time.sleep(1.5)
 
     def log_message(self, *_):
         pass
@@ -152,6 +156,13 @@ def test_after_too_many_breaks_what_has_come_is_kept(server, tmp_path):
         get(server, tmp_path / "a.bin")
     assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:10 * len(download.PAUSES)]
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_transfer_without_a_byte_for_too_long_is_begun_again_where_it_was(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    Server.ways = [("stalls", 1000)]
+    assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
+    assert Server.asked == [("/a.bin", None), ("/a.bin", "bytes=1000-")]
 
 
 def test_a_file_that_has_moved_and_a_server_that_is_not_there(server, tmp_path, monkeypatch):

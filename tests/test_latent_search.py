@@ -252,6 +252,15 @@ def test_a_draft_asks_d_every_ten_steps(model, images):
     assert len(asked) == 4 + 11  # at 0, 10, 20 and 30; then before, between and after the ten exact steps
 
 
+def test_a_lam_for_each_row_is_a_search_with_that_lam_drafts_included(model, images):
+    lams, z0 = (0.0, 0.003, 0.1, 1.0), start_codes(model, 4)
+    together = search(images, MASKS, model, z0, dataclasses.replace(DEFAULT, steps=20), lam=torch.tensor(lams), progress=False)
+    for row, lam in enumerate(lams):
+        alone = search(images, MASKS, model, z0, dataclasses.replace(DEFAULT, steps=20), lam=lam, progress=False)
+        torch.testing.assert_close(together.z[row], alone.z[row])
+        torch.testing.assert_close(together.final["total"][row], alone.final["total"][row])
+
+
 @pytest.mark.parametrize("last", [0, 1, 7])
 def test_a_search_stopped_in_its_draft_says_exactly_what_it_has(model, images, last):
     z0 = start_codes(model, 4).double().requires_grad_(True)  # nor does the answer hang on a graph
