@@ -193,8 +193,8 @@ def play(page, widget):
     For a moment after the last step it still plays: a slider that is moved then would start it anew.
     """
     page.locator(f"{widget} button").first.click()
-    page.locator(f"{widget} .fa-pause").wait_for(state="attached")
-    page.locator(f"{widget} .fa-pause").wait_for(state="detached")
+    for state in ("attached", "detached"):
+        page.locator(f"{widget} .fa-pause").wait_for(state=state, timeout=1000 * ANSWER)
 
 
 def press(page, slider, *keys):

@@ -35,7 +35,7 @@ def green(images, masks):
 
 def run(paths, out, **options):
     said = []
-    problems = fill_files(paths, lambda count: center_mask(), green, out, say=said.append, **options)
+    problems = fill_files(paths, lambda *_: center_mask(), green, out, say=said.append, **options)
     return problems, said
 
 
@@ -74,26 +74,43 @@ def test_faces_are_framed_as_everywhere():
 
 
 @pytest.mark.parametrize("size", [(100, 200), (300, 130), (64, 64)])
-def test_a_mask_as_large_as_the_picture_is_framed_with_it(tmp_path, size):
+def test_a_mask_as_large_as_the_picture_is_framed_with_it(size):
     """The picture is black where the mask has its hole: once framed, the two still lie on each other."""
     drawn = np.full(size, 255, np.uint8)
     drawn[size[0] // 3:size[0] // 2, size[1] // 3:size[1] // 2] = 0
     framed = frame_picture(Image.fromarray(drawn).convert("RGB"))
-    hole = mask_for(write(tmp_path / "mask.png", drawn), framed)[0, 0] == 0
+    hole = mask_for(Image.fromarray(drawn), framed)[0, 0] == 0
     assert torch.equal(hole, framed.pixels[0, 0] < 0) and 0.01 < hole.float().mean() < 0.2
 
 
-def test_another_mask_is_a_square_for_what_is_taken(tmp_path):
+def test_another_mask_is_a_square_for_what_is_taken():
     framed = frame_picture(Image.fromarray(pixels(100, 200)))
     drawn = np.full((128, 128), 255, np.uint8)
     drawn[:, :64] = 0
-    assert torch.equal(mask_for(write(tmp_path / "square.png", drawn), framed), half_mask("left"))
-    with pytest.raises(ValueError, match=r"narrow\.png is 64x128, the picture 200x100: give a mask as large"):
-        mask_for(write(tmp_path / "narrow.png", drawn[:, 32:96]), framed)
+    assert torch.equal(mask_for(Image.fromarray(drawn), framed), half_mask("left"))
+    with pytest.raises(ValueError, match="64x128, the picture 200x100: give a mask as large"):
+        mask_for(Image.fromarray(drawn[:, 32:96]), framed)
     beside = np.full((100, 200), 255, np.uint8)
     beside[:, :40] = 0  # not in the frame
     with pytest.raises(ValueError, match="no hole"):
-        mask_for(write(tmp_path / "beside.png", beside), framed)
+        mask_for(Image.fromarray(beside), framed)
+
+
+def test_a_picture_that_the_mask_does_not_fit_is_left_out_and_told(tmp_path, capsys, weights):
+    path, _ = weights
+    drawn = np.full((96, 80), 255, np.uint8)
+    drawn[30:60, 20:50] = 0
+    mask, wide, fits = write(tmp_path / "mask.png", drawn), write(tmp_path / "wide.png", pixels(80, 120)), write(tmp_path / "fits.png", pixels(96, 80))
+    threads = torch.get_num_threads()
+    command = ["inpaint", str(wide), str(fits), "--weights", str(path), "--device", "cpu", "--restarts", "1", "--out", str(tmp_path / "out")]
+    try:
+        assert cli.main([*command, "--mask", str(mask)]) == 1
+        assert f"left out: {wide}: the mask is 80x96, the picture 120x80" in capsys.readouterr().err
+        assert (tmp_path / "out" / "fits-filled.png").exists() and not (tmp_path / "out" / "wide-filled.png").exists()
+        assert cli.main([*command, "--mask", str(write(tmp_path / "small.png", pixels(16, 16)))]) == 1
+        assert f"--mask {tmp_path / 'small.png'}: the picture is 16x16" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_what_cannot_be_read_is_told_and_the_others_are_filled(tmp_path):
@@ -122,7 +139,7 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
 def test_nothing_is_written_when_filling_fails_or_half_written(tmp_path, monkeypatch):
     path = write(tmp_path / "a.png", pixels(64, 64))
     with pytest.raises(KeyboardInterrupt):
-        fill_files([path], lambda count: center_mask(), lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), tmp_path / "out", say=print)
+        fill_files([path], lambda *_: center_mask(), lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), tmp_path / "out", say=print)
     assert not (tmp_path / "out").exists()
     run([path], tmp_path / "out")
     before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}

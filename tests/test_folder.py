@@ -116,7 +116,7 @@ def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_
 
 
 @pytest.mark.parametrize(("from_list", "place", "value", "said"), [
-    (True, 0, 0, "is a damaged zip archive"), (True, 8, 1, "a.png.*password"), (True, 10, 9, "a.png.*compression"), (False, 40, 0xFF, "a.png")])
+    (True, 0, 0, "is a damaged zip archive"), (True, 6, 255, "is a damaged zip archive.*version"), (True, 8, 1, "a.png.*password"), (True, 10, 9, "a.png.*compression"), (False, 40, 0xFF, "a.png")])
 def test_a_zip_archive_that_cannot_be_read_says_so_and_which(tmp_path, from_list, place, value, said):
     path = tmp_path / "class.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

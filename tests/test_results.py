@@ -136,7 +136,7 @@ def test_a_stored_table_has_every_cell_made_as_the_method_is_today(path):
     results = load_results(path)
     pictures = results["made_from"]["pictures"]
     assert set(results["variants"]) == {f"{family}, {name}" for family in FAMILIES for name in METHODS}
-    assert pictures >= 500
+    assert pictures == 500 or path.stem == "table1-photo-cars" and pictures == 220, "500, or the whole of a smaller test split"
     for cell, stored in results["variants"].items():
         name = cell.split(", ", 1)[1]
         made = {key: value for key, value in stored["made_by"].items() if key not in ("weights", "weights_sha256")}

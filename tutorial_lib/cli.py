@@ -22,10 +22,10 @@ from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_masks, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
-from tutorial_lib.images import image_grid
+from tutorial_lib.images import image_grid, load_picture
 from tutorial_lib.inpainting.files import FRAMES, SHEET, fill_files, mask_for
 from tutorial_lib.inpainting.pipeline import inpaint
-from tutorial_lib.masks import FAMILIES
+from tutorial_lib.masks import FAMILIES, mask_from_file
 from tutorial_lib.models.attributes import ATTRIBUTES, heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
@@ -114,7 +114,8 @@ def _add_train(commands) -> None:
     parser.add_argument("--steps", type=_positive, required=True)
     parser.add_argument("--batch-size", type=_positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--base-channels", type=_positive, help="size of the networks; the model's own when left out: the paper's 128 for a dcgan, 64 for others")
+    parser.add_argument("--base-channels", type=_positive, help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 for vae and "
+                                                                   "context-encoder, 24 for attributes")
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
     parser.add_argument("--noise", type=float, help="vae: standard deviation of the pixels around the decoded picture")
@@ -148,7 +149,7 @@ def _train_on(device: torch.device, options) -> int:
     with distributed.first_on_each_machine():
         dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
         # now, not after days of training: there may be none, or a broken one
-        held_out = _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
+        held_out = None if distributed.rank() else _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     task = _task(options, dataset, device)
@@ -360,21 +361,30 @@ def _add_inpaint(commands) -> None:
     parser.set_defaults(run=_inpaint, stopped="nothing was written")
 
 
+def _mask_file(path: str) -> Image.Image:
+    """A drawn mask; an error says that it is the mask's."""
+    try:
+        drawn = load_picture(path)
+        mask_from_file(drawn)  # a hole and something known
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--mask {path}: {error}") from error
+    return drawn
+
+
 def _inpaint(options) -> int:
     set_threads(options.threads)
     if options.mask not in FAMILIES and not Path(options.mask).is_file():
         raise ValueError(f"--mask {options.mask}: neither one of {', '.join(FAMILIES)} nor a file that is there")
+    drawn = None if options.mask in FAMILIES else _mask_file(options.mask)
     gan = load_gan(options.weights, pick_device(options.device))
     data = gan.card["data"]
     frame = options.frame or ("face" if "faces" in data["name"] or data["name"] == "celeba" or data.get("crop") == "face" else "square")
     print(f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true")
 
-    def masks_for(framed):
-        if options.mask in FAMILIES:
-            return table_masks(options.mask, len(framed), options.seed)
-        return torch.cat([mask_for(options.mask, each) for each in framed])
+    def mask_of(number, framed):
+        return mask_for(drawn, framed) if drawn else table_masks(options.mask, number + 1, options.seed)[-1:]
 
-    problems = fill_files(options.pictures, masks_for,
+    problems = fill_files(options.pictures, mask_of,
                           lambda images, masks: inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed), options.out, frame)
     for problem in problems.values():
         print(f"left out: {problem}", file=sys.stderr)

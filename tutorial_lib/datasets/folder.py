@@ -21,8 +21,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TEST_SHARE = 0.1
 SPLITS = ("train", "test")
 MANY = 500  # pictures from which on their pixels are kept
-# of a picture, of a damaged archive, of a password, and of a compression that Python does not know
-_BROKEN = (ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError)
+# what reading from a damaged archive may raise; of a password or an unknown compression it is a RuntimeError
+BROKEN_ZIP = (ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError)
 CROPS = ("center", "face")
 
 
@@ -83,7 +83,7 @@ class _FolderSource:
         for row, name in enumerate(self.names[start:stop]):
             try:
                 picture = load_picture(self._archive.read(name) if self._archive else (self.root / name).read_bytes())
-            except _BROKEN as error:
+            except BROKEN_ZIP as error:
                 raise ValueError(f"{self.root}: {name}: {error}") from error
             try:
                 box = find_face(picture) if self.crop == "face" else None
@@ -127,7 +127,7 @@ class PictureFolder(ArrayImages):
             try:
                 with zipfile.ZipFile(self.root) as archive:
                     names = archive.namelist()
-            except zipfile.BadZipFile as error:
+            except BROKEN_ZIP as error:
                 raise ValueError(f"{self.root} is a damaged zip archive ({error}): fetch it or pack it again") from error
         else:
             raise ValueError(f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): fetch it again")

@@ -21,7 +21,7 @@ import scipy.io
 from PIL import Image
 
 from tutorial_lib.datasets.download import fetch
-from tutorial_lib.datasets.folder import SPLITS, ArrayImages
+from tutorial_lib.datasets.folder import BROKEN_ZIP, SPLITS, ArrayImages
 from tutorial_lib.datasets.prepared import identity, prepare
 from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels
 
@@ -124,7 +124,7 @@ class _CelebASource(_Source):
                 width, height = picture.size
                 box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
                 pixels.append(square_pixels(picture, box))
-            except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            except BROKEN_ZIP as error:
                 raise ValueError(f"{self.path}: {key} cannot be read ({error}): {_again(self.path)}") from error
         return np.stack(pixels)
 
@@ -154,7 +154,7 @@ class CelebA(ArrayImages):
         try:
             with zipfile.ZipFile(path) as archive:
                 keys = {int(match[1]): name for name in archive.namelist() if (match := re.search(r"(?:^|/)(\d{6})\.jpg$", name))}
-        except zipfile.BadZipFile as error:
+        except BROKEN_ZIP as error:
             raise _no_archive(path, "zip archive", error) from error
         if not keys:
             raise ValueError(f"{path} holds no pictures named like 000001.jpg: is it img_align_celeba.zip?")

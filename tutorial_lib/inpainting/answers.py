@@ -15,7 +15,7 @@ from tutorial_lib.images import check_images
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.latent_search import DEFAULT, SearchSettings, search
 from tutorial_lib.inpainting.pipeline import MAX_ROWS, start_codes
-from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.masks import check_mask
 from tutorial_lib.models.latent_model import LatentModel
 
 
@@ -75,7 +75,7 @@ def several_answers(image: Tensor, mask: Tensor, gan: LatentModel, answers: int 
         raise ValueError(f"{answers} answers need at least as many starts to choose from: {starts} starts and a share of {share} "
                          f"leave {kept}; give more starts")
 
-    image = corrupt(image, mask)  # before it is checked: what lies in the hole is never read
+    image = torch.where(mask > 0, image, 0.0)  # before it is checked: what lies in the hole is never read
     check_images(image, "image")
     image, mask = image.to(gan.device), mask.to(gan.device)
     parts = [search(image.expand(len(z0), -1, -1, -1), mask, gan, z0, settings, progress=progress)

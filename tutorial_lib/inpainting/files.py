@@ -62,50 +62,52 @@ def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = 
     return Framed(crop_square(picture, box), picture.size, box, f"{width}x{height}: {said} resized to {IMAGE_SIZE}x{IMAGE_SIZE}")
 
 
-def mask_for(path: str | os.PathLike, framed: Framed) -> Tensor:
-    """(1, 1, 64, 64), 1 = known, from a picture file, for a framed picture: brighter than middle gray is known, black is the hole.
+def mask_for(mask: Image.Image, framed: Framed) -> Tensor:
+    """(1, 1, 64, 64), 1 = known, for a framed picture, from a drawing: brighter than middle gray is known, black is the hole.
 
     A mask as large as the picture was is framed as the picture was. Any other has to be square, and is for what is in the frame.
 
     Raises: ValueError for a mask that is neither, or that has no hole in the frame, or no known pixel.
     """
-    mask = load_picture(path)
     if mask.size != framed.size and mask.width != mask.height:
-        raise ValueError(f"the mask {path} is {mask.width}x{mask.height}, the picture {framed.size[0]}x{framed.size[1]}: give a mask "
+        raise ValueError(f"the mask is {mask.width}x{mask.height}, the picture {framed.size[0]}x{framed.size[1]}: give a mask "
                          f"as large as the picture, or a square one for the {IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it")
     return mask_from_file(mask, box=framed.box if mask.size == framed.size else None)
 
 
-def fill_files(paths: Sequence[str | os.PathLike], masks: Callable[[list[Framed]], Tensor], fill: Callable[[Tensor, Tensor], Inpainting],
+def fill_files(paths: Sequence[str | os.PathLike], mask_of: Callable[[int, Framed], Tensor], fill: Callable[[Tensor, Tensor], Inpainting],
                out: str | os.PathLike, frame: str = "square", say: Callable[[str], None] = print) -> dict[Path, str]:
-    """Fill the holes of picture files; those that cannot be read are left out and told.
+    """Fill the holes of picture files; those that cannot be read, or that the mask does not fit, are left out and told.
 
     Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, and one sheet.png: a row a picture with what was read, what was
     given, G(z_hat) and the completed picture. Each appears whole or not at all; files of an earlier call are replaced.
 
     Args:
         paths: the files.
-        masks: the framed pictures -> (B, 1, 64, 64), 1 = known.
+        mask_of: (number of the picture among those that can be filled, from 0; the picture) -> (1, 1, 64, 64), 1 = known; a ValueError
+            leaves the picture out.
         fill: (images, masks) -> an `Inpainting`.
         out: folder, made when it is not there.
         frame: see `frame_picture`.
         say: takes a line about each file.
 
-    Returns: path -> what was wrong, of each file that could not be read; empty when all were filled.
+    Returns: path -> what was wrong, of each file that was left out; empty when all were filled.
     """
-    out, problems, read = Path(out), {}, {}
+    out, problems, read, holes = Path(out), {}, {}, []
     for path in map(Path, paths):
         if path in read or path in problems:
             continue
         try:
-            read[path] = frame_picture(path, frame)
+            framed = frame_picture(path, frame)
+            holes.append(mask_of(len(read), framed))
         except (ValueError, OSError) as error:
             problems[path] = f"no such file: {path}" if isinstance(error, FileNotFoundError) else f"{path}: {error}"
         else:
-            say(f"{path}: {read[path].said}")
+            read[path] = framed.pixels
+            say(f"{path}: {framed.said}")
     if not read:
         return problems
-    images, holes = torch.cat([framed.pixels for framed in read.values()]), masks(list(read.values())).expand(len(read), -1, -1, -1)
+    images, holes = torch.cat(list(read.values())), torch.cat(holes)
     found = fill(images, holes)
     shown = corrupt(images, holes, HOLE_GRAY)
     out.mkdir(parents=True, exist_ok=True)
