@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from tutorial_lib.device import memory_format, pick_device
@@ -76,7 +76,7 @@ def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[st
             half = tensor.half() if tensor.is_floating_point() else tensor
             tensors[f"{part}.{key}"] = half.detach().cpu().contiguous().clone()
     temporary = path.with_suffix(".partial")
-    save_file(tensors, temporary)
+    temporary.write_bytes(save(tensors))  # not save_file, whose files only their owner may read
     card = {"name": path.stem, "kind": kind, "architecture": architecture, **card,
             "bytes": temporary.stat().st_size, "sha256": file_hash(temporary)}
     card_text = path.with_suffix(".json.partial")
