@@ -52,9 +52,10 @@ def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
         hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
         for rows in _parts(which == number):
             g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
-            columns = [x.flatten(0, 1).T.index_select(0, hole.ring).double() for x in (y, g)]  # a row a pixel, a column a channel
-            in_hole = torch.from_numpy(hole.harmonic((columns[0] - columns[1]).numpy())).to(g.dtype)
-            u = g.new_zeros(g.shape[2], in_hole.shape[1]).index_copy_(0, hole.pixels, in_hole)
+            on_ring = (y - g).flatten(0, 1).T.index_select(0, hole.ring)  # a row a pixel, a column a channel
+            u = g.new_zeros(g.shape[2], on_ring.shape[1])
+            for pixels, values in zip((hole.white, hole.black), hole.harmonic(on_ring.double().numpy()), strict=True):
+                u.index_copy_(0, pixels, torch.from_numpy(values).to(g.dtype))
             result[rows] = torch.where(mask, y, g + u.T.view_as(g)).view(-1, *generated.shape[1:]).to(generated.device)
     return result
 
@@ -72,7 +73,7 @@ class _Hole:
     On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean of black and known pixels, and only
     the equations of the black ones, half as many, need a factor.
 
-    Attributes: pixels: numbers of the hole's pixels, white ones first; ring: numbers of its known neighbours.
+    Attributes: white, black, ring: numbers of the hole's white pixels, of its black ones, and of its known neighbours.
     """
 
     def __init__(self, hole: np.ndarray):
@@ -81,7 +82,7 @@ class _Hole:
         color = places.sum(1) % 2
         white, black = np.flatnonzero(color != color[0]), np.flatnonzero(color == color[0])  # there is at least one black
         numbers = places @ [hole.shape[1], 1]
-        self.pixels, self.ring = torch.from_numpy(numbers[np.concatenate([white, black])]), torch.from_numpy(np.unique(around.indices).astype(np.int64))
+        self.white, self.black, self.ring = (torch.from_numpy(part) for part in (numbers[white], numbers[black], np.unique(around.indices).astype(np.int64)))
         around, degree = around[:, self.ring.numpy()], inside.diagonal()
         share = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
         across = -inside[white][:, black]  # 1 for each black neighbour
@@ -90,19 +91,21 @@ class _Hole:
         matrix = sparse.diags_array(degree[black]) - across.T @ share @ across
         # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
         self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        self._operator = None
+        self._operators = None
 
-    def harmonic(self, ring: np.ndarray) -> np.ndarray:
-        """(pixels, columns) float64: u in the hole for u on the ring, (ring, columns)."""
-        if self._operator is None:
-            if ring.shape[1] < 3 * _AT_ONCE or len(self.ring) * len(self.pixels) > _DENSE:
+    def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(white, columns) and (black, columns) float64: u in the hole for u on the ring, (ring, columns)."""
+        if self._operators is None:
+            if ring.shape[1] < 3 * _AT_ONCE or len(self.ring) * (len(self.white) + len(self.black)) > _DENSE:
                 return self._solve(ring)
-            self._operator = self._solve(np.eye(len(self.ring)))  # u is linear in the ring: for many pictures a product is quicker
-        return self._operator @ ring
+            self._operators = self._solve(np.eye(len(self.ring)))  # u is linear in the ring: for many pictures a product is quicker
+        return tuple(operator @ ring for operator in self._operators)
 
-    def _solve(self, ring: np.ndarray) -> np.ndarray:
-        black = self._factor.solve(self._to_black @ ring)
-        return np.concatenate([self._to_white @ np.concatenate([black, ring]), black])
+    def _solve(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = np.empty((len(self.black) + len(ring), ring.shape[1]))  # one block of memory: copies of it cost as much as the factor
+        black = values[:len(self.black)]
+        black[:], values[len(self.black):] = self._factor.solve(self._to_black @ ring), ring
+        return self._to_white @ values, black
 
 
 @lru_cache(maxsize=_KEPT)
