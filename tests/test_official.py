@@ -65,7 +65,6 @@ def test_celeba_s_partition_file_decides_where_it_is_there(tmp_path):
     partition = tmp_path / "list_eval_partition.txt"
     partition.write_bytes(b"".join(f"{number:06d}.jpg {2 if number < 10 else 0}\r\n".encode() for number in NUMBERS))  # CRLF, no header
     assert np.abs(colors(CelebA(path, split="test"))[:, 0] - [1, 2]).max() <= 1
-    partition.write_text("image_id,partition\n")
     for broken in ("image_id,partition\n", "<html>schöne Grüße</html>"):
         partition.write_text(broken, encoding="utf-8")
         with pytest.raises(ValueError, match="list_eval_partition.txt, line 1.*md5 d32c9cbf.*or remove it"):

@@ -20,7 +20,7 @@ from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
-from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_masks, table_text
+from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_mask, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
 from tutorial_lib.images import image_grid, load_picture
 from tutorial_lib.inpainting.files import FRAMES, SHEET, fill_files, mask_for
@@ -382,7 +382,7 @@ def _inpaint(options) -> int:
     print(f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true")
 
     def mask_of(number, framed):
-        return mask_for(drawn, framed) if drawn else table_masks(options.mask, number + 1, options.seed)[-1:]
+        return mask_for(drawn, framed) if drawn else table_mask(options.mask, number, options.seed)
 
     problems = fill_files(options.pictures, mask_of,
                           lambda images, masks: inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed), options.out, frame)

@@ -87,9 +87,14 @@ class Models:
     faces: bool = False
 
 
+def table_mask(family: str, row: int, seed: int = 0) -> Tensor:
+    """(1, 1, 64, 64): the mask of a row, which depends on (seed, row) alone, so that a part of the rows meets the same masks."""
+    return make_masks(family, 1, seeded_generator(seed, row + 1))
+
+
 def table_masks(family: str, count: int, seed: int = 0) -> Tensor:
-    """(count, 1, 64, 64): a mask a row that depends on (seed, row) alone, so that a part of the rows meets the same masks."""
-    return torch.cat([make_masks(family, 1, seeded_generator(seed, row + 1)) for row in range(count)])
+    """(count, 1, 64, 64): the masks of the first rows."""
+    return torch.cat([table_mask(family, row, seed) for row in range(count)])
 
 
 def fill_rows(name: str, originals: Tensor, masks: Tensor, rows: list[int], models: Models, seed: int = 0,
