@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -198,8 +198,9 @@ def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> N
     # clone: safetensors refuses tensors that share memory, and stores rows in the plain layout
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     temporary = path.with_suffix(".partial")
-    save_file(tensors, temporary, metadata={"config": json.dumps(config), "steps": str(log.steps)})
-    with open(temporary, "rb") as file:
+    with open(temporary, "wb") as file:  # not save_file: it writes to a file of a random name, which stays when the run is killed
+        file.write(save(tensors, metadata={"config": json.dumps(config), "steps": str(log.steps)}))
+        file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
     _write_log(path.with_name(LOG), log)
