@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
 import time
 from collections.abc import Iterator
@@ -105,6 +106,12 @@ def fast_precision(device: torch.device) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     has = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bfloat16" if has else "float32"
+
+
+def lays_out_weights(weight: torch.Tensor) -> bool:
+    """Whether oneDNN takes such weights laid out beforehand (`models.packed`): on x86-64 processors, in float32 and bfloat16."""
+    return (weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
+            and platform.machine().lower() in ("x86_64", "amd64") and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"))
 
 
 def synchronize(device: torch.device) -> None:

@@ -15,6 +15,7 @@ from tutorial_lib.inpainting.losses import context_loss, prior_loss
 from tutorial_lib.masks import check_mask, corrupt
 from tutorial_lib.models.dcgan import folded
 from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.packed import packed
 
 
 def search_lbfgs(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, lam: float = 0.003, window: int = 7,
@@ -33,7 +34,7 @@ def search_lbfgs(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, l
     mask = check_mask(mask, images)
     images = corrupt(images, mask).to(model.device)
     weights = importance_weights(mask, window).to(model.device)
-    generator, found, counts = folded(model.generator), [], []
+    generator, found, counts = packed(folded(model.generator), 1), [], []
     for row in tqdm(range(len(images)), desc="L-BFGS-B", unit="picture", leave=False, disable=not progress):
         def loss_and_gradient(code: np.ndarray, row: int = row) -> tuple[float, np.ndarray]:
             z = torch.from_numpy(code).to(images)[None].requires_grad_(True)

@@ -46,12 +46,13 @@ class FullMatrixAdam(torch.optim.Optimizer):
                 state["step"] += 1
                 state["mean"].lerp_(p.grad, 1 - beta1)
                 state["products"].lerp_(p.grad[:, :, None] * p.grad[:, None, :], 1 - beta2)
-                mean, products = state["mean"] / (1 - beta1 ** state["step"]), state["products"] / (1 - beta2 ** state["step"])
+                mean = state["mean"] / (1 - beta1 ** state["step"])
                 if state["step"] <= WARM_UP:
-                    direction = mean / (products.diagonal(dim1=1, dim2=2).sqrt() + 1e-8)
+                    squares = state["products"].diagonal(dim1=1, dim2=2) / (1 - beta2 ** state["step"])
+                    direction = mean / (squares.sqrt() + 1e-8)
                 else:
                     if (state["step"] - WARM_UP) % RENEWED_EVERY == 1:
-                        state["root"] = inverse_root(products)
+                        state["root"] = inverse_root(state["products"] / (1 - beta2 ** state["step"]))
                     direction = (state["root"] @ mean[:, :, None])[:, :, 0]
                 p.sub_(group["lr"] * direction)
 

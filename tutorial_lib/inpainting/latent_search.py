@@ -23,6 +23,7 @@ from tutorial_lib.inpainting.losses import NORMS, PRIORS, context_loss, prior_lo
 from tutorial_lib.masks import check_mask
 from tutorial_lib.models.dcgan import folded
 from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.packed import packed
 
 OPTIMIZERS = ("adam", "full-matrix", "nesterov")
 SCHEDULES = ("constant", "cosine", "linear")
@@ -164,6 +165,7 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     generator = sketcher = folded(model.generator)
     if exact_from and rough != "float32" and generator is not model.generator:
         sketcher = copy.deepcopy(generator).to(PRECISIONS[rough])  # autocast would convert the weights in each step
+    generator, sketcher = packed(generator, len(z)), packed(sketcher, len(z))
     for step in bar:
         draft = step < exact_from
         sketch = draft and step > 0  # the start's losses are exact: z_hat is no worse
@@ -179,15 +181,12 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
                 prior = _prior(model, z, generated, lam, settings.prior)
                 context = context_loss(generated, images, weights, settings.norm)
         now = {"context": context.detach(), "prior": prior.detach(), "total": (context + prior).detach()}
-        if step == 0:
-            start = now
-        if step == exact_from or (sketch and stop):  # what drafts say of their losses is not exact
-            best_z, best = z0.detach().to(z), start
         for name, value in now.items():
             history[name][step] = value
-        better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
-        best_z = torch.where(better[:, None], z.detach(), best_z)
-        best = {name: torch.where(better, now[name], best[name]) for name in best}
+        if not sketch or stop:  # what other drafts say of their losses is not exact
+            better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
+            best_z = torch.where(better[:, None], z.detach(), best_z)
+            best = {name: torch.where(better, now[name], best[name]) for name in best}
         if stop or step in kept_steps:
             path.append(z.detach().clone())
             path_steps.append(step)
