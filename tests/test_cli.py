@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from tutorial_lib.cli import _command, main
+from tutorial_lib.device import fast_precision
 from tutorial_lib.experiments import ablations
 from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae
 
@@ -36,6 +37,8 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
     assert gan.generator.base_channels == 4 and gan.discriminator.base_channels == 2
     card = json.loads((tmp_path / "run" / "run.json").read_text())
     assert card["training"]["steps"] == 3 and card["training"]["junk"] == 0.25
+    quick = fast_precision(torch.device("cpu"))  # nobody asked for another
+    assert card["training"]["precision"] == quick and f"--precision {quick}" in card["command"] and f", in {quick}\n" in capsys.readouterr().out
     assert card["data"] == {"name": "pictures", "pictures": 6, "licence": "none at all", "sha256": None}
     assert card["discriminator"]["pictures"] == 3
     assert {"real", "generated", "shuffled pixels", "uniform noise"} <= card["discriminator"]["mean_logit"].keys()

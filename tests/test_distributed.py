@@ -55,7 +55,8 @@ def test_a_ctrl_c_in_one_process_stops_both_after_the_same_step(runs):
 
 
 def test_the_command_trains_on_two_processes_and_speaks_once(tmp_path):
-    common = ["train", "--data", "synthetic-numbers", "--limit", "16", "--batch-size", "8", "--base-channels", "4", "--device", "cpu"]
+    common = ["train", "--data", "synthetic-numbers", "--limit", "16", "--batch-size", "8", "--base-channels", "4", "--device", "cpu",
+              "--precision", "float32"]
     environment = {"TUTORIAL_CACHE": str(tmp_path / "cache")}
     done = two_processes("-m", "tutorial_lib", *common, "--steps", "3", "--out", tmp_path / "two", environment=environment)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -16,7 +16,7 @@ from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.datasets.official import BRING, TERMS, fetch_svhn
 from tutorial_lib.datasets.portraits import fetch_portraits
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import PRECISIONS, describe, fast_precision, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
@@ -126,7 +126,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights")
     parser.add_argument("--r1", type=float, default=default.r1, help="dcgan: gamma of the R1 penalty")
     parser.add_argument("--junk", type=float, default=default.junk, help="dcgan: share of a batch that D also sees as junk")
-    parser.add_argument("--precision", choices=["float32", "bfloat16", "float16"], default=default.precision)
+    parser.add_argument("--precision", choices=list(PRECISIONS), help="what the device is quickest in when left out: bfloat16 or float32")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out, shared between the processes of torchrun")
     parser.add_argument("--out", type=Path, required=True, help="run folder: checkpoint, log, samples, final weights")
@@ -152,11 +152,12 @@ def _train_on(device: torch.device, options) -> int:
         held_out = None if distributed.rank() else _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
+    options.precision = options.precision or fast_precision(device)
     task = _task(options, dataset, device)
     first = distributed.rank() == 0
     if first:
         together = f", {distributed.world_size()} processes together" if distributed.world_size() > 1 else ""
-        print(f"training a {options.model} on {describe(device)}{together}")
+        print(f"training a {options.model} on {describe(device)}{together}, in {options.precision}")
     samples = options.out / "samples"
     samples.mkdir(parents=True, exist_ok=True)
 
