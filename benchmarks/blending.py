@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from measure import store, summary, times
+from measure import ratio, store, summary, times
 from scipy.sparse.linalg import spsolve
 from threadpoolctl import threadpool_limits
 
@@ -77,12 +77,12 @@ def measure() -> None:
                "spsolve, each": [value / FEW for value in times(lambda: by_spsolve(generated[:FEW], images[:FEW], mask), 5)]}  # noqa: B023
         exact = poisson_blend(generated[:FEW].double(), images[:FEW].double(), mask)
         row = {name: summary(values) for name, values in row.items()}
-        row["spsolve over ours"] = {name: round(row["spsolve, each"]["median"] / row[name]["median"], 1) for name in OURS}
+        row["spsolve over ours"] = {name: ratio(row["spsolve, each"], row[name]) for name in OURS}
         row["spsolve, largest difference"] = float((by_spsolve(generated[:FEW], images[:FEW], mask) - exact).abs().max() * 127.5)
         inner = mask.clone()  # seamlessClone needs known pixels on every side
         inner[..., 0], inner[..., -1], inner[..., 0, :], inner[..., -1, :] = 1, 1, 1, 1
         row["seamlessClone, each"] = summary([value / FEW for value in times(lambda: by_opencv(generated[:FEW], images[:FEW], inner), 9)])  # noqa: B023
-        row["seamlessClone over ours"] = {name: round(row["seamlessClone, each"]["median"] / row[name]["median"], 1) for name in OURS}
+        row["seamlessClone over ours"] = {name: ratio(row["seamlessClone, each"], row[name]) for name in OURS}
         ours = to_uint8(poisson_blend(generated[:FEW], images[:FEW], inner)).astype(int)
         off = np.abs(by_opencv(generated[:FEW], images[:FEW], inner).astype(int) - ours)
         holes = np.broadcast_to((inner[0, 0] == 0).numpy()[..., None], ours[0].shape)
@@ -96,7 +96,8 @@ def measure() -> None:
         off_hole, off_known = row["seamlessClone, difference in the hole"], row["seamlessClone, difference at known pixels"]
         for name, what in (("spsolve", f"{row['spsolve, largest difference']:.0e} levels away"),
                            ("seamlessClone", f"{off_hole['mean']} levels away in the hole (at most {off_hole['largest']}), {off_known['mean']} at known pixels")):
-            print(f"{'':8s} {name} takes {' / '.join(str(value) for value in row[f'{name} over ours'].values())} times as long (64, one, one new); {what}")
+            ratios = " / ".join("{} ({} to {})".format(*values) for values in row[f"{name} over ours"].values())
+            print(f"{'':8s} {name} takes {ratios} times as long (64, one, one new); {what}")
     print("the claim holds for", sum(held), "of", len(held), "masks")
     print("wrote", store("blending", {"claim": f"at most {SHARED} ms shared, {FIRST} ms first, one thread", "masks": figures}).name)
 

@@ -44,6 +44,11 @@ def summary(values: list[float]) -> dict:
             "worst": round(ordered[-1], 3), "count": len(ordered)}
 
 
+def ratio(over: dict, under: dict) -> list[float]:
+    """Of two summaries: the ratio of their medians, and what is left of it in the worst and in the best case of both."""
+    return [round(over["median"] / under["median"], 1), round(over["p5"] / under["p95"], 1), round(over["p95"] / under["p5"], 1)]
+
+
 def store(name: str, figures: dict) -> Path:
     """Write benchmarks/results/<name>.json: the figures and the machine they were taken on."""
     RESULTS.mkdir(exist_ok=True)

@@ -31,15 +31,16 @@ def seconds(before: str, timed: str) -> float:
 
 
 def main() -> None:
-    figures = {}
-    for name, script in SCRIPTS.items():
+    for script in SCRIPTS.values():
         seconds(*script)  # files come off the disk once
-        figures[name] = sorted(round(seconds(*script), 3) for _ in range(ROUNDS))
+    rounds = [{name: round(seconds(*script), 3) for name, script in SCRIPTS.items()} for _ in range(ROUNDS)]
+    figures = {name: sorted(each[name] for each in rounds) for name in SCRIPTS}
+    for name, values in figures.items():
         limit = f", the limit is {LIMITS[name]} s" if name in LIMITS else ""
-        print(f"{name:21s} median {statistics.median(figures[name]):.2f} s ({figures[name][0]:.2f} to {figures[name][-1]:.2f}){limit}")
-    ratio = statistics.median(figures["import tutorial_lib"]) / statistics.median(figures["import torch"])
-    print(f"import tutorial_lib takes {ratio:.2f} times as long as import torch alone")
-    print("wrote", store("startup", {"limits": LIMITS, "seconds": figures, "import_over_torch": round(ratio, 2)}).name)
+        print(f"{name:21s} median {statistics.median(values):.2f} s ({values[0]:.2f} to {values[-1]:.2f}){limit}")
+    ratios = sorted(round(each["import tutorial_lib"] / each["import torch"], 2) for each in rounds)
+    print(f"import tutorial_lib takes {statistics.median(ratios):.2f} times as long as import torch alone ({ratios[0]} to {ratios[-1]})")
+    print("wrote", store("startup", {"limits": LIMITS, "seconds": figures, "import_over_torch": ratios}).name)
 
 
 if __name__ == "__main__":

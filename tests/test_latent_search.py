@@ -330,6 +330,16 @@ def test_the_default_goes_below_plain_adam_s_loss_in_fewer_steps(faces):
     assert DEFAULT.steps < ADAM.steps and bool((default < adam).all())
 
 
+@pytest.mark.parametrize("draft", [0.0, DEFAULT.draft])
+def test_with_trained_weights_a_row_of_its_own_lam_equals_the_picture_alone(faces, draft):
+    gan, images, masks = faces
+    settings, z0, lam = dataclasses.replace(DEFAULT, steps=20, draft=draft), start_codes(gan, 4), torch.tensor([0.0, 0.003, 1.0, 10.0])
+    together = search(images, masks, gan, z0, settings, lam=lam, progress=False)
+    for row in range(4):
+        alone = search(images[row:row + 1], masks[row:row + 1], gan, z0[row:row + 1], settings, lam=lam[row].item(), progress=False)
+        torch.testing.assert_close(alone.final["total"][0], together.final["total"][row], rtol=3e-3 if draft else 3e-4, atol=0)
+
+
 def test_drafts_end_where_exact_steps_end(faces):
     """D's kept slope and the rounding do not move the minimum, even where D counts ten thousand times the paper's lam."""
     gan, images, masks = faces
