@@ -10,14 +10,15 @@ from torch import Tensor
 
 from tutorial_lib.images import check_images
 from tutorial_lib.inpainting.blending import poisson_blend
-from tutorial_lib.inpainting.latent_search import ADAM, SearchSettings, search
+from tutorial_lib.inpainting.latent_search import DEFAULT, SearchSettings, search
 from tutorial_lib.inpainting.pipeline import start_codes
 from tutorial_lib.masks import check_mask, corrupt
 from tutorial_lib.models.latent_model import LatentModel
 
 # 37 is what the paper's 0.003 becomes when the context loss is a mean over 3 x 64 x 64 values instead of a sum.
 LAMS = (0.0, 0.001, 0.003, 0.1, 1.0, 10.0, 37.0, 100.0)
-SETTINGS = replace(ADAM, steps=60)
+# No drafts: they keep D's slope for ten steps, which is well only while lam is tiny, and here it goes up to 100.
+SETTINGS = replace(DEFAULT, steps=60, draft=0.0)
 _CHUNK = 128  # pictures given to the networks at once
 
 
