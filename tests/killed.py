@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch._dynamo  # noqa: F401 - optimizers import it, for more than a second: once here, not in every child
 from safetensors import safe_open
 
 from tutorial_lib.datasets.folder import ArrayImages
