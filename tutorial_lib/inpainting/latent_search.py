@@ -162,10 +162,10 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
     bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
     exact_from, rough, prior_slope = math.ceil(settings.draft * settings.steps), fast_precision(device), torch.zeros_like(z)
-    generator = sketcher = folded(model.generator)
-    if exact_from and rough != "float32" and generator is not model.generator:
-        sketcher = copy.deepcopy(generator).to(PRECISIONS[rough])  # autocast would convert the weights in each step
-    generator, sketcher = packed(generator, len(z)), packed(sketcher, len(z))
+    exact = folded(model.generator)
+    generator = sketcher = packed(exact, len(z))
+    if exact_from and rough != "float32" and exact is not model.generator:
+        sketcher = packed(copy.deepcopy(exact).to(PRECISIONS[rough]), len(z))  # autocast would convert the weights in each step
     for step in bar:
         draft = step < exact_from
         sketch = draft and step > 0  # the start's losses are exact: z_hat is no worse

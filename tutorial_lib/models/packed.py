@@ -51,13 +51,13 @@ class _Doubling:
         channels, made, *_ = layer.weight.shape
         weight, self.bias = layer.weight.detach(), layer.bias.detach()
         self.there = OPERATIONS._reorder_convolution_transpose_weight(weight, PADDING, NO_OUTPUT_PADDING, STRIDE, DILATION, 1,
-                                                                            [rows, channels, side, side])
+                                                                      [rows, channels, side, side])
         self.back = OPERATIONS._reorder_convolution_weight(weight, PADDING, STRIDE, DILATION, 1, [rows, made, 2 * side, 2 * side])
 
     def __call__(self, x: Tensor, then: str) -> Tensor:
         """The layer and what comes after it, "relu" or "none"."""
         return OPERATIONS._convolution_transpose_pointwise.default(x, self.there, self.bias, PADDING, NO_OUTPUT_PADDING, STRIDE, DILATION, 1,
-                                                                 then, [], "")
+                                                                   then, [], "")
 
     def slope(self, slope: Tensor) -> Tensor:
         return OPERATIONS._convolution_pointwise.default(slope, self.back, None, PADDING, STRIDE, DILATION, 1, "none", [], "")
