@@ -226,8 +226,17 @@ def test_the_stopwatch_measures_seconds_and_stops_when_the_block_fails():
 
 
 def test_bfloat16_only_where_the_hardware_has_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64"})
     for has, wanted in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda has=has: has)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
         assert fast_precision(torch.device("cpu")) == fast_precision(torch.device("cuda")) == wanted
         assert fast_precision(torch.device("mps")) == "float32"
+
+
+@pytest.mark.parametrize("found, wanted", [({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16"), ({"avx512_f": True}, "float32"),
+                                           ({"avx512_bf16": False}, "float32")])
+def test_bfloat16_is_not_taken_where_onednn_emulates_it(monkeypatch, found, wanted):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", **found})
+    assert fast_precision(CPU) == wanted

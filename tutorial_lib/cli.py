@@ -41,7 +41,7 @@ from tutorial_lib.models.weights import (
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
-from tutorial_lib.training.gan import GANSettings, GANTask
+from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
 from tutorial_lib.training.loop import TrainingDiverged, train
 from tutorial_lib.training.report import attributes_report, context_encoder_report, discriminator_report, vae_report
 from tutorial_lib.training.vae import VAESettings, VAETask
@@ -122,6 +122,8 @@ def _add_train(commands) -> None:
     parser.add_argument("--no-flips", action="store_true", help="do not mirror training pictures: a mirrored digit is none")
     parser.add_argument("--discriminator-channels", type=_positive, help="of D, if there is one; as the other network when left out")
     parser.add_argument("--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D")
+    parser.add_argument("--discriminator-rate", type=float, default=default.discriminator_rate, help="dcgan: D's learning rate as a multiple of G's")
+    parser.add_argument("--loss", choices=LOSSES, default=default.loss, help="dcgan: adversarial loss")
     parser.add_argument("--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees")
     parser.add_argument("--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights")
     parser.add_argument("--r1", type=float, default=default.r1, help="dcgan: gamma of the R1 penalty")
@@ -212,7 +214,8 @@ def _task(options, dataset, device: torch.device):
         settings = ContextEncoderSettings(**given, discriminator_channels=options.discriminator_channels)
         return ContextEncoderTask(settings, first, device, options.seed)
     settings = GANSettings(**given, discriminator_channels=options.discriminator_channels, norm=options.norm,
-                           augment=tuple(options.augment), ema=options.ema, r1=options.r1, junk=options.junk)
+                           augment=tuple(options.augment), ema=options.ema, r1=options.r1, junk=options.junk,
+                           discriminator_rate=options.discriminator_rate, loss=options.loss)
     return GANTask(settings, device, options.seed)
 
 

@@ -19,6 +19,30 @@ PREVIEW_COUNT = 64
 STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
 
 
+LOSSES = ("non-saturating", "hinge", "relativistic")
+
+
+def adversarial_losses(kind: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """What D minimizes and what G minimizes, each a mean over the batch.
+
+    Args:
+        kind: "non-saturating", Eq. 1 with -log D for G (Goodfellow et al. 2014: same fixed point, a usable gradient
+            where G fails); "hinge" (Lim and Ye 2017; Miyato et al. 2018); "relativistic", a real picture against a generated one
+            (Jolicoeur-Martineau 2018, as paired in Huang et al. 2025).
+        real, fake: (B,) logits of D.
+
+    Returns: (loss of D, loss of G), scalars.
+    Raises: ValueError for an unknown kind.
+    """
+    if kind == "non-saturating":
+        return F.softplus(-real).mean() + F.softplus(fake).mean(), F.softplus(-fake).mean()
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean(), -fake.mean()
+    if kind == "relativistic":
+        return F.softplus(fake - real).mean(), F.softplus(real - fake).mean()
+    raise ValueError(f"loss must be one of {LOSSES}, got {kind!r}")
+
+
 @dataclass(frozen=True)
 class GANSettings:
     """How a DCGAN is trained. The defaults are the recipe of the paper and of Radford et al. 2016.
@@ -28,6 +52,8 @@ class GANSettings:
         discriminator_channels: size of D, None for the same as G (the paper's mirror).
         norm: D's normalization, see `Discriminator`.
         learning_rate, beta1: Adam's (Radford et al. 2016: 2e-4 and 0.5).
+        discriminator_rate: D's learning rate as a multiple of G's (Heusel et al. 2017: D may need to learn faster).
+        loss: one of `LOSSES`, see `adversarial_losses`; "non-saturating" is the paper's.
         flips: mirror training pictures at random (paper section 3.4).
         augment: differentiable augmentations of D's input, see `training.augment`.
         ema: decay of the average of G's weights that is shipped; 0 ships the last weights.
@@ -42,6 +68,8 @@ class GANSettings:
     norm: str = "batch"
     learning_rate: float = 2e-4
     beta1: float = 0.5
+    discriminator_rate: float = 1.0
+    loss: str = "non-saturating"
     flips: bool = True
     augment: tuple[str, ...] = ()
     ema: float = 0.0
@@ -76,8 +104,8 @@ class GANTask:
             distributed.with_synchronized_batch_norm(network)
         self.modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
         self.optimizers = {
-            name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate, (settings.beta1, 0.999))
-            for name in ("generator", "discriminator")}
+            name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate * rate, (settings.beta1, 0.999))
+            for name, rate in (("generator", 1.0), ("discriminator", settings.discriminator_rate))}
         self.preview_z = sample_uniform(PREVIEW_COUNT, torch.Generator().manual_seed(seed)).to(self.device)
 
     def describe(self) -> dict:
@@ -103,18 +131,18 @@ class GANTask:
             fake = g(z)
             real_logits = widened(d(augment(images, settings.augment, rng)))
             fake_logits = widened(d(augment(fake.detach(), settings.augment, rng)))
-            loss_d = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+            loss_d, _ = adversarial_losses(settings.loss, real_logits, fake_logits)
             if settings.junk:
                 junk = junk_like(images[:self._junk_count(len(images))], rng)
-                loss_d = loss_d + settings.junk * F.softplus(widened(d(augment(junk, settings.augment, rng)))).mean()
+                junk_logits = widened(d(augment(junk, settings.augment, rng)))
+                loss_d = loss_d + settings.junk * F.softplus(junk_logits).mean()
         if settings.r1 and number % settings.r1_every == 0:
             loss_d = loss_d + settings.r1 / 2 * settings.r1_every * self._r1_penalty(images)
         self._update("discriminator", loss_d)
 
         d.requires_grad_(False)  # G's loss needs D's gradient with respect to the picture only
         with autocast(self.device, settings.precision):
-            # the non-saturating form of Eq. 1 (Goodfellow et al. 2014): same fixed point, usable slope where G fails
-            loss_g = F.softplus(-widened(d(augment(fake, settings.augment, rng)))).mean()
+            _, loss_g = adversarial_losses(settings.loss, real_logits.detach(), widened(d(augment(fake, settings.augment, rng))))
         self._update("generator", loss_g)
         d.requires_grad_(True)
         self._average()
