@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "tutorial_lib"
-FLOORS = [{"device", "distributed", "images", "masks", "metrics"}, {"faces", "datasets", "models"}, {"training"}, {"inpainting"}, {"baselines"},
+FLOORS = [{"device", "distributed", "images", "masks", "metrics"}, {"faces", "datasets", "models"}, {"training"}, {"inpainting"}, {"baselines", "evaluation"},
           {"manifold", "experiments"}, {"plotting", "widgets", "exercises"}, {"cli", "__main__"}]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 NOT_AT_IMPORT = ["matplotlib", "sklearn", "skimage", "ipywidgets", "IPython"]

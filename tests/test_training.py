@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 
 from tutorial_lib.datasets.folder import ArrayImages
 from tutorial_lib.models.latent_model import sample_uniform
-from tutorial_lib.training.gan import GANSettings, GANTask
+from tutorial_lib.models.weights import load_gan, save_gan
+from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask, adversarial_losses
 from tutorial_lib.training.loop import CHECKPOINT, TrainingDiverged, train
 
 TINY = {"base_channels": 2}
@@ -75,6 +76,70 @@ def test_ctrl_c_finishes_the_step_and_resumes_to_the_same_bits(pictures, tmp_pat
     resumed, log = run(pictures, 5, run_dir=tmp_path)
     assert not log.interrupted
     assert_same_bits(weights(whole), weights(resumed))
+
+
+def test_a_time_limit_ends_the_run_with_a_checkpoint_and_it_can_go_on(pictures, tmp_path):
+    whole, _ = run(pictures, 4)
+    _, log = run(pictures, 4, run_dir=tmp_path, minutes=0)
+    assert log.steps == 0 and not log.interrupted
+    _, log = run(pictures, 2, run_dir=tmp_path, minutes=60)
+    assert log.steps == 2
+    resumed, log = run(pictures, 4, run_dir=tmp_path)
+    assert log.steps == 4
+    assert_same_bits(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("norm", ["spectral", "none"])
+def test_a_run_can_begin_with_trained_weights(pictures, tmp_path, norm):
+    settings = GANSettings(**TINY, norm=norm)
+    trained, _ = run(pictures, 3, settings)
+    model = load_gan(save_gan(tmp_path / "trained.safetensors", trained.finish(), {}), "cpu")
+    task = GANTask(settings, seed=9)
+    task.start_from(model)
+    images = pictures.images(slice(None))
+    z = sample_uniform(4, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(task.final_generator()(z), model.generator(z), atol=0.02, rtol=0)
+    torch.testing.assert_close(task.discriminator(images), model.discriminator(images), atol=1e-3, rtol=0.02)
+    train(task, pictures, steps=1, batch_size=8, progress=False)
+    assert model.generator(z).isfinite().all()  # and the model is not changed by it
+
+
+def test_weights_of_other_sizes_are_no_beginning(pictures):
+    model = GANTask(GANSettings(base_channels=3, norm="spectral")).finish()
+    with pytest.raises(ValueError, match="other sizes"):
+        GANTask(GANSettings(**TINY, norm="spectral")).start_from(model)
+    with pytest.raises(ValueError, match="batch norm"):
+        GANTask(GANSettings(**TINY)).start_from(model)
+
+
+def test_d_moves_as_many_times_faster_as_asked(pictures):
+    slow, fast = (GANTask(GANSettings(**TINY, norm="none", discriminator_rate=rate), seed=3) for rate in (1.0, 4.0))
+    for task in (slow, fast):
+        before = {key: value.clone() for key, value in weights(task).items()}
+        train(task, pictures, steps=1, batch_size=8, progress=False)
+        task.moved = {key: (value - before[key]).abs().max() for key, value in weights(task).items() if key.endswith("weight")}
+    key = "discriminator.layers.to_32x32.weight"
+    assert fast.moved[key] / slow.moved[key] == pytest.approx(4, rel=0.01)  # Adam's first step is the rate, whatever the gradient
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_adversarial_losses_pull_d_and_g_apart(kind):
+    real, fake = (torch.randn(6, generator=torch.Generator().manual_seed(seed)).requires_grad_() for seed in (0, 1))
+    of_d = torch.autograd.grad(adversarial_losses(kind, real, fake)[0], (real, fake))
+    of_g, = torch.autograd.grad(adversarial_losses(kind, real.detach(), fake)[1], fake)
+    assert (of_d[0] <= 0).all() and (of_d[1] >= 0).all() and (of_g <= 0).all() and (of_g < 0).any()
+
+
+def test_losses_equal_their_formulas():
+    real, fake = torch.tensor([0.3, -2.0]), torch.tensor([1.5, -0.2])
+    p, q = real.sigmoid(), fake.sigmoid()
+    ours = adversarial_losses("non-saturating", real, fake)
+    torch.testing.assert_close(ours[0], -(p.log() + (1 - q).log()).mean())  # Eq. 1
+    torch.testing.assert_close(ours[1], -q.log().mean())
+    torch.testing.assert_close(adversarial_losses("relativistic", real, fake)[0], -(real - fake).sigmoid().log().mean())
+    torch.testing.assert_close(adversarial_losses("hinge", real, fake)[0], torch.tensor((0.7 + 3.0 + 2.5 + 0.8) / 2))
+    with pytest.raises(ValueError, match="hinge"):
+        adversarial_losses("wasserstein", real, fake)
 
 
 def test_nan_stops_and_keeps_the_last_good_checkpoint(pictures, tmp_path):

@@ -19,6 +19,7 @@ from tutorial_lib.datasets.portraits import fetch_portraits
 from tutorial_lib.device import PRECISIONS, describe, fast_precision, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
+from tutorial_lib.experiments.recipes import IMAGES, RECIPES, recipes_table, run_recipes
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_mask, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_ablations(commands)
     _add_table1(commands)
     _add_generators(commands)
+    _add_recipes(commands)
     _add_inpaint(commands)
     _add_data(commands)
     parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
@@ -112,6 +114,8 @@ def _add_train(commands) -> None:
     _add_data_options(parser)
     parser.add_argument("--limit", type=_positive, help="train on at most so many pictures")
     parser.add_argument("--steps", type=_positive, required=True)
+    parser.add_argument("--minutes", type=float, help="end and export after so many minutes, though --steps is not reached")
+    parser.add_argument("--start-from", metavar="WEIGHTS", help="dcgan: begin with trained weights, a name or a .safetensors file, instead of random ones")
     parser.add_argument("--batch-size", type=_positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--base-channels", type=_positive, help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 for vae and "
@@ -156,6 +160,10 @@ def _train_on(device: torch.device, options) -> int:
         dataset = LabeledPictures(dataset)
     options.precision = options.precision or fast_precision(device)
     task = _task(options, dataset, device)
+    if options.start_from:
+        if options.model != "dcgan":
+            raise ValueError(f"--start-from is an option of dcgan, not of {options.model}")
+        task.start_from(load_gan(options.start_from, device))
     first = distributed.rank() == 0
     if first:
         together = f", {distributed.world_size()} processes together" if distributed.world_size() > 1 else ""
@@ -167,7 +175,7 @@ def _train_on(device: torch.device, options) -> int:
         Image.fromarray(image_grid(pictures, 8)).save(samples / f"{step:06d}.png")
 
     log = train(task, dataset, steps=options.steps, batch_size=options.batch_size, seed=options.seed,
-                run_dir=options.out, on_preview=keep)
+                run_dir=options.out, on_preview=keep, minutes=options.minutes)
     if log.interrupted:
         if first:
             print(f"stopped after step {log.steps}; the same command goes on from there")
@@ -223,7 +231,7 @@ def _command(options) -> str:
     """The command that makes the weights again, without the folders of the machine it ran on."""
     words = ["python -m tutorial_lib train"]
     for key, value in vars(options).items():
-        if key in ("command", "run", "stopped", "device", "threads", "out", "name") or value is None or value is False or value in ([], ""):
+        if key in ("command", "run", "stopped", "device", "threads", "out", "name", "minutes") or value is None or value is False or value in ([], ""):
             continue
         if key == "root":
             value = Path(value).resolve().name
@@ -348,6 +356,51 @@ def _generators(options) -> int:
         return 130
     print(f"wrote {out}")
     return 0
+
+
+def _add_recipes(commands) -> None:
+    parser = commands.add_parser(
+        "recipes",
+        help="train a DCGAN with one change of the recipe at a time, resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_data_options(parser)
+    parser.add_argument("--recipes", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; all when left out")
+    parser.add_argument("--images", type=_positive, default=IMAGES, help="training images of each recipe")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and draws")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--work", type=Path, default=Path("runs/recipes"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    parser.set_defaults(run=_recipes)
+
+
+def _recipes(options) -> int:
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    training = _open_data(options, split="train")
+    held_out = _open_data(options, split="test")
+    print(f"training and searching on {describe(device)}")
+    sha256 = file_hash(options.root) if options.root and options.root.is_file() else None
+    results = run_recipes(
+        training,
+        held_out.images(slice(None)),
+        options.out,
+        options.work,
+        data={**_what_is_read(options, held_out), "sha256": sha256},
+        names=options.recipes or None,
+        images=options.images,
+        seed=options.seed,
+        device=device,
+    )
+    if results["variants"]:
+        print(recipes_table(results))
+    if not results["complete"]:
+        print("stopped; the same command goes on from there")
+        return 130
+    print(f"wrote {options.out}")
+    return 0
+
 
 def _add_inpaint(commands) -> None:
     parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")

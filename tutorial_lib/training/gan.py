@@ -17,6 +17,7 @@ from tutorial_lib.training.augment import augment, flip, junk_like
 
 PREVIEW_COUNT = 64
 STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
+POWER_ITERATIONS = 50
 
 
 LOSSES = ("non-saturating", "hinge", "relativistic")
@@ -107,6 +108,32 @@ class GANTask:
             name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate * rate, (settings.beta1, 0.999))
             for name, rate in (("generator", 1.0), ("discriminator", settings.discriminator_rate))}
         self.preview_z = sample_uniform(PREVIEW_COUNT, torch.Generator().manual_seed(seed)).to(self.device)
+
+    @torch.no_grad()
+    def start_from(self, model: LatentModel) -> None:
+        """Begin with a trained pair instead of random weights; the optimizers begin anew.
+
+        Args: model: a DCGAN of the same sizes, such as `load_gan` returns: G, and D with its normalization written out.
+        Raises: ValueError for other sizes, or a D that has batch norm.
+        """
+        if self.settings.norm == "batch":
+            raise ValueError("a D with batch norm cannot begin with trained weights: take another norm")
+        weights = {key: value.to(self.device) for key, value in model.generator.state_dict().items()}
+        sources = [layer for layer in model.discriminator.layers if isinstance(layer, torch.nn.Conv2d)]
+        targets = [layer for layer in self.discriminator.layers if isinstance(layer, torch.nn.Conv2d)]
+        here = {key: value.shape for key, value in self.generator.state_dict().items()}
+        if {key: value.shape for key, value in weights.items()} != here or any(
+                source.weight.shape != target.weight.shape for source, target in zip(sources, targets, strict=True)):
+            raise ValueError(f"the weights {model.card.get('name', '')} have other sizes than the networks to be trained: give the same numbers of channels")
+        for network in (self.generator, self.average):
+            network.load_state_dict(weights)
+        for source, target in zip(sources, targets, strict=True):
+            # a spectral norm divides by the largest singular value, which is 1 in weights that were written out
+            stored = target.parametrizations.weight.original if self.settings.norm == "spectral" else target.weight
+            stored.copy_(source.weight)
+            target.bias.copy_(source.bias)
+            for _ in range(POWER_ITERATIONS):  # in training mode reading the weight takes one
+                target.weight  # noqa: B018
 
     def describe(self) -> dict:
         """The settings as plain values, for checkpoints and model cards."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -60,7 +62,7 @@ class TrainingLog:
 
 def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 0, run_dir: str | os.PathLike | None = None,
           checkpoint_every: int = 250, preview_every: int = 250, on_preview: Callable[[int, Tensor], None] | None = None,
-          progress: bool = True) -> TrainingLog:
+          progress: bool = True, minutes: float | None = None) -> TrainingLog:
     """Train `task` on `dataset` until `steps` steps are done in all, resuming from `run_dir` if it holds a checkpoint.
 
     Ctrl-C (or a notebook's stop button) ends the run after the step in progress, with a checkpoint; a second one ends it
@@ -78,6 +80,7 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
         checkpoint_every, preview_every: in steps.
         on_preview: called as on_preview(step, pictures) at step 0, every `preview_every` steps and at the end.
         progress: whether to show a progress bar.
+        minutes: end after so many minutes of this call, with a checkpoint, as if `steps` were done; None for no limit.
 
     Returns: the log of the whole run, resumed part included.
     Raises:
@@ -115,8 +118,12 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
         on_preview(log.steps, task.preview())
 
     bar = tqdm(total=steps, initial=log.steps, unit="step", disable=not (progress and first), desc=f"training {task.kind}")
+    end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     with bar, _deferred_interrupt() as interrupted, board or nullcontext():
-        while log.steps < steps and not distributed.all_reduce_any(interrupted(), task.device):
+        while log.steps < steps:
+            log.interrupted = distributed.all_reduce_any(interrupted(), task.device)
+            if log.interrupted or distributed.all_reduce_any(time.monotonic() > end, task.device):
+                break
             number = log.steps
             values = task.step(draw(distributed.shard(order.indices(number))), seeded_generator(seed, number), number)
             values = {name: float(distributed.all_reduce_mean(value)) for name, value in values.items()}
@@ -136,7 +143,6 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
                     board.add_scalar(name, value, log.steps)
             if path and first and log.steps % checkpoint_every == 0:
                 save_checkpoint(path, task, config, log)
-        log.interrupted = log.steps < steps
     if path:  # the others wait: a process that ends early makes torchrun end them all
         distributed.broadcast(lambda: save_checkpoint(path, task, config, log))
     return log
