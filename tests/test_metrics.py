@@ -14,6 +14,8 @@ from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.masks import center_mask, make_masks
 from tutorial_lib.metrics import auc, face_found, psnr, seam_strength, ssim
 
+WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+
 
 def pair(seed=0, count=3, error=0.3, size=(64, 64)):
     """Blurred noise and the same with some error, so that SSIM is anywhere between 0 and 1."""
@@ -28,7 +30,7 @@ def pair(seed=0, count=3, error=0.3, size=(64, 64)):
 def test_whole_pictures_equal_scikit_image(seed, error, size):
     images, originals = pair(seed, 2, error, size)
     images, originals = (to_float(to_uint8(pictures)) for pictures in (images, originals))
-    for metric, theirs in ((psnr, lambda a, b: peak_signal_noise_ratio(b, a)), (ssim, partial(structural_similarity, channel_axis=2))):
+    for metric, theirs in ((psnr, lambda a, b: peak_signal_noise_ratio(b, a)), (ssim, partial(structural_similarity, channel_axis=2, **WANG))):
         values = metric(images, originals)
         assert values.shape == (2,) and values.dtype == torch.float64
         expected = [theirs(a, b) for a, b in zip(to_uint8(images), to_uint8(originals))]  # of 8 bit pixels, as everybody takes them
@@ -41,7 +43,7 @@ def test_hole_only_equals_a_plain_loop(family):
     masks = make_masks(family, 3, torch.Generator().manual_seed(5), size=24)
     for row, (decibels, similarity) in enumerate(zip(psnr(images, originals, masks), ssim(images, originals, masks))):
         _, local = structural_similarity(images[row].double().numpy() + 1, originals[row].double().numpy() + 1, channel_axis=0,
-                                         data_range=2, full=True)
+                                         data_range=2, full=True, **WANG)
         squares, similarities = [], []
         for y in range(24):
             for x in range(24):
@@ -51,6 +53,23 @@ def test_hole_only_equals_a_plain_loop(family):
                         similarities.append(local[channel, y, x])
         assert decibels == pytest.approx(10 * np.log10(4 / np.mean(squares)), abs=1e-6)
         assert similarity == pytest.approx(np.mean(similarities), abs=1e-6)
+
+
+def test_ssim_is_that_of_wang_written_out():
+    images, originals = (pictures[:, :1] for pictures in pair(7, 2, size=(20, 26)))
+    x = np.arange(-5, 6)
+    window = np.exp(-(x[:, None]**2 + x**2) / (2 * 1.5**2))
+    window = torch.from_numpy(window / window.sum())[None, None]
+
+    def mean(values):
+        return torch.nn.functional.conv2d(values, window)
+
+    a, b = images.double() + 1, originals.double() + 1
+    c1, c2 = (0.01 * 2)**2, (0.03 * 2)**2
+    variance_a, variance_b, covariance = mean(a * a) - mean(a)**2, mean(b * b) - mean(b)**2, mean(a * b) - mean(a) * mean(b)
+    expected = (2 * mean(a) * mean(b) + c1) * (2 * covariance + c2) / ((mean(a)**2 + mean(b)**2 + c1) * (variance_a + variance_b + c2))
+    three = ssim(images.expand(-1, 3, -1, -1), originals.expand(-1, 3, -1, -1))
+    torch.testing.assert_close(three, expected.mean((1, 2, 3)), atol=1e-6, rtol=0)
 
 
 def test_one_mask_serves_all_pictures_and_any_type_of_it():
