@@ -15,7 +15,6 @@ from tutorial_lib import distributed
 from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, load_dataset
 from tutorial_lib.datasets.official import BRING, TERMS, fetch_svhn
-from tutorial_lib.datasets.portraits import fetch_portraits
 from tutorial_lib.device import PRECISIONS, describe, fast_precision, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
@@ -80,7 +79,7 @@ def _positive(text: str) -> int:
 
 
 def _add_data_options(parser) -> None:
-    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
+    parser.add_argument("--data", choices=[name for name in NAMES if name != "two-portraits"], default="synthetic-faces")
     parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
     parser.add_argument("--crop", help="folder: center, or face (pictures without one are left out); celeba: pixels, 108 when left out")
     parser.add_argument("--extra", action="store_true", help="svhn: train on the extra digits as well")
@@ -399,7 +398,7 @@ def _inpaint(options) -> int:
 
 def _add_data(commands) -> None:
     parser = commands.add_parser("data", help="fetch pictures that may be fetched, resuming a transfer that broke off")
-    parser.add_argument("name", choices=["portraits", "svhn", *BRING], help="portraits go to the user's cache folder")
+    parser.add_argument("name", choices=["svhn", *BRING])
     parser.add_argument("--root", type=Path, help="svhn: folder for the files")
     parser.add_argument("--extra", action="store_true", help="svhn: the 531,131 extra digits as well (1.3 GB)")
     parser.set_defaults(run=_data)
@@ -409,10 +408,8 @@ def _data(options) -> int:
     print(TERMS[options.name])
     if options.name in BRING:
         raise ValueError(f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their folder as --root to train and table1")
-    if options.name == "portraits" and (options.root or options.extra):
-        raise ValueError("portraits take no --root and no --extra: they go to the user's cache folder, where load_dataset(\"portraits\") looks")
-    if options.name == "svhn" and options.root is None:
+    if options.root is None:
         raise ValueError("svhn needs --root, the folder for the files")
-    paths = fetch_portraits() if options.name == "portraits" else fetch_svhn(options.root, options.extra)
+    paths = fetch_svhn(options.root, options.extra)
     print(f"{len(paths)} files in {paths[0].parent}")
     return 0

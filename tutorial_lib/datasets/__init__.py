@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "portraits", "celeba", "svhn", "stanford-cars")
+NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "two-portraits", "celeba", "svhn", "stanford-cars")
 OPTIONS = {"folder": {"crop", "cache_dir"}, "celeba": {"crop", "cache_dir"}, "svhn": {"extra", "cache_dir"}, "stanford-cars": {"cache_dir"}}
 _told: set[str] = set()
 
@@ -15,8 +15,7 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
 
     Args:
         name: "synthetic-faces", "synthetic-numbers", "synthetic-cars" (rendered by this library, nothing to download),
-            "portraits" (the two photographs that ship inside matplotlib and scikit-image, and after
-            `python -m tutorial_lib data portraits` 49 more; no split), "folder" (your own
+            "two-portraits" (the two photographs that ship inside matplotlib and scikit-image; no split), "folder" (your own
             pictures, with `root`), or one of the paper's sets from its official archives in `root`: "celeba", "svhn", "stanford-cars"
             (see `datasets.official`; their terms are printed).
         split: "train" or "test"; they never overlap.
@@ -44,9 +43,9 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
     if name == "synthetic-cars":
         from tutorial_lib.datasets.synthetic_cars import SyntheticCars
         return SyntheticCars(split=split, limit=limit, seed=seed)
-    if name == "portraits":
-        from tutorial_lib.datasets.portraits import Portraits
-        return Portraits(limit)
+    if name == "two-portraits":
+        from tutorial_lib.datasets.portraits import TwoPortraits
+        return TwoPortraits(limit)
     if name == "folder":
         if root is None:
             raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")
