@@ -116,7 +116,7 @@ def test_negative_numbers_are_refused(kind, key):
 
 
 def test_an_unknown_name_is_answered_with_all_names():
-    with pytest.raises(ValueError, match="synthetic-faces, synthetic-numbers, synthetic-cars, folder, two-portraits"):
+    with pytest.raises(ValueError, match="synthetic-faces, synthetic-numbers, synthetic-cars, folder, portraits"):
         load_dataset("synthetic-boats")
     assert set(SETS) < set(NAMES)
 
