@@ -99,7 +99,7 @@ def told(row: dict) -> str:
 
 def main() -> None:
     gan, photos = load_gan("synthetic-faces", "cpu"), load_gan("photo-faces", "cpu")
-    faces, portraits = load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None)), load_dataset("portraits", limit=2).images(slice(None))
+    faces, portraits = load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None)), load_dataset("two-portraits", limit=2).images(slice(None))
     z0 = start_codes(gan, MANY)
     rows = []
     for family in FAMILIES:

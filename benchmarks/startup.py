@@ -19,7 +19,7 @@ SCRIPTS = {
     "import tutorial_lib": ("", "import tutorial_lib"),
     "load_gan": ("from tutorial_lib import load_gan", "load_gan('synthetic-faces', 'cpu')"),
     "first picture filled": ("from tutorial_lib import inpaint, load_gan, load_dataset; from tutorial_lib.masks import center_mask; "
-                             "gan = load_gan('photo-faces', 'cpu'); face = load_dataset('portraits', limit=1).images([0])",
+                             "gan = load_gan('photo-faces', 'cpu'); face = load_dataset('two-portraits', limit=1).images([0])",
                              "inpaint(face, center_mask(), gan, progress=False)"),
 }
 

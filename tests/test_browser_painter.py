@@ -142,7 +142,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         drop(page, "film.jpg", b"", more=51_000_000)
         wait_for_text(page, MESSAGE, "not taken: film.jpg has 51 MB")
 
-        before = to_uint8(load_dataset("portraits", limit=2).images([1]))[0]
+        before = to_uint8(load_dataset("two-portraits", limit=2).images([1]))[0]
         tool(page, "clear")
         tool(page, "rectangle")
         drag(page, (40, 20), (50, 44))

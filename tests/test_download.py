@@ -1,24 +1,17 @@
-"""Transfers against a local server that breaks off, lies and refuses; the portraits with their real bytes."""
+"""Transfers against a local server that breaks off, lies and refuses."""
 
 import hashlib
-import io
 import threading
 import time
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from tutorial_lib import load_dataset
 from tutorial_lib.cli import main
-from tutorial_lib.datasets import download, official, portraits
+from tutorial_lib.datasets import download, official
 from tutorial_lib.datasets.download import fetch
-from tutorial_lib.images import to_uint8
 
 CONTENT = bytes(range(256)) * 700
 
@@ -194,48 +187,3 @@ def test_svhn_is_fetched_by_the_command(server, tmp_path, monkeypatch, capsys):
 def test_what_may_not_be_fetched_is_not(name, capsys):
     assert main(["data", name]) == 1
     assert f"{name} is not fetched for you: bring" in capsys.readouterr().err and not Server.asked
-
-
-def test_the_portraits_are_pinned():
-    rows = portraits.congress_portraits()
-    assert len(rows) == len({row["sha256"] for row in rows}) == 49 and all(len(row["sha256"]) == 64 for row in rows)
-    assert len(portraits.CONGRESS.split("/")[-2]) == 40, "to a commit"
-
-
-def made_portraits(monkeypatch):
-    """Two rendered faces as JPEG files, and a table that names them."""
-    files, rows = {}, []
-    for number, pixels in enumerate(to_uint8(load_dataset("synthetic-faces", split="test", limit=2).images(slice(None)))):
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG")
-        files[f"/images/{number}.jpg"] = buffer.getvalue()
-        rows.append({"path": f"images/{number}.jpg", "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "bytes": str(len(buffer.getvalue())),
-                     "face_row": "12", "face_col": "10", "face_width": "44"})
-    monkeypatch.setattr(portraits, "congress_portraits", lambda: rows)
-    return files
-
-
-def real_portraits(_):
-    path = ROOT.parent / "shared" / "data" / "sources" / "congress_originals.zip"
-    if not path.is_file():
-        pytest.skip(f"no ../shared: {path.name} is not there")
-    with zipfile.ZipFile(path) as archive:
-        return {f"/{name}": archive.read(name) for name in archive.namelist()}
-
-
-@pytest.mark.parametrize("originals", [made_portraits, real_portraits])
-def test_the_portraits_join_the_two_photographs_once_they_are_fetched(server, originals, tmp_path, monkeypatch, capsys):
-    files = originals(monkeypatch)
-    monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path))
-    assert len(load_dataset("portraits")) == 2
-    Server.files, Server.ways = files, [("cut", 100), "well", "page"]  # the second file comes as a page
-    monkeypatch.setattr(portraits.fetch_portraits, "__defaults__", (server, False))
-    assert main(["data", "portraits", "--root", str(tmp_path)]) == 1 and "take no --root" in capsys.readouterr().err
-    assert main(["data", "portraits"]) == 1 and "a web page came" in capsys.readouterr().err
-    assert main(["data", "portraits"]) == 0 and f"{len(files)} files" in capsys.readouterr().out
-    faces = load_dataset("portraits")
-    assert len(faces) == len(set(faces.names)) == 2 + len(files) and faces.names[:2] == ["Grace Hopper", "Eileen Collins"]
-    assert len(load_dataset("portraits", limit=2)) == 2 and load_dataset("portraits", limit=3).names[2] == faces.names[2]
-    pictures = faces.images(slice(None))
-    assert pictures.shape == (2 + len(files), 3, 64, 64) and (pictures.flatten(1).std(1) > 0.1).all()
-    assert {path.name for path in (tmp_path / "portraits").iterdir()} == {Path(name).name for name in files}

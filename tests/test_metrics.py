@@ -162,7 +162,7 @@ def test_auc_counts_pairs(positives, negatives):
 
 
 def test_a_face_is_found_in_portraits_and_not_in_noise():
-    portraits = load_dataset("portraits", limit=2).images(slice(None))
+    portraits = load_dataset("two-portraits", limit=2).images(slice(None))
     noise = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     found = face_found(torch.cat([portraits, noise, torch.zeros(1, 3, 64, 64)]))
     assert found.dtype == bool and found.tolist() == [True] * len(portraits) + [False] * 7

@@ -39,7 +39,7 @@ def compare(target, source, side, wanted=None, usable=None, **options):
 @pytest.fixture(scope="module")
 def pictures():
     faces = load_dataset("synthetic-faces", split="test", limit=2).images(slice(None))
-    return torch.cat([load_dataset("portraits", limit=2).images(slice(None)), faces])
+    return torch.cat([load_dataset("two-portraits", limit=2).images(slice(None)), faces])
 
 
 @pytest.mark.parametrize("target, source", [(0, 1), (1, 0), (2, 3), (3, 0)])

@@ -32,12 +32,13 @@ def framed(row, column, width):
 
 
 def test_both_portraits_are_there_and_the_same_each_time(photos):
-    first, again = load_dataset("portraits", limit=2), load_dataset("portraits", limit=2)
+    first, again = load_dataset("two-portraits"), load_dataset("two-portraits", split="test", limit=2)
     assert first.names == list(photos) == NAMES and len(first) == 2
     pictures = first.images(slice(None))
     assert pictures.shape == (2, 3, 64, 64) and pictures.dtype == torch.float32 and pictures.abs().max() <= 1
     assert torch.equal(pictures, again.images([0, 1])) and torch.equal(first[1], pictures[1])
-    assert (pictures.flatten(1).std(1) > 0.3).all()
+    assert (pictures.flatten(1).std(1) > 0.3).all() and first.name == "two-portraits"
+    assert load_dataset("two-portraits", limit=1).names == NAMES[:1]
 
 
 def test_the_photographs_are_those_that_ship_inside_the_packages(photos):

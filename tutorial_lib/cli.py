@@ -13,9 +13,9 @@ from PIL import Image
 
 from tutorial_lib import distributed
 from tutorial_lib.baselines import NEED_PICTURES
-from tutorial_lib.datasets import NAMES, load_dataset
+from tutorial_lib.datasets import NAMES, TEST_ONLY, load_dataset
 from tutorial_lib.datasets.official import BRING, TERMS, fetch_svhn
-from tutorial_lib.datasets.portraits import fetch_portraits
+from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
 from tutorial_lib.device import PRECISIONS, describe, fast_precision, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
@@ -82,7 +82,8 @@ def _positive(text: str) -> int:
 
 
 def _add_data_options(parser) -> None:
-    parser.add_argument("--data", choices=[name for name in NAMES if name != "portraits"], default="synthetic-faces")
+    names = [name for name in NAMES if name not in TEST_ONLY]
+    parser.add_argument("--data", choices=names, default="synthetic-faces")
     parser.add_argument("--root", type=Path, help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives")
     parser.add_argument("--crop", help="folder: center, or face (pictures without one are left out); celeba: pixels, 108 when left out")
     parser.add_argument("--extra", action="store_true", help="svhn: train on the extra digits as well")
@@ -98,6 +99,24 @@ def _open_data(options, **more):
         more["extra"] = True
     with redirect_stdout(None) if distributed.rank() else nullcontext():
         return load_dataset(options.data, root=options.root, **more)
+
+
+def _licence(name: str) -> str:
+    """What is known of the terms of a data set's pictures."""
+    if name in ARCHIVES:
+        return ARCHIVES[name].licence
+    return TERMS.get(name, "")
+
+
+def _archive_hash(options) -> str | None:
+    """sha256 of the archive that the pictures come from, None where it is not one file."""
+    path = archive_path(options.data) if options.data in ARCHIVES else options.root
+    return file_hash(path) if path and path.is_file() else None
+
+
+def _shows_faces(name: str) -> bool:
+    """Whether the pictures of the data set of that name are faces."""
+    return "faces" in name or name in ("celeba", "portraits")
 
 
 def _what_is_read(options, dataset) -> dict:
@@ -188,9 +207,10 @@ def _train_on(device: torch.device, options) -> int:
 def _export(options, task, dataset, test_set, steps: int) -> Path:
     """Measure the trained model on held-out pictures and write its weights with their card."""
     held_out = test_set.images(slice(None))
-    card = {"data": {"name": dataset.name, "pictures": len(dataset), "licence": options.licence or TERMS.get(options.data, ""),
+    card = {"data": {"name": dataset.name, "pictures": len(dataset),
+                     "licence": options.licence or _licence(options.data),
                      **({"crop": options.crop} if options.crop else {}),
-                     "sha256": file_hash(options.root) if options.root and options.root.is_file() else None},
+                     "sha256": _archive_hash(options)},
             "training": {"steps": steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
             "command": _command(options)}
     path = options.out / f"{options.name or options.out.name}.safetensors"
@@ -261,8 +281,7 @@ def _ablations(options) -> int:
     print(f"searching on {describe(gan.device)}")
     dataset = _open_data(options, split="test")
     indices = evenly_spaced(len(dataset), options.limit)
-    data = {**_what_is_read(options, dataset), "indices": indices,
-            "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
+    data = {**_what_is_read(options, dataset), "indices": indices, "sha256": _archive_hash(options)}
     out = options.out or RESULTS_DIR / f"ablations-{gan.card['name']}-{options.mask}.json"
     results = run_ablations(gan, dataset.images(indices), out, data=data, family=options.mask, names=options.variants,
                             seed=options.seed)
@@ -309,10 +328,11 @@ def _table1(options) -> int:
         gan=load_gan(name, device) if "search" in kinds else None,
         context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
         context_encoder_card=load_card(painter) if "paint" in kinds else {},
-        judge=load_judge(dataset, indices, training, device) if rendered else None, training=training, faces="faces" in dataset.name or dataset.name == "celeba")
+        judge=load_judge(dataset, indices, training, device) if rendered else None,
+        training=training,
+        faces=_shows_faces(dataset.name))
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-    data = {**_what_is_read(options, dataset), "indices": indices,
-            "sha256": file_hash(options.root) if options.root and options.root.is_file() else None}
+    data = {**_what_is_read(options, dataset), "indices": indices, "sha256": _archive_hash(options)}
     short = Path(name).stem
     out = options.out or RESULTS_DIR / f"table1-{short}.json"
     results = run_table(dataset.images(indices), models, out, options.work or Path("runs") / f"table1-{short}", data=data,
@@ -435,7 +455,8 @@ def _inpaint(options) -> int:
     drawn = None if options.mask in FAMILIES else _mask_file(options.mask)
     gan = load_gan(options.weights, pick_device(options.device))
     data = gan.card["data"]
-    frame = options.frame or ("face" if "faces" in data["name"] or data["name"] == "celeba" or data.get("crop") == "face" else "square")
+    faces = _shows_faces(data["name"]) or data.get("crop") == "face"
+    frame = options.frame or ("face" if faces else "square")
     print(f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true")
 
     def mask_of(number, framed):
@@ -452,7 +473,7 @@ def _inpaint(options) -> int:
 
 def _add_data(commands) -> None:
     parser = commands.add_parser("data", help="fetch pictures that may be fetched, resuming a transfer that broke off")
-    parser.add_argument("name", choices=["portraits", "svhn", *BRING], help="portraits go to the user's cache folder")
+    parser.add_argument("name", choices=["svhn", *BRING])
     parser.add_argument("--root", type=Path, help="svhn: folder for the files")
     parser.add_argument("--extra", action="store_true", help="svhn: the 531,131 extra digits as well (1.3 GB)")
     parser.set_defaults(run=_data)
@@ -462,10 +483,8 @@ def _data(options) -> int:
     print(TERMS[options.name])
     if options.name in BRING:
         raise ValueError(f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their folder as --root to train and table1")
-    if options.name == "portraits" and (options.root or options.extra):
-        raise ValueError("portraits take no --root and no --extra: they go to the user's cache folder, where load_dataset(\"portraits\") looks")
-    if options.name == "svhn" and options.root is None:
+    if options.root is None:
         raise ValueError("svhn needs --root, the folder for the files")
-    paths = fetch_portraits() if options.name == "portraits" else fetch_svhn(options.root, options.extra)
+    paths = fetch_svhn(options.root, options.extra)
     print(f"{len(paths)} files in {paths[0].parent}")
     return 0

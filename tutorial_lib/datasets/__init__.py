@@ -4,22 +4,47 @@ from __future__ import annotations
 
 import os
 
-NAMES = ("synthetic-faces", "synthetic-numbers", "synthetic-cars", "folder", "portraits", "celeba", "svhn", "stanford-cars")
+NAMES = (
+    "synthetic-faces",
+    "synthetic-numbers",
+    "synthetic-cars",
+    "folder",
+    "portraits",
+    "celeba",
+    "svhn",
+    "stanford-cars",
+    "two-portraits",
+    "photo-digits",
+    "photo-cars",
+)
+TEST_ONLY = ("two-portraits", "photo-digits", "photo-cars")  # too few pictures to train on
 OPTIONS = {"folder": {"crop", "cache_dir"}, "celeba": {"crop", "cache_dir"}, "svhn": {"extra", "cache_dir"}, "stanford-cars": {"cache_dir"}}
 _told: set[str] = set()
 
 
-def load_dataset(name: str, split: str = "train", limit: int | None = None, root: str | os.PathLike | None = None,
-                 seed: int = 0, **options):
+def load_dataset(
+    name: str,
+    split: str | None = None,
+    limit: int | None = None,
+    root: str | os.PathLike | None = None,
+    seed: int = 0,
+    **options,
+):
     """A data set by name.
 
     Args:
-        name: "synthetic-faces", "synthetic-numbers", "synthetic-cars" (rendered by this library, nothing to download),
-            "portraits" (the two photographs that ship inside matplotlib and scikit-image, and after
-            `python -m tutorial_lib data portraits` 49 more; no split), "folder" (your own
-            pictures, with `root`), or one of the paper's sets from its official archives in `root`: "celeba", "svhn", "stanford-cars"
-            (see `datasets.official`; their terms are printed).
-        split: "train" or "test"; they never overlap.
+        name: one of `NAMES`:
+            "synthetic-faces", "synthetic-numbers", "synthetic-cars": rendered by this library;
+            "portraits": photographs of members of the US Congress, in data/ (`datasets.shipped`);
+            "photo-digits", "photo-cars": 64 photographs each, in data/;
+            "two-portraits": Grace Hopper and Eileen Collins, from inside matplotlib and
+            scikit-image (`datasets.portraits`);
+            "folder": your own pictures, with `root`;
+            "celeba", "svhn", "stanford-cars": the paper's sets, from their official archives in
+            `root` (`datasets.official`; their terms are printed).
+        split: "train" or "test"; they never overlap. When left out: "train", or "test" for
+            "photo-digits" and "photo-cars", which have no other. "two-portraits" is the same two
+            pictures for both.
         limit: at most so many pictures.
         root: for "folder", the folder or zip archive; for the paper's sets, the folder that holds the archives.
         seed: for rendered sets, which of infinitely many sets.
@@ -27,8 +52,12 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
 
     Returns: a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1]; `.images(indices)` gives a
         (B, 3, 64, 64) batch.
-    Raises: ValueError for an unknown name, split or option, a missing root, or a root for a set that has none.
+    Raises:
+        ValueError: for an unknown name, split or option, a missing root, or a root for a set that has none.
+        FileNotFoundError: for files that are not there.
     """
+    if split is None:
+        split = "test" if name in TEST_ONLY else "train"
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     if root is not None and name in NAMES and name not in OPTIONS:
@@ -44,9 +73,12 @@ def load_dataset(name: str, split: str = "train", limit: int | None = None, root
     if name == "synthetic-cars":
         from tutorial_lib.datasets.synthetic_cars import SyntheticCars
         return SyntheticCars(split=split, limit=limit, seed=seed)
-    if name == "portraits":
-        from tutorial_lib.datasets.portraits import Portraits
-        return Portraits(limit)
+    if name in ("portraits", "photo-digits", "photo-cars"):
+        from tutorial_lib.datasets.shipped import ShippedPhotos
+        return ShippedPhotos(name, split, limit)
+    if name == "two-portraits":
+        from tutorial_lib.datasets.portraits import TwoPortraits
+        return TwoPortraits(limit)
     if name == "folder":
         if root is None:
             raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")

@@ -29,7 +29,6 @@ TERMS = {
     "celeba": "CelebA (Liu et al. 2015): for non-commercial research only; the pictures may not be passed on.",
     "svhn": "SVHN (Netzer et al. 2011): for non-commercial use only.",
     "stanford-cars": "Stanford Cars (Krause et al. 2013): for research; the pictures belong to their photographers.",
-    "portraits": "49 official portraits of members of the US Congress: works of the US government, in the public domain.",
 }
 BRING = {
     "celeba": "img_align_celeba.zip (1.4 GB) from mmlab.ie.cuhk.edu.hk/projects/CelebA.html",

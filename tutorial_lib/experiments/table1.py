@@ -41,7 +41,7 @@ PAPER_TABLE = {
     "half": {"CelebA": (15.5, 13.7), "SVHN": (19.1, 14.6), "Cars": (12.6, 11.1)},
 }
 STANDS_FOR = {"synthetic-faces": "CelebA", "synthetic-numbers": "SVHN", "synthetic-cars": "Cars",
-              "faces": "CelebA", "digits": "SVHN", "cars": "Cars", "celeba": "CelebA", "svhn": "SVHN", "stanford-cars": "Cars"}
+              "faces": "CelebA", "portraits": "CelebA", "digits": "SVHN", "cars": "Cars", "celeba": "CelebA", "svhn": "SVHN", "stanford-cars": "Cars"}
 PART = 64  # pictures filled between two writes
 MEASURES = ("psnr", "hole_psnr", "ssim", "hole_ssim")
 
