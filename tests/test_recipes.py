@@ -8,6 +8,7 @@ import torch
 
 from tutorial_lib import cli
 from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.evaluation import two_sample
 from tutorial_lib.experiments import recipes
 from tutorial_lib.experiments.recipes import (
     RECIPES,
@@ -33,6 +34,7 @@ def small(monkeypatch):
     monkeypatch.setattr(recipes, "BASE_CHANNELS", 2)
     monkeypatch.setattr(recipes, "DISCRIMINATOR_CHANNELS", 2)
     monkeypatch.setattr(recipes, "HOLES", 20)
+    monkeypatch.setattr(two_sample, "EPOCHS", 1)
     monkeypatch.setattr(recipes, "inpaint", lambda *given, **more: inpaint(*given, **more, steps=2))
 
 

@@ -49,7 +49,7 @@ class TwoSampleResult:
 
 
 class Judge(nn.Module):
-    """Original or completion? Four convolutions and a mean over the picture.
+    """Original or completion? Three convolutions and a mean over the picture.
 
     Shapes: (B, 4, H, W), the visible pixels and where the hole is -> (B,) logits, above 0 = original.
     """
@@ -57,8 +57,8 @@ class Judge(nn.Module):
     def __init__(self):
         super().__init__()
         layers = []
-        for inputs, outputs, stride in ((4, 16, 1), (16, 32, 2), (32, 64, 2), (64, 64, 2)):
-            layers.append(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False))
+        for inputs, outputs, side in ((4, 24, 4), (24, 48, 3), (48, 64, 3)):
+            layers.append(nn.Conv2d(inputs, outputs, side, 2, 1, bias=False))
             layers.append(nn.BatchNorm2d(outputs))
             layers.append(nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*layers)
