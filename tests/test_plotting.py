@@ -36,6 +36,22 @@ def test_rows_hold_the_pictures_with_their_labels(images):
         plotting.show_rows({"a": images, "b": images[:1]}, "unequal")
 
 
+@pytest.mark.parametrize("scale", [1, 3, 4])
+def test_enlarged_images_are_squares_of_their_pixels(images, scale):
+    rows = {"a": images, "a longer label": -images}
+    figure = plotting.show_enlarged(rows, "two rows", scale)
+    assert "two rows" in repr(figure)
+    png = np.asarray(Image.open(io.BytesIO(plotting.figure_png(figure))).convert("RGB"))
+    left, step = 10 * len("a longer label") + 10, 64 * scale + 6
+    assert png.shape == (2 * step, left + 3 * step, 3)
+    for line, row in enumerate(rows.values()):
+        for column, pixels in enumerate(to_uint8(row)):
+            place = png[line * step:line * step + 64 * scale, left + column * step:left + column * step + 64 * scale]
+            np.testing.assert_array_equal(place, np.kron(pixels, np.ones((scale, scale, 1), np.uint8)))
+    with pytest.raises(ValueError, match="same number"):
+        plotting.show_enlarged({"a": images, "b": images[:1]}, "unequal")
+
+
 def test_a_grid_leaves_its_last_places_empty(images):
     figure = plotting.show_images(images, "three in a row of two", columns=2, titles=["1", "2", "3"])
     assert len(figure.axes) == 4 and len(shown(figure)) == 3

@@ -19,6 +19,8 @@ from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
 from tutorial_lib.device import PRECISIONS, describe, fast_precision, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
+from tutorial_lib.experiments.looks import MASKS as LOOKS_MASKS
+from tutorial_lib.experiments.looks import looks_table, run_looks
 from tutorial_lib.experiments.recipes import IMAGES, RECIPES, recipes_table, run_recipes
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_mask, table_text
@@ -60,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_table1(commands)
     _add_generators(commands)
     _add_recipes(commands)
+    _add_looks(commands)
     _add_inpaint(commands)
     _add_data(commands)
     parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
@@ -418,6 +421,47 @@ def _recipes(options) -> int:
     if not results["complete"]:
         print("stopped; the same command goes on from there")
         return 130
+    print(f"wrote {options.out}")
+    return 0
+
+
+def _add_looks(commands) -> None:
+    parser = commands.add_parser(
+        "looks",
+        help="hole PSNR and two-sample AUC of several weights on the same holes, resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_data_options(parser)
+    parser.add_argument("--weights", nargs="+", required=True, help="names of shipped weights, or .safetensors files")
+    parser.add_argument("--masks", nargs="*", choices=LOOKS_MASKS, default=list(LOOKS_MASKS))
+    parser.add_argument("--restarts", nargs="*", type=_positive, default=[1, 4], help="numbers of restarts to try")
+    parser.add_argument("--limit", type=_positive, help="held-out pictures, spread evenly over the test split; all when left out")
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    parser.set_defaults(run=_looks)
+
+
+def _looks(options) -> int:
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    generators = {Path(name).stem: load_gan(name, device) for name in options.weights}
+    held_out = _open_data(options, split="test")
+    indices = evenly_spaced(len(held_out), options.limit or len(held_out))
+    sha256 = file_hash(options.root) if options.root and options.root.is_file() else None
+    print(f"filling {len(indices)} pictures a cell on {describe(device)}")
+    results = run_looks(
+        held_out.images(indices),
+        generators,
+        _open_data(options, split="train"),
+        options.out,
+        data={**_what_is_read(options, held_out), "indices": indices, "sha256": sha256},
+        masks=options.masks,
+        restarts=tuple(options.restarts),
+        seed=options.seed,
+    )
+    print(looks_table(results))
     print(f"wrote {options.out}")
     return 0
 

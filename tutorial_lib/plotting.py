@@ -27,6 +27,7 @@ class DescribedFigure(Figure):
     """A figure with `alt`, a description that notebooks store as the picture's alternative text."""
 
     alt: str = ""
+    exact: bool = False  # whether its axes lie on whole pixels of the PNG file, so that nothing may be cut off
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {"image/png": figure_png(self), "text/plain": repr(self)}, {"image/png": {"alt": self.alt}}
@@ -38,7 +39,7 @@ class DescribedFigure(Figure):
 def figure_png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight")
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches=None if getattr(figure, "exact", False) else "tight")
     return buffer.getvalue()
 
 
@@ -75,6 +76,39 @@ def show_rows(rows: dict[str, Tensor], alt: str, titles: Sequence[str] | None = 
         line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
     for ax, title in zip(axes[0], titles or [], strict=bool(titles)):
         ax.set_title(title, fontsize=9)
+    return figure
+
+
+def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
+    """Images in labelled rows, each pixel a square of `scale` by `scale` pixels: nothing is smoothed.
+
+    Args:
+        rows: label -> (B, 3, H, W) in [-1, 1]; all of the same B, H and W.
+        alt: what is to be seen, in words.
+        scale: a whole number.
+
+    Raises: ValueError when the rows differ in shape.
+    """
+    shapes = {tuple(images.shape) for images in rows.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"each row needs images of the same number and size, got {sorted(shapes)}")
+    count, _, height, width = shapes.pop()
+    gap, label_width = 6, 10 * max(map(len, rows)) + 10  # in pixels of the figure
+    step_x, step_y = width * scale + gap, height * scale + gap
+    total_x, total_y = label_width + count * step_x, len(rows) * step_y
+    figure = plt.figure(figsize=(total_x / DPI, total_y / DPI), dpi=DPI, FigureClass=DescribedFigure)
+    plt.close(figure)
+    figure.alt, figure.exact = alt, True
+    for line, (label, images) in enumerate(rows.items()):
+        bottom = total_y - line * step_y - height * scale
+        middle = (bottom + height * scale / 2) / total_y
+        figure.text((label_width - 10) / total_x, middle, label, ha="right", va="center", fontsize=11)
+        for column, pixels in enumerate(to_uint8(images)):
+            left = label_width + column * step_x
+            box = (left / total_x, bottom / total_y, width * scale / total_x, height * scale / total_y)
+            axes = figure.add_axes(box)
+            axes.imshow(pixels, interpolation="nearest", aspect="auto")
+            axes.axis("off")
     return figure
 
 
