@@ -1,4 +1,4 @@
-"""The way back into the photo: where pixels land, what stays bit for bit, and that no seam shows."""
+"""The way back into the photo: where pixels land, what stays bit for bit, that no seam shows."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,9 @@
 """Eq. 6 at the size of a photo: the equation of `blending`, solved by multigrid, not by a factor.
 
-A hole of 1250x1250 pixels has 1.5 million unknowns: too many for a sparse factor. Conjugate gradients
-alone would take about as many steps as the hole has rows, because a step carries information by one
-pixel. Here a V-cycle over coarser and coarser grids precedes each step, and five to ten steps do.
+A hole of 1250x1250 pixels has 1.5 million unknowns: too many for a sparse factor. Conjugate
+gradients alone would take about as many steps as the hole has rows, because a step carries
+information by one pixel. Here a V-cycle over coarser and coarser grids precedes each step, and five
+to ten steps do.
 
 The grids are those of Braess, "Towards algebraic multigrid for elliptic problems of second order"
 (Computing 55, 1995): a pixel of the next grid is a block of 2x2 pixels, whatever the hole's shape.
@@ -96,9 +97,9 @@ class _Grid:
 def _make_grids(hole: Tensor, to_known: Tensor) -> list[_Grid]:
     """The finest grid first. `hole` (H, W) bool; `to_known` (H, W), links to known pixels.
 
-    A pixel of a coarser grid is a block of 2x2. Links between two blocks are added and halved: there
-    are two, and the blocks' centers are twice as far apart. Links to known pixels are only added:
-    their distance does not double.
+    A pixel of a coarser grid is a block of 2x2. Links between two blocks are added and halved: of
+    those there are two, and the blocks' centers are twice as far apart. Links to known pixels are
+    only added: their distance does not double.
     """
     across = (hole[:, 1:] & hole[:, :-1]).to(to_known.dtype)
     down = (hole[1:] & hole[:-1]).to(to_known.dtype)
