@@ -9,6 +9,7 @@ from tutorial_lib import cli
 from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.faces import Transform, align
 from tutorial_lib.images import crop_square, load_picture, to_float, to_uint8
+from tutorial_lib.inpainting import files
 from tutorial_lib.inpainting.files import Framed, FramedMask, fill_files, frame_picture, mask_for
 from tutorial_lib.inpainting.pipeline import Inpainting, inpaint
 from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_photo
@@ -115,6 +116,11 @@ def of_a_square_photo():
     turn = 0.5 * np.array([[0.8, 0.6], [-0.6, 0.8]])
     transform = Transform(np.column_stack([turn, 31.5 - turn @ [150, 150]]), (300, 300))
     return Framed(torch.zeros(1, 3, 64, 64), transform, "")
+
+
+def test_how_far_a_face_is_turned_is_said():
+    said = files._where(of_a_square_photo().transform)
+    assert "its square of 128 pixels, turned by 37 degrees, resized to 64x64" in said
 
 
 def test_a_square_mask_that_could_be_for_the_photo_or_the_face_is_refused():

@@ -257,9 +257,7 @@ def test_the_picture_s_hole_is_what_the_photo_s_hole_touches(transform, top, lef
     except ValueError as error:
         assert "no hole in the square" in str(error) and touched.sum() <= 1
         return
-    if transform.scale < 1:  # else corners and centers are a sample of what is touched
-        assert (found == touched).mean() > 1 - 2 / 64**2
-    assert not (found & ~touched).any() or (found & ~touched).sum() <= 1
+    assert (found != touched).sum() <= 1
 
 
 def test_a_tiny_hole_of_a_large_photo_survives():

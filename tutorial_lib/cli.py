@@ -24,7 +24,7 @@ from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_mask, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
 from tutorial_lib.images import image_grid
-from tutorial_lib.inpainting.files import FRAMES, SHEET, SIZES, FramedMask, fill_files, mask_for
+from tutorial_lib.inpainting.files import FRAMES, PHOTO_SIZES, SHEET, FramedMask, fill_files, mask_for
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import FAMILIES, read_mask
 from tutorial_lib.models.attributes import ATTRIBUTES, heads_of, true_classes
@@ -353,14 +353,22 @@ def _generators(options) -> int:
 def _add_inpaint(commands) -> None:
     parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, WebP, ... of any size")
-    parser.add_argument("--mask", default="center", help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole "
-                        "(or a photo with the hole erased to transparent): as large as the picture, or 64x64 for "
-                        "what is taken of it")
+    parser.add_argument(
+        "--mask",
+        default="center",
+        help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole (or a photo with "
+        "the hole erased to transparent): as large as the picture, or 64x64 for what is taken of it",
+    )
     parser.add_argument("--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file")
     parser.add_argument("--frame", choices=FRAMES, help="what is taken of a picture that is not 64x64: its largest frontal face, or the "
                                                         "square in the middle; a face when left out and the weights know faces")
-    parser.add_argument("--size", choices=SIZES, default="both", help="what is written: NAME-photo.png, the picture at its own size "
-                        "with the hole filled and all else unchanged; NAME-filled.png, the 64x64 that the network sees; or both (default)")
+    parser.add_argument(
+        "--size",
+        choices=PHOTO_SIZES,
+        default="both",
+        help="what is written: photo is NAME-photo.png, the picture at its own size with the hole filled "
+        "and all else unchanged; 64 is NAME-filled.png, the 64x64 that the network sees",
+    )
     parser.add_argument("--restarts", type=int, default=4, help="searches a picture; the one with the lowest loss is kept")
     parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")

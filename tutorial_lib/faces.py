@@ -55,7 +55,7 @@ class Transform:
         return (np.asarray(points, float) - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
 
 
-# ---- TEMPORARY: to be replaced at the merge by the `align` that finds eyes and mouth -----------------
+# ---- TEMPORARY: to be replaced at the merge by the `align` that finds eyes and mouth ----
 
 
 @dataclass(frozen=True)

@@ -151,15 +151,16 @@ def _known_pixels(picture: Image.Image) -> tuple[np.ndarray, str]:
         if not seen.all():
             brightness = np.asarray(pixels.convert("RGB").convert("L"))[seen]
             if (brightness <= 127).any() and not _is_mostly_gray(brightness):
-                raise ValueError("black is drawn on transparent, and either could be the hole: save "
-                                 "the mask without transparency, black the hole on white")
+                raise ValueError("black is drawn on transparent, and either could be the hole: "
+                                 "save the mask without transparency, black the hole on white")
             return seen, "what is transparent is the hole"
     brightness = np.asarray(load_picture(picture).convert("L"))
     if brightness.max() == 1:
         return brightness == 1, "0 is the hole, 1 is known"
     if _is_mostly_gray(brightness):
-        raise ValueError("the mask is mostly gray: is it a photo? A mask is white where the picture is "
-                         "known and black in the hole, or a photo with the hole erased to transparent")
+        raise ValueError("the mask is mostly gray: is it a photo? A mask is white where the picture "
+                         "is known and black in the hole, or a photo with the hole erased to "
+                         "transparent")
     return brightness > 127, "black is the hole"
 
 

@@ -19,7 +19,7 @@ from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_picture, pu
 from tutorial_lib.masks import HOLE_GRAY, corrupt
 
 FRAMES = ("face", "square")
-SIZES = ("photo", "64", "both")
+PHOTO_SIZES = ("photo", "64", "both")
 SHEET = "sheet.png"
 
 
@@ -86,7 +86,8 @@ def _where(transform: Transform) -> str:
     turn = np.degrees(np.arctan2(transform.matrix[0, 1], transform.matrix[0, 0]))
     turned = f", turned by {abs(turn):.0f} degrees," if abs(turn) >= 0.5 else ""
     return (f"a face was found at left {left:.0f}, top {top:.0f}, and its square of "
-            f"{IMAGE_SIZE / transform.scale:.0f} pixels{turned} resized to {IMAGE_SIZE}x{IMAGE_SIZE}")
+            f"{IMAGE_SIZE / transform.scale:.0f} pixels{turned} resized to "
+            f"{IMAGE_SIZE}x{IMAGE_SIZE}")
 
 
 def mask_for(known: np.ndarray, framed: Framed) -> FramedMask:
@@ -104,8 +105,8 @@ def mask_for(known: np.ndarray, framed: Framed) -> FramedMask:
         framed: the picture.
 
     Raises:
-        ValueError: for a mask to which no rule applies, or of which no hole lies in the frame, or no
-            known pixel.
+        ValueError: for a mask to which no rule applies, or without a hole or a known pixel in the
+            frame.
     """
     height, width = known.shape
     photo_width, photo_height = photo = framed.transform.size
@@ -118,17 +119,18 @@ def mask_for(known: np.ndarray, framed: Framed) -> FramedMask:
         left = f"; {outside} of {hole.sum()} hole pixels lie outside and stay" if outside else ""
         return FramedMask(mask, known, f"the mask, as large as the photo, lies on the photo{left}")
     if width != height:
-        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: give "
-                         f"a mask as large as the picture, or a square one for the "
+        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
+                         f"give a mask as large as the picture, or a square one for the "
                          f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it")
     all_of_it = framed.transform.to_photo(np.array([[-0.5, -0.5], [63.5, 63.5]])) + 0.5
     is_all = np.allclose(all_of_it, [[0, 0], [photo_width, photo_height]], atol=0.5)
     if photo_width == photo_height and not is_all and width != IMAGE_SIZE:
-        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: it "
-                         f"could be for the whole picture or for the square taken of it; resize it to "
-                         f"the picture's size, or to {IMAGE_SIZE}x{IMAGE_SIZE} for that square")
+        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
+                         f"it could be for the whole picture or for the square taken of it; resize it "
+                         f"to the picture's size, or to {IMAGE_SIZE}x{IMAGE_SIZE} for that square")
     mask = hole_in_picture(~known, Transform.of_box((0, 0, width), (width, height)))
-    return FramedMask(mask, None, f"the mask of {width}x{height} lies on what was taken of the photo")
+    said = f"the mask of {width}x{height} lies on what was taken of the photo"
+    return FramedMask(mask, None, said)
 
 
 def fill_files(
@@ -142,8 +144,8 @@ def fill_files(
 ) -> dict[Path, str]:
     """Fill the holes of picture files; those that cannot be done are left out and told.
 
-    Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's own
-    size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and the
+    Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's
+    own size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and the
     completed picture. Each appears whole or not at all; files of an earlier call are replaced.
 
     Args:
@@ -162,8 +164,8 @@ def fill_files(
     Raises:
         ValueError: for an unknown size.
     """
-    if size not in SIZES:
-        raise ValueError(f"size must be one of {SIZES}, got {size!r}")
+    if size not in PHOTO_SIZES:
+        raise ValueError(f"size must be one of {PHOTO_SIZES}, got {size!r}")
     out, problems = Path(out), {}
     read: dict[Path, tuple[Framed, FramedMask]] = {}
     for path in map(Path, paths):

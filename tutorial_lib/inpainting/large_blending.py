@@ -19,7 +19,9 @@ from torch import Tensor
 
 from tutorial_lib.inpainting.blending import neighbour_sum
 
-_TOLERANCE = 0.2 / 127.5  # a fifth of a gray level: the last correction of any pixel is smaller
+_TOLERANCE = (
+    0.5 / 127.5
+)  # half a gray level: no pixel's last correction is larger, and all are made
 _MAX_CYCLES = 100
 _COARSEST = 64  # pixels of the grid that is solved directly
 # Step sizes of damped Jacobi sweeps, from the roots of a Chebyshev polynomial: together they damp
@@ -31,7 +33,7 @@ _SWEEPS = (1 / (1.25 + 0.75 * 0.5**0.5), 1 / (1.25 - 0.75 * 0.5**0.5))
 def blend_large(generated: Tensor, image: Tensor, hole: Tensor, known: Tensor) -> Tensor:
     """Eq. 6 for one large picture: G's gradients in the hole, the known pixels around it.
 
-    As `poisson_blend`, to a fifth of a gray level. A pixel that is neither hole nor known is never
+    As `poisson_blend`, to half a gray level. A pixel that is neither hole nor known is never
     read and stays as it is; like the picture's edge it is a natural boundary of the hole.
 
     Args:

@@ -17,6 +17,9 @@ from tutorial_lib.images import IMAGE_SIZE, check_images, to_float, to_uint8
 from tutorial_lib.inpainting.large_blending import blend_large
 from tutorial_lib.masks import check_mask
 
+# Of a pixel, (x, y) from its center: the center and the corners, just inside.
+_POINTS = (1 - 1e-6) * np.array([(0, 0), (-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
+
 
 def put_back(
     photo: Image.Image, completed: Tensor, mask: Tensor | np.ndarray, transform: Transform
@@ -115,13 +118,13 @@ def hole_in_picture(hole: np.ndarray, transform: Transform) -> Tensor:
     rows, columns = _box_in_photo(transform, whole, whole)
     places = np.argwhere(hole[rows, columns]) + [rows.start, columns.start]
     centers = transform.to_picture(places[:, ::-1])  # (N, 2), x and y
-    # a photo pixel is a small square in the picture: it touches the pixels that its corners lie in
-    for corner in [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)]:
-        shift = transform.matrix[:, :2] @ np.array(corner) * (1 - 1e-6)
+    # two pixels touch where the center or a corner of one lies in the other
+    for point in _POINTS:
+        shift = transform.matrix[:, :2] @ point
         column, row = np.floor(centers + shift + 0.5).astype(int).T
         inside = (row >= 0) & (row < IMAGE_SIZE) & (column >= 0) & (column < IMAGE_SIZE)
         touched[row[inside], column[inside]] = True
-    touched |= _holes_at_centers(hole, transform)
+        touched |= _holes_at(point, hole, transform)
     if not touched.any():
         raise ValueError("the mask has no hole in the square that is taken of the picture")
     if touched.all():
@@ -132,13 +135,11 @@ def hole_in_picture(hole: np.ndarray, transform: Transform) -> Tensor:
     return torch.from_numpy(~touched).float()[None, None]
 
 
-def _holes_at_centers(hole: np.ndarray, transform: Transform) -> np.ndarray:
-    """(64, 64) bool: whether the photo pixel at a picture pixel's center is hole.
-
-    Where the photo is smaller than the picture, a photo pixel covers more than its corners touch.
-    """
+def _holes_at(point: np.ndarray, hole: np.ndarray, transform: Transform) -> np.ndarray:
+    """(64, 64) bool: whether a point of each picture pixel, from its center, lies in the photo's hole."""
     row, column = np.indices((IMAGE_SIZE, IMAGE_SIZE)).reshape(2, -1)
-    x, y = np.floor(transform.to_photo(np.stack([column, row], 1)) + 0.5).astype(int).T
+    places = transform.to_photo(np.stack([column, row], 1) + point)
+    x, y = np.floor(places + 0.5).astype(int).T
     inside = (x >= 0) & (x < hole.shape[1]) & (y >= 0) & (y < hole.shape[0])
     found = np.zeros(IMAGE_SIZE**2, bool)
     found[inside] = hole[y[inside], x[inside]]

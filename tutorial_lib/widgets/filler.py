@@ -43,8 +43,9 @@ class HoleFiller:
         seed: of the start codes, those of `inpaint(..., restarts=restarts, seed=seed)`; each new start adds 1.
 
     Attributes:
-        painter, picture, fill_button, stop_button, new_button, save_button, progress, message: the parts; `box` holds them:
-            show that. "save photo" can be pressed when the picture is the face of a photo and was filled.
+        painter, picture, fill_button, stop_button, new_button, save_button, progress, message: the
+            parts; `box` holds them: show that. "save photo" can be pressed when the picture is the
+            face of a photo and was filled.
         result: (1, 3, H, W) in [-1, 1], the completed picture, or None as long as this picture was not filled.
         mask: (1, 1, H, W), the hole that `result` fills; None as well without a result.
         loss: its total loss.
@@ -72,15 +73,18 @@ class HoleFiller:
         self.stop_button = ipywidgets.Button(description="stop", icon="stop", disabled=True)
         self.new_button = ipywidgets.Button(description="new start", icon="refresh",
                                             tooltip="fill from other start codes: another answer to the same hole")
-        self.save_button = ipywidgets.Button(description="save photo", icon="download", disabled=True,
-                                             tooltip="the filled photo at its own size, as a PNG file")
+        self.save_button = ipywidgets.Button(
+            description="save photo", icon="download", disabled=True,
+            tooltip="the filled photo at its own size, as a PNG file")
         self.progress = ipywidgets.IntProgress(max=settings.steps, layout={"width": f"{_SIDE}px"})
         self.message = ipywidgets.Label()
         for part, name in ((self.picture, "picture"), (self.fill_button, "fill"), (self.stop_button, "stop"),
-                           (self.new_button, "new"), (self.save_button, "save"), (self.progress, "progress"), (self.message, "message")):
+                           (self.new_button, "new"), (self.save_button, "save"),
+                           (self.progress, "progress"), (self.message, "message")):
             part.add_class(f"filler-{name}")
-        buttons = ipywidgets.HBox([self.fill_button, self.stop_button, self.new_button, self.save_button],
-                                  layout={"flex_flow": "row wrap"})
+        buttons = ipywidgets.HBox(
+            [self.fill_button, self.stop_button, self.new_button, self.save_button],
+            layout={"flex_flow": "row wrap"})
         right = ipywidgets.VBox([buttons, self.picture, self.progress, self.message])
         self.box = ipywidgets.HBox([self.painter, right], layout={"flex_flow": "row wrap"})
         self.fill_button.on_click(self._on_fill)
