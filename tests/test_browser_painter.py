@@ -1,18 +1,21 @@
-"""Notebook 00 in a real JupyterLab: a hole is painted with mouse, keys and finger, a photo dropped, and the hole filled.
+"""Notebook 00 in a real JupyterLab: a hole is painted with mouse, keys and finger, a photo dropped, the hole filled, and the photo saved.
 
 Python's mask is asked of the kernel and compared with pixels worked out here from where the pointer went.
 """
 
 import base64
 import hashlib
+from pathlib import Path
 
 import numpy as np
+import torch
 from browser import in_kernel, shown_array, wait_until
 from matplotlib import cbook
 
 from tutorial_lib import load_dataset
-from tutorial_lib.datasets.framing import frame_face
-from tutorial_lib.images import to_uint8
+from tutorial_lib.faces import align
+from tutorial_lib.images import load_picture, to_uint8
+from tutorial_lib.inpainting.put_back import hole_in_photo
 from tutorial_lib.widgets import encode_png
 
 NOTEBOOK = "00_start_here.ipynb"
@@ -146,6 +149,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         tool(page, "clear")
         tool(page, "rectangle")
         drag(page, (40, 20), (50, 44))
+        assert page.locator(".filler-save").is_disabled(), "this picture was not taken from a photo"
         mask = np.ones((SIDE, SIDE), bool)
         mask[40:51, 20:45] = False
         wait_for_mask(page, mask)
@@ -157,7 +161,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
 
         with cbook.get_sample_data("grace_hopper.jpg") as file:
             photo = file.read()
-        face = to_uint8(frame_face(photo))[0]
+        face = to_uint8(align(load_picture(photo)).pixels)[0]
         drop(page, "hopper.jpg", photo, more=12_000_000)  # readers of JPEG files do not mind what follows; it comes in parts
         wait_for_text(page, MESSAGE, "a face was found")
         given = hashlib.sha256(encode_png(face)).hexdigest()
@@ -172,9 +176,30 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         wait_for_text(page, ".filler-message", "stopped after")
         assert_filled(page, face, mask)
 
+        # the photo at its own size, by mouse and by key; first as one message, then in parts
+        whole = save(page, lambda: page.locator(".filler-save").click())
+        wait_for_text(page, ".filler-message", "saved as filled.png, 512x600")
+        in_kernel(page, "from tutorial_lib.widgets import painter; painter._PART = 50_000")
+        page.locator(".filler-save").focus()
+        assert save(page, lambda: page.keyboard.press("Enter")) == whole and len(whole) > 150_000
+        said = in_kernel(page, "print(hashlib.sha256(filler.filled_photo().tobytes()).hexdigest())")
+        assert hashlib.sha256(load_picture(whole).tobytes()).hexdigest() == said
+        before, after = (np.asarray(load_picture(picture)) for picture in (photo, whole))
+        changed = (before != after).any(-1)
+        hole = hole_in_photo(torch.from_numpy(mask)[None, None].float(), align(load_picture(photo)).transform)
+        assert not changed[~hole].any() and changed[hole].mean() > 0.5
+
         tool(page, "clear")
         page.locator(".filler-fill").click()
         wait_for_text(page, ".filler-message", "paint a hole first")
+
+
+def save(page, press):
+    """The bytes of the file that the browser saves when something is pressed."""
+    with page.expect_download() as download:
+        press()
+    assert download.value.suggested_filename == "filled.png"
+    return Path(download.value.path()).read_bytes()
 
 
 def result_array(page):

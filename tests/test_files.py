@@ -6,11 +6,13 @@ import torch
 from PIL import Image
 
 from tutorial_lib import cli
-from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.datasets.portraits import photographs
-from tutorial_lib.images import crop_square, to_float, to_uint8
-from tutorial_lib.inpainting.files import fill_files, frame_picture, mask_for
+from tutorial_lib.faces import Transform, align
+from tutorial_lib.images import crop_square, load_picture, to_float, to_uint8
+from tutorial_lib.inpainting import files
+from tutorial_lib.inpainting.files import Framed, FramedMask, fill_files, frame_picture, mask_for
 from tutorial_lib.inpainting.pipeline import Inpainting, inpaint
+from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_photo
 from tutorial_lib.masks import center_mask, half_mask, mask_from_file
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -33,9 +35,13 @@ def green(images, masks):
     return Inpainting(torch.where(masks > 0, images, fill), fill, *[None] * 5)
 
 
-def run(paths, out, **options):
+def in_the_center(*_):
+    return FramedMask(center_mask())
+
+
+def run(paths, out, mask_of=in_the_center, **options):
     said = []
-    problems = fill_files(paths, lambda *_: center_mask(), green, out, say=said.append, **options)
+    problems = fill_files(paths, mask_of, green, out, say=said.append, **options)
     return problems, said
 
 
@@ -43,7 +49,8 @@ def test_a_picture_of_the_right_size_comes_back_to_the_bit(tmp_path):
     given = pixels(64, 64)
     problems, said = run([write(tmp_path / "a.png", given)], tmp_path / "out")
     assert not problems and said == [f"{tmp_path / 'a.png'}: taken as it is"]
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a-corrupted.png", "a-filled.png", "sheet.png"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "a-corrupted.png", "a-filled.png", "a-photo.png", "sheet.png"]
     filled = np.asarray(Image.open(tmp_path / "out" / "a-filled.png"))
     hole = np.zeros((64, 64), bool)
     hole[16:48, 16:48] = True
@@ -66,7 +73,9 @@ def test_other_sizes_are_cut_to_the_square_in_the_middle(size, box):
 def test_faces_are_framed_as_everywhere():
     photo = next(iter(photographs().values()))
     framed = frame_picture(photo, "face")
-    assert torch.equal(framed.pixels, frame_face(photo)) and "a face was found at" in framed.said
+    face = align(photo)
+    assert torch.equal(framed.pixels, face.pixels) and "a face was found at" in framed.said
+    assert np.array_equal(framed.transform.matrix, face.transform.matrix)
     with pytest.raises(ValueError, match="no face"):
         frame_picture(Image.fromarray(pixels(200, 200)), "face")
     with pytest.raises(ValueError, match="frame must be"):
@@ -75,25 +84,156 @@ def test_faces_are_framed_as_everywhere():
 
 @pytest.mark.parametrize("size", [(100, 200), (300, 130), (64, 64)])
 def test_a_mask_as_large_as_the_picture_is_framed_with_it(size):
-    """The picture is black where the mask has its hole: once framed, the two still lie on each other."""
-    drawn = np.full(size, 255, np.uint8)
-    drawn[size[0] // 3:size[0] // 2, size[1] // 3:size[1] // 2] = 0
-    framed = frame_picture(Image.fromarray(drawn).convert("RGB"))
-    hole = mask_for(Image.fromarray(drawn), framed)[0, 0] == 0
-    assert torch.equal(hole, framed.pixels[0, 0] < 0) and 0.01 < hole.float().mean() < 0.2
+    """The picture is black where the mask has its hole: once framed, all that is dark is hole."""
+    known = np.ones(size, bool)
+    known[size[0] // 3:size[0] // 2, size[1] // 3:size[1] // 2] = False
+    framed = frame_picture(Image.fromarray(known.astype(np.uint8) * 255).convert("RGB"))
+    hole = mask_for(known, framed)
+    found, dark = hole.mask[0, 0] == 0, framed.pixels[0, 0] < 0
+    assert not (dark & ~found).any() and 0.01 < dark.float().mean() <= found.float().mean() < 0.2
+    assert (found & ~dark).sum() <= 2 * (found.any(0).sum() + found.any(1).sum()), "a pixel all around"
+    assert hole.known is known and hole.said == "the mask, as large as the photo, lies on the photo"
 
 
-def test_another_mask_is_a_square_for_what_is_taken():
+def squared(size):
+    """A mask of size x size whose left half is hole."""
+    drawn = np.ones((size, size), bool)
+    drawn[:, :size // 2] = False
+    return drawn
+
+
+@pytest.mark.parametrize(("photo", "size"), [((100, 200), 128), ((100, 200), 64), ((100, 200), 500),
+                                             ((128, 128), 64), ((128, 128), 256), ((128, 128), 40)])
+def test_another_square_mask_lies_on_what_is_taken_and_that_is_said(photo, size):
+    """A square photo framed as a whole is what is taken: both meanings are the same."""
+    hole = mask_for(squared(size), frame_picture(Image.fromarray(pixels(*photo))))
+    assert torch.equal(hole.mask, half_mask("left")) and hole.known is None
+    assert hole.said == f"the mask of {size}x{size} lies on what was taken of the photo"
+
+
+def of_a_square_photo():
+    """A face in a square photo, framed as an aligned face may be: turned."""
+    turn = 0.5 * np.array([[0.8, 0.6], [-0.6, 0.8]])
+    transform = Transform(np.column_stack([turn, 31.5 - turn @ [150, 150]]), (300, 300))
+    return Framed(torch.zeros(1, 3, 64, 64), transform, "")
+
+
+def test_how_far_a_face_is_turned_is_said():
+    said = files._where(of_a_square_photo().transform)
+    assert "its square of 128 pixels, turned by 37 degrees, resized to 64x64" in said
+
+
+def test_a_square_mask_that_could_be_for_the_photo_or_the_face_is_refused():
+    with pytest.raises(ValueError, match="200x200, the picture 300x300: it could be for"):
+        mask_for(squared(200), of_a_square_photo())
+    assert torch.equal(mask_for(squared(64), of_a_square_photo()).mask, half_mask("left"))
+
+
+def test_a_mask_of_another_shape_is_refused():
     framed = frame_picture(Image.fromarray(pixels(100, 200)))
-    drawn = np.full((128, 128), 255, np.uint8)
-    drawn[:, :64] = 0
-    assert torch.equal(mask_for(Image.fromarray(drawn), framed), half_mask("left"))
     with pytest.raises(ValueError, match="64x128, the picture 200x100: give a mask as large"):
-        mask_for(Image.fromarray(drawn[:, 32:96]), framed)
-    beside = np.full((100, 200), 255, np.uint8)
-    beside[:, :40] = 0  # not in the frame
-    with pytest.raises(ValueError, match="no hole"):
-        mask_for(Image.fromarray(beside), framed)
+        mask_for(squared(128)[:, 32:96], framed)
+
+
+def test_holes_outside_the_frame_are_said_or_refused():
+    framed = frame_picture(Image.fromarray(pixels(100, 200)))
+    known = np.ones((100, 200), bool)
+    known[:, :40] = False  # not in the frame
+    with pytest.raises(ValueError, match="no hole in the square"):
+        mask_for(known, framed)
+    known[20:30, 90:100] = False
+    assert mask_for(known, framed).said.endswith("; 4000 of 4100 hole pixels lie outside and stay")
+    known[20:30, 45:55] = False  # over the frame's edge, at 50
+    assert mask_for(known, framed).said.endswith("; 4050 of 4200 hole pixels lie outside and stay")
+
+
+def test_a_tiny_hole_in_a_large_photo_is_filled():
+    known = np.ones((4000, 6000), bool)
+    known[2000:2060, 3000:3060] = False
+    framed = Framed(torch.zeros(1, 3, 64, 64), Transform.of_box((1500, 500, 3000), (6000, 4000)), "")
+    assert 1 <= (mask_for(known, framed).mask == 0).sum() <= 9
+
+
+# ---- the photo at its own size --------------------------------------------------------------------------------------
+
+
+def test_the_photo_is_filled_at_its_own_size_and_nothing_else_of_it_changes(tmp_path):
+    given = pixels(150, 230)
+    path = write(tmp_path / "a.png", given)
+    problems, _ = run([path], tmp_path / "out")
+    assert not problems
+    photo = np.asarray(Image.open(tmp_path / "out" / "a-photo.png"))
+    hole = hole_in_photo(center_mask(), Transform.of_box((40, 0, 150), (230, 150)))
+    assert photo.shape == given.shape and (photo != given).any(-1)[hole].mean() > 0.9
+    assert (photo == given)[~hole].all()
+
+
+@pytest.mark.parametrize(("size", "names"), [("photo", ["a-photo.png"]),
+                                             ("64", ["a-corrupted.png", "a-filled.png"])])
+def test_only_the_wanted_size_is_written(tmp_path, size, names):
+    run([write(tmp_path / "a.png", pixels(100, 80))], tmp_path / "out", size=size)
+    written = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert written == [*names, "sheet.png"]
+    with pytest.raises(ValueError, match="size must be one of"):
+        run([], tmp_path / "out", size="large")
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_photo_that_its_camera_turned_comes_out_upright(tmp_path, orientation):
+    """A mask as large as the upright photo, a hole off its center: it lies where the viewer drew it."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels(120, 90)).save(tmp_path / "a.png", exif=exif)
+    upright = load_picture(tmp_path / "a.png")
+    known = np.ones(upright.size[::-1], bool)
+    known[30:40, 20:50] = False
+    problems, _ = run([tmp_path / "a.png"], tmp_path / "out", lambda _, framed: mask_for(known, framed))
+    photo = Image.open(tmp_path / "out" / "a-photo.png")
+    assert not problems and photo.size == upright.size and not photo.getexif()
+    assert ((np.asarray(photo) == np.asarray(upright)).all(-1)[known]).all()
+    assert (np.asarray(photo) != np.asarray(upright)).any(-1)[~known].mean() > 0.9
+
+
+def test_a_photo_that_is_gone_when_it_is_to_be_written_stops_nothing(tmp_path):
+    paths = [write(tmp_path / f"{name}.png", pixels(80, 100)) for name in "ab"]
+
+    def fill(images, masks):
+        paths[0].unlink()
+        return green(images, masks)
+
+    problems = fill_files(paths, in_the_center, fill, tmp_path / "out", say=lambda _: None)
+    assert problems == {paths[0]: f"no such file: {paths[0]}"}
+    assert (tmp_path / "out" / "b-photo.png").exists() and (tmp_path / "out" / "a-filled.png").exists()
+    assert not (tmp_path / "out" / "a-photo.png").exists()
+
+
+def test_the_command_fills_a_face_in_its_photo(tmp_path, capsys, weights):
+    """The mask erased from the photo itself, over the mouth and over a corner beside the face."""
+    path, _ = weights
+    photo = photographs()["Grace Hopper"]
+    source = tmp_path / "hopper.png"
+    photo.save(source)
+    transform = align(photo).transform
+    x, y = transform.to_photo(np.array([[32.0, 46.0]]))[0].astype(int)
+    alpha = np.full(photo.size[::-1], 255, np.uint8)
+    alpha[y - 10:y + 10, x - 20:x + 20] = alpha[-20:, :20] = 0
+    write(tmp_path / "erased.png", np.dstack([np.asarray(photo), alpha]))
+    threads = torch.get_num_threads()
+    try:
+        assert cli.main(["inpaint", str(source), "--mask", str(tmp_path / "erased.png"), "--weights", str(path),
+                         "--frame", "face", "--size", "photo", "--device", "cpu", "--restarts", "1", "--out", str(tmp_path / "out")]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    said = capsys.readouterr().out
+    assert f"erased.png: a mask of {photo.width}x{photo.height}; what is transparent is the hole" in said
+    assert "a face was found at" in said and "400 of 1200 hole pixels lie outside and stay" in said
+    filled = np.asarray(Image.open(tmp_path / "out" / "hopper-photo.png"))
+    changed = (filled != np.asarray(photo)).any(-1)
+    assert not changed[(alpha > 0) | ~frame_in_photo(transform)].any()
+    assert changed[y - 10:y + 10, x - 20:x + 20].mean() > 0.9
+
+
+# ---- several files --------------------------------------------------------------------------------------------------
 
 
 def test_a_picture_that_the_mask_does_not_fit_is_left_out_and_told(tmp_path, capsys, weights):
@@ -108,7 +248,10 @@ def test_a_picture_that_the_mask_does_not_fit_is_left_out_and_told(tmp_path, cap
         assert f"left out: {wide}: the mask is 80x96, the picture 120x80" in capsys.readouterr().err
         assert (tmp_path / "out" / "fits-filled.png").exists() and not (tmp_path / "out" / "wide-filled.png").exists()
         assert cli.main([*command, "--mask", str(write(tmp_path / "small.png", pixels(16, 16)))]) == 1
-        assert f"--mask {tmp_path / 'small.png'}: the picture is 16x16" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"--mask {tmp_path / 'small.png'}: the picture is 16x16" in said
+        assert cli.main([*command, "--mask", str(fits)]) == 1
+        assert f"--mask {fits}: the mask is mostly gray: is it a photo?" in capsys.readouterr().err
     finally:
         torch.set_num_threads(threads)
 
@@ -123,7 +266,7 @@ def test_what_cannot_be_read_is_told_and_the_others_are_filled(tmp_path):
     assert list(problems) == bad and len(said) == 1
     assert all(str(path) in said for path, said in problems.items())
     assert "no such file" in problems[tmp_path / "missing.png"] and "32 pixels" in problems[small]
-    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert len(list((tmp_path / "out").iterdir())) == 4
     assert set(run(bad, tmp_path / "none")[0]) == set(bad) and not (tmp_path / "none").exists()
 
 
@@ -133,13 +276,13 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
     for seed, name in enumerate(("face", "face-2", "face-3")):
         filled = np.asarray(Image.open(tmp_path / "out" / f"{name}-filled.png"))
         assert (filled[:10] == pixels(64, 64, seed)[:10]).all()
-    assert len(list((tmp_path / "out").iterdir())) == 7
+    assert len(list((tmp_path / "out").iterdir())) == 10
 
 
 def test_nothing_is_written_when_filling_fails_or_half_written(tmp_path, monkeypatch):
     path = write(tmp_path / "a.png", pixels(64, 64))
     with pytest.raises(KeyboardInterrupt):
-        fill_files([path], lambda *_: center_mask(), lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), tmp_path / "out", say=print)
+        fill_files([path], in_the_center, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), tmp_path / "out", say=print)
     assert not (tmp_path / "out").exists()
     run([path], tmp_path / "out")
     before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}

@@ -12,10 +12,11 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
 from torch import nn
 
-from tutorial_lib.datasets.framing import frame_face
-from tutorial_lib.images import to_uint8
+from tutorial_lib.faces import align
+from tutorial_lib.images import load_picture, to_uint8
 from tutorial_lib.inpainting.latent_search import SearchSettings
 from tutorial_lib.inpainting.pipeline import inpaint, start_codes
+from tutorial_lib.inpainting.put_back import hole_in_photo, put_back
 from tutorial_lib.masks import center_mask, corrupt, rectangle_mask
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.widgets import HoleFiller, filler
@@ -144,14 +145,76 @@ def test_a_new_start_and_a_new_picture_begin_with_start_codes(starts):
     assert torch.equal(made.result * made.mask, picture(5) * made.mask)
 
 
-def test_a_photo_takes_the_place_of_the_picture():
+@pytest.fixture(scope="module")
+def hopper():
     with cbook.get_sample_data("grace_hopper.jpg") as file:
-        photo = file.read()
+        return file.read()
+
+
+def test_a_photo_takes_the_place_of_the_picture(hopper):
+    photo = hopper
     made = HoleFiller(model(64), picture(size=64), center_mask(), SHORT)
     made.fill(wait=True)
     assert made.painter.load(photo)
     assert made.result is None
-    assert np.array_equal(made.array, to_uint8(corrupt(frame_face(photo), center_mask(), 0.2))[0])
+    assert np.array_equal(made.array, to_uint8(corrupt(align(load_picture(photo)).pixels, center_mask(), 0.2))[0])
+
+
+# ---- the photo at its own size ---------------------------------------------------------------------------------------
+
+def test_the_filled_photo_is_saved_at_its_own_size(hopper, monkeypatch):
+    made, saved = HoleFiller(model(64), picture(size=64), center_mask(), SHORT), []
+    monkeypatch.setattr(made.painter, "download", lambda *file: saved.append(file))
+    assert made.painter.load(hopper) and made.save_button.disabled
+    made.fill(wait=True)
+    assert not made.save_button.disabled
+    made.save_button.click()
+    (content, name, kind), = saved
+    assert name == "filled.png" and kind == "image/png" and made.message.value == "saved as filled.png, 512x600"
+    photo, transform = load_picture(hopper), made.painter.transform
+    expected = put_back(photo, made.result, center_mask(), transform)
+    assert load_picture(content) == expected == made.filled_photo()
+    changed = (np.asarray(expected) != np.asarray(photo)).any(-1)
+    hole = hole_in_photo(center_mask(), transform)
+    assert not changed[~hole].any() and changed[hole].mean() > 0.9
+
+
+def test_the_hole_that_was_filled_is_put_back_whatever_is_painted_since(hopper):
+    made = HoleFiller(model(64), picture(size=64), center_mask(), SHORT)
+    made.painter.load(hopper)
+    made.fill(wait=True)
+    before = made.filled_photo()
+    made.painter.mask = rectangle_mask(0, 0, 9, 9)
+    assert made.filled_photo() == before
+
+
+def test_without_a_photo_or_a_result_there_is_nothing_to_save(hopper):
+    made = HoleFiller(model(64), picture(size=64), center_mask(), SHORT)
+    made.fill(wait=True)
+    assert made.save_button.disabled
+    with pytest.raises(ValueError, match="not taken from a photo"):
+        made.filled_photo()
+    made.painter.load(hopper)
+    with pytest.raises(ValueError, match="nothing is filled yet"):
+        made.filled_photo()
+    made.fill(wait=True)
+    made.painter.set_image(picture(size=64))
+    made.fill(wait=True)
+    assert made.save_button.disabled
+
+
+def test_nothing_is_saved_while_a_search_runs(hopper):
+    made = HoleFiller(model(64), picture(size=64), center_mask(), LONG)
+    made.painter.load(hopper)
+    made.fill()
+    wait_for(lambda: made.message.value.startswith("step "))
+    made.stop()
+    made.wait()
+    assert not made.save_button.disabled
+    made.fill()
+    assert made.save_button.disabled
+    made.stop()
+    made.wait()
 
 
 # ---- buttons, stop, two at once --------------------------------------------------------------------------------------

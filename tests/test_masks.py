@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tutorial_lib.masks import (FAMILIES, SIDES, center_mask, check_mask, corrupt, half_mask, make_masks, mask_from_array,
-                                mask_from_file, pattern_mask, random_mask, rectangle_mask)
+                                mask_from_file, pattern_mask, random_mask, read_mask, rectangle_mask)
 
 DRAWN = ("pattern", "random", "half")
 
@@ -164,14 +164,71 @@ def test_a_black_and_white_file_is_read_as_drawn(tmp_path, mode):
     assert np.array_equal(mask_from_file(tmp_path / "mask.png")[0, 0].numpy(), drawing > 0)
 
 
-def test_a_large_and_gray_file_is_resized_and_cut_at_middle_gray(tmp_path):
-    drawing = np.full((256, 128), 130, np.uint8)
-    drawing[:, :64] = 125
+def test_a_large_file_with_soft_edges_is_cut_at_middle_gray_and_resized(tmp_path):
+    drawing = np.full((256, 128), 255, np.uint8)
+    drawing[:, :64] = 0
+    drawing[:, 60:64], drawing[:, 64:68] = 125, 130
     Image.fromarray(drawing).save(tmp_path / "mask.png")
     assert torch.equal(mask_from_file(tmp_path / "mask.png"), half_mask("left"))
     Image.fromarray(np.full((64, 64), 255, np.uint8)).save(tmp_path / "white.png")
     with pytest.raises(ValueError, match="no hole"):
         mask_from_file(tmp_path / "white.png")
+
+
+def drawn(hole=0, known=255, mode="L"):
+    """A mask of 60x80 with a hole in rows 10 to 29, columns 5 to 49, and which pixels are known."""
+    pixels = np.full((60, 80), known, np.uint8)
+    pixels[10:30, 5:50] = hole
+    return Image.fromarray(pixels).convert(mode), pixels == known
+
+
+def photo_with_alpha(alpha):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    return Image.fromarray(np.dstack([noise, alpha.astype(np.uint8)]))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P", "LA"])
+def test_black_is_the_hole(mode):
+    picture, expected = drawn(mode=mode)
+    known, rule = read_mask(picture)
+    assert known.dtype == bool and np.array_equal(known, expected) and rule == "black is the hole"
+
+
+def test_a_mask_of_0_and_1_is_read_as_the_same_array_is():
+    picture, expected = drawn(known=1)
+    known, rule = read_mask(picture)
+    assert np.array_equal(known, expected) and rule == "0 is the hole, 1 is known"
+
+
+def test_where_a_photo_was_erased_is_the_hole():
+    _, expected = drawn()
+    known, rule = read_mask(photo_with_alpha(expected * 255))
+    assert np.array_equal(known, expected) and rule == "what is transparent is the hole"
+    soft = np.where(expected, 255, 0)
+    soft[30, 5:50] = 200  # a soft brush
+    assert np.array_equal(read_mask(photo_with_alpha(soft))[0], expected)
+
+
+def test_white_drawn_on_transparent_is_known():
+    _, expected = drawn()
+    white = Image.fromarray(np.dstack([np.full((60, 80, 3), 255), expected * 255]).astype(np.uint8))
+    assert np.array_equal(read_mask(white)[0], expected)
+
+
+@pytest.mark.parametrize(("make", "problem"), [
+    (lambda: photo_with_alpha(np.full((60, 80), 255)).convert("RGB"), "mostly gray: is it a photo"),
+    (lambda: photo_with_alpha(np.full((60, 80), 255)), "mostly gray"),
+    (lambda: drawn(hole=100, known=150)[0], "mostly gray"),
+    (lambda: Image.fromarray(np.dstack([np.zeros((60, 80, 3)), ~drawn()[1] * 255]).astype(np.uint8)),
+     "either could be the hole"),
+    (lambda: drawn(hole=255)[0], "no hole"),
+    (lambda: drawn(known=0)[0], "no known pixel"),
+    (lambda: photo_with_alpha(np.zeros((60, 80))), "no known pixel"),
+    (lambda: b"no picture", "cannot be read"),
+])
+def test_files_that_are_no_mask_are_refused(make, problem):
+    with pytest.raises(ValueError, match=problem):
+        read_mask(make())
 
 
 # -- the door ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
 from PIL import Image
 
-from tutorial_lib.datasets.framing import frame_face
+from tutorial_lib.faces import align
+from tutorial_lib.images import load_picture
 from tutorial_lib.masks import center_mask, rectangle_mask
 from tutorial_lib.widgets import MaskPainter, painter as painter_module
 
@@ -23,6 +24,10 @@ MASKS = arrays(np.uint8, (SIDE, SIDE), elements=st.integers(0, 1)).filter(lambda
 
 def picture(seed=0, size=SIDE):
     return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def face_of(photo):
+    return align(load_picture(photo)).pixels
 
 
 def paint(painter, content):
@@ -165,8 +170,30 @@ def test_what_is_no_picture_is_refused(image, problem):
 def test_a_photo_comes_in_parts_and_is_framed(hopper):
     painter = MaskPainter(picture(size=64), center_mask())
     send_photo(painter, hopper[:20_000], hopper[20_000:20_001], hopper[20_001:])
-    assert torch.equal(painter.image, frame_face(hopper)) and torch.equal(painter.mask, center_mask())
+    assert torch.equal(painter.image, face_of(hopper)) and torch.equal(painter.mask, center_mask())
     assert painter.message == "a face was found and framed"
+    assert painter.photo == load_picture(hopper)
+    assert np.array_equal(painter.transform.matrix, align(painter.photo).transform.matrix)
+
+
+def test_another_picture_comes_from_no_photo(hopper):
+    painter = MaskPainter(picture(size=64))
+    assert painter.photo is None and painter.transform is None
+    assert painter.load(hopper) and not painter.load(b"no photo")
+    assert painter.photo.size == (512, 600), "a photo that is not taken leaves the last one"
+    painter.set_image(picture(size=64))
+    assert painter.photo is None and painter.transform is None
+
+
+@pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 25])
+def test_a_file_goes_to_the_browser_in_parts(length, monkeypatch):
+    monkeypatch.setattr(painter_module, "_PART", 10)
+    painter, sent, content = MaskPainter(picture()), [], bytes(range(length))
+    monkeypatch.setattr(painter, "send", lambda *message: sent.append(message))
+    painter.download(content, "a.png", "image/png")
+    assert b"".join(part for _, (part,) in sent) == content and all(len(part) <= 10 for _, (part,) in sent)
+    for number, (said, _) in enumerate(sent):
+        assert said == {"kind": "download", "name": "a.png", "type": "image/png", "part": number, "parts": len(sent)}
 
 
 def test_a_photo_after_one_that_broke_off(hopper):
@@ -174,7 +201,7 @@ def test_a_photo_after_one_that_broke_off(hopper):
     content = {"kind": "photo", "part": 0, "parts": 2}
     painter._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": [memoryview(hopper[:100])]})
     send_photo(painter, hopper)
-    assert torch.equal(painter.image, frame_face(hopper))
+    assert torch.equal(painter.image, face_of(hopper))
 
 
 @pytest.mark.parametrize(("content", "problem"), [(b"", "cannot be read"), (b"<html>404</html>", "cannot be read")])
@@ -188,7 +215,7 @@ def test_what_is_no_photo_is_refused_and_the_picture_kept(content, problem):
 def test_a_path_or_a_picture_will_do_as_well(hopper, tmp_path):
     (tmp_path / "hopper.jpg").write_bytes(hopper)
     painter = MaskPainter(picture(size=64))
-    assert painter.load(tmp_path / "hopper.jpg") and torch.equal(painter.image, frame_face(hopper))
+    assert painter.load(tmp_path / "hopper.jpg") and torch.equal(painter.image, face_of(hopper))
     assert not painter.load(Image.new("RGB", (200, 200), "gray")) and "no face was found" in painter.message
     assert not painter.load(tmp_path / "nowhere.jpg") and "nowhere.jpg" in painter.message
 

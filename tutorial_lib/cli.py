@@ -8,6 +8,7 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -25,10 +26,10 @@ from tutorial_lib.experiments.recipes import IMAGES, RECIPES, recipes_table, run
 from tutorial_lib.experiments.results import RESULTS_DIR, evenly_spaced
 from tutorial_lib.experiments.table1 import METHODS, Models, run_table, table_mask, table_text
 from tutorial_lib.experiments.yardsticks import REFERENCE_PICTURES, load_judge
-from tutorial_lib.images import image_grid, load_picture
-from tutorial_lib.inpainting.files import FRAMES, SHEET, fill_files, mask_for
+from tutorial_lib.images import image_grid
+from tutorial_lib.inpainting.files import FRAMES, PHOTO_SIZES, SHEET, FramedMask, fill_files, mask_for
 from tutorial_lib.inpainting.pipeline import inpaint
-from tutorial_lib.masks import FAMILIES, mask_from_file
+from tutorial_lib.masks import FAMILIES, read_mask
 from tutorial_lib.models.attributes import ATTRIBUTES, heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
@@ -469,11 +470,22 @@ def _looks(options) -> int:
 def _add_inpaint(commands) -> None:
     parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, WebP, ... of any size")
-    parser.add_argument("--mask", default="center", help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole: as large as the "
-                                                         "picture, or a square for what is taken of it")
+    parser.add_argument(
+        "--mask",
+        default="center",
+        help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole (or a photo with "
+        "the hole erased to transparent): as large as the picture, or 64x64 for what is taken of it",
+    )
     parser.add_argument("--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file")
     parser.add_argument("--frame", choices=FRAMES, help="what is taken of a picture that is not 64x64: its largest frontal face, or the "
                                                         "square in the middle; a face when left out and the weights know faces")
+    parser.add_argument(
+        "--size",
+        choices=PHOTO_SIZES,
+        default="both",
+        help="what is written: photo is NAME-photo.png, the picture at its own size with the hole filled "
+        "and all else unchanged; 64 is NAME-filled.png, the 64x64 that the network sees",
+    )
     parser.add_argument("--restarts", type=int, default=4, help="searches a picture; the one with the lowest loss is kept")
     parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
@@ -482,14 +494,14 @@ def _add_inpaint(commands) -> None:
     parser.set_defaults(run=_inpaint, stopped="nothing was written")
 
 
-def _mask_file(path: str) -> Image.Image:
-    """A drawn mask; an error says that it is the mask's."""
+def _mask_file(path: str) -> np.ndarray:
+    """(H, W) bool, True = known: a drawn mask; an error says that it is the mask's."""
     try:
-        drawn = load_picture(path)
-        mask_from_file(drawn)  # a hole and something known
+        known, rule = read_mask(path)
     except (ValueError, OSError) as error:
         raise ValueError(f"--mask {path}: {error}") from error
-    return drawn
+    print(f"{path}: a mask of {known.shape[1]}x{known.shape[0]}; {rule}")
+    return known
 
 
 def _inpaint(options) -> int:
@@ -504,10 +516,14 @@ def _inpaint(options) -> int:
     print(f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true")
 
     def mask_of(number, framed):
-        return mask_for(drawn, framed) if drawn else table_mask(options.mask, number, options.seed)
+        if drawn is None:
+            return FramedMask(table_mask(options.mask, number, options.seed))
+        return mask_for(drawn, framed)
 
-    problems = fill_files(options.pictures, mask_of,
-                          lambda images, masks: inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed), options.out, frame)
+    def fill(images, masks):
+        return inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed)
+
+    problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
     for problem in problems.values():
         print(f"left out: {problem}", file=sys.stderr)
     if len(problems) < len(set(options.pictures)):

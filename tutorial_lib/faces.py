@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+from torch import Tensor
 
-from tutorial_lib.images import IMAGE_SIZE
+from tutorial_lib.images import IMAGE_SIZE, crop_square
 
 # (x, y) in the 64x64 picture, centers of pixels counted from 0: eye, eye, nose, mouth corner, mouth corner. Left and right are the picture's.
 LANDMARKS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
@@ -51,3 +53,23 @@ class Transform:
     def to_photo(self, points: np.ndarray) -> np.ndarray:
         """(N, 2) picture points -> (N, 2) photo points."""
         return (np.asarray(points, float) - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
+
+
+# ---- TEMPORARY: to be replaced at the merge by the `align` that finds eyes and mouth ----
+
+
+@dataclass(frozen=True)
+class AlignedFace:
+    pixels: Tensor
+    transform: Transform
+    points: np.ndarray
+
+
+def align(photo: Image.Image) -> AlignedFace:
+    """TEMPORARY: the square around the face that the cascade finds, upright."""
+    from tutorial_lib.datasets.framing import find_face
+
+    box = find_face(photo)
+    transform = Transform.of_box(box, photo.size)
+    points = transform.to_photo(np.array(list(TEMPLATE.values())))
+    return AlignedFace(crop_square(photo, box), transform, points)

@@ -38,11 +38,11 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
-    """Read a picture as people see it: 8-bit RGB, turned as its EXIF tag says, transparency over white.
+def open_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
+    """Read a picture in the mode that it has, turned as its EXIF tag says.
 
     Args:
-        source: a path, the bytes of a file, or a Pillow picture (greyscale, palette, RGBA and 16 bit included).
+        source: a path, the bytes of a file, or a Pillow picture.
 
     Raises:
         FileNotFoundError: when the path is not there.
@@ -59,11 +59,28 @@ def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image
         raise ValueError(f"cannot be read as a picture ({error}): is the file complete, and a JPEG, PNG or WebP?") from error
     if min(picture.size) < MIN_SIDE:
         raise ValueError(f"the picture is {picture.size[0]}x{picture.size[1]}: each side needs {MIN_SIDE} pixels or more")
+    return picture
+
+
+def has_alpha(picture: Image.Image) -> bool:
+    """Whether a picture has transparency: a band of its own, or a color of its palette."""
+    return "A" in picture.getbands() or "transparency" in picture.info
+
+
+def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
+    """Read a picture as people see it: 8-bit RGB, turned as its EXIF tag says, transparency over white.
+
+    Args:
+        source: a path, the bytes of a file, or a Pillow picture (greyscale, palette, RGBA and 16 bit included).
+
+    Raises: as `open_picture`.
+    """
+    picture = open_picture(source)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture, dtype=np.float64)
         full = 65535 if values.max() > 255 else 255
         picture = Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
-    if "A" in picture.getbands() or "transparency" in picture.info:
+    if has_alpha(picture):
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture)

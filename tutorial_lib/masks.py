@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels
+from tutorial_lib.images import IMAGE_SIZE, has_alpha, load_picture, open_picture
 
 FAMILIES = ("center", "pattern", "random", "half")
 SIDES = ("left", "right", "top", "bottom")
+_GRAY = (32, 223)  # brightness between these is neither black nor white
+_MOSTLY_GRAY = 0.25  # of a mask's pixels: soft edges have less, photos have more
 HOLE_GRAY = 0.2  # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
 
 
@@ -116,14 +118,62 @@ def mask_from_array(array: np.ndarray) -> Tensor:
     return check_mask(torch.from_numpy((array > 0).astype(np.float32))[None, None])
 
 
-def mask_from_file(path: str | os.PathLike | Image.Image, size: int = IMAGE_SIZE, box: tuple[float, float, float] | None = None) -> Tensor:
-    """(1, 1, size, size) from a picture file: what is brighter than middle gray is known, black is the hole.
+def read_mask(source: str | os.PathLike | bytes | Image.Image) -> tuple[np.ndarray, str]:
+    """A drawn mask at its own size, and by which rule it was read.
 
-    Args: box: (left, top, side), the square to take; None takes all, squeezed to a square.
+    Transparent pixels, where there are any, are the hole: so editors save a photo that a part was
+    erased from. Else white is known and black is the hole; a mask of 0 and 1 looks black, and 1 is
+    known.
+
+    Args:
+        source: as for `load_picture`.
+
+    Returns:
+        (H, W) bool, True = known, and a clause that says the rule.
+
+    Raises:
+        ValueError: as `load_picture`; for what is mostly gray, as a photo is; for black drawn on
+            transparent, where either could be the hole; without a hole or a known pixel.
     """
-    picture = load_picture(path)
-    pixels = picture.resize((size, size)) if box is None else Image.fromarray(square_pixels(picture, box, size))
-    return mask_from_array(np.asarray(pixels.convert("L")) > 127)
+    picture = open_picture(source)
+    known, rule = _known_pixels(picture)
+    if known.all():
+        raise ValueError("the mask has no hole: there is nothing to fill in")
+    if not known.any():
+        raise ValueError("the mask has no known pixel: nothing says what to fill in")
+    return known, rule
+
+
+def _known_pixels(picture: Image.Image) -> tuple[np.ndarray, str]:
+    if has_alpha(picture):
+        pixels = picture.convert("RGBA")
+        seen = np.asarray(pixels.getchannel("A")) > 127
+        if not seen.all():
+            brightness = np.asarray(pixels.convert("RGB").convert("L"))[seen]
+            if (brightness <= 127).any() and not _is_mostly_gray(brightness):
+                raise ValueError("black is drawn on transparent, and either could be the hole: "
+                                 "save the mask without transparency, black the hole on white")
+            return seen, "what is transparent is the hole"
+    brightness = np.asarray(load_picture(picture).convert("L"))
+    if brightness.max() == 1:
+        return brightness == 1, "0 is the hole, 1 is known"
+    if _is_mostly_gray(brightness):
+        raise ValueError("the mask is mostly gray: is it a photo? A mask is white where the picture "
+                         "is known and black in the hole, or a photo with the hole erased to "
+                         "transparent")
+    return brightness > 127, "black is the hole"
+
+
+def _is_mostly_gray(brightness: np.ndarray) -> bool:
+    low, high = _GRAY
+    return bool(((brightness >= low) & (brightness <= high)).mean() > _MOSTLY_GRAY)
+
+
+def mask_from_file(path: str | os.PathLike | Image.Image, size: int = IMAGE_SIZE) -> Tensor:
+    """(1, 1, size, size) from a picture file, read as `read_mask` does and squeezed to a square."""
+    known, _ = read_mask(path)
+    squeezed = Image.fromarray(known.astype(np.uint8) * 255).resize((size, size))
+    return mask_from_array(np.asarray(squeezed) > 127)
 
 
 def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool = False) -> Tensor:

@@ -2,7 +2,8 @@
 
 With u = x - G(z) the problem min sum over neighbours (u_i - u_j)^2, u = y - G(z) where known, has one solution: u is
 harmonic in the hole. Only pairs of neighbours inside the picture count, so the picture's edge is a natural boundary. The
-matrix depends on the mask alone: one factor serves every picture and channel that share it.
+matrix depends on the mask alone: one factor serves every picture and channel that share it. At the size of a photo a
+factor is too large: `large_blending` solves the same equation by multigrid.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
     return (sparse.diags_array(degree) - among).tocsr(), around
 
 
-def _neighbour_sum(x: Tensor) -> Tensor:
+def neighbour_sum(x: Tensor) -> Tensor:
+    """(..., H, W) -> (..., H, W): the sum of the up to four neighbours of each pixel."""
     padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
     return padded[..., 1:-1, 2:] + padded[..., 1:-1, :-2] + padded[..., 2:, 1:-1] + padded[..., :-2, 1:-1]
 
@@ -147,15 +149,15 @@ def _by_iteration(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
     g = generated.double()
     offset = torch.where(known, images.double() - g, 0.0)
     hole = (~known).to(offset.dtype)
-    degree = _neighbour_sum(torch.ones_like(offset[:1, :1]))
+    degree = neighbour_sum(torch.ones_like(offset[:1, :1]))
 
     def product(x: Tensor) -> Tensor:
-        return hole * (degree * x - _neighbour_sum(x))
+        return hole * (degree * x - neighbour_sum(x))
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
         return (a * b).sum((2, 3), keepdim=True)
 
-    right = hole * _neighbour_sum(offset)
+    right = hole * neighbour_sum(offset)
     x = torch.zeros_like(right)
     residual, direction = right, right / degree
     scaled = dot(residual, direction)

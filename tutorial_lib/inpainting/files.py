@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.datasets.framing import find_face
+from tutorial_lib.faces import Transform, align
 from tutorial_lib.images import IMAGE_SIZE, crop_square, image_grid, load_picture, to_uint8
 from tutorial_lib.inpainting.pipeline import Inpainting
-from tutorial_lib.masks import HOLE_GRAY, corrupt, mask_from_file
+from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_picture, put_back
+from tutorial_lib.masks import HOLE_GRAY, corrupt
 
 FRAMES = ("face", "square")
+PHOTO_SIZES = ("photo", "64", "both")
 SHEET = "sheet.png"
 
 
@@ -26,15 +29,28 @@ class Framed:
 
     Attributes:
         pixels: (1, 3, 64, 64) in [-1, 1].
-        size: (width, height) of what it was taken from.
-        box: (left, top, side) in pixels, what was taken of it.
+        transform: from the picture that it was taken from, at its own size.
         said: a sentence on what was done.
     """
 
     pixels: Tensor
-    size: tuple[int, int]
-    box: tuple[float, float, float]
+    transform: Transform
     said: str
+
+
+@dataclass(frozen=True)
+class FramedMask:
+    """A hole as the search sees it, and as the photo has it.
+
+    Attributes:
+        mask: (1, 1, 64, 64), 1 = known.
+        known: (H, W) bool at the photo's size, True = known; None where `mask` says it all.
+        said: a clause on how it was made; empty where nothing is to be said.
+    """
+
+    mask: Tensor
+    known: np.ndarray | None = None
+    said: str = ""
 
 
 def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = "square") -> Framed:
@@ -50,73 +66,149 @@ def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = 
     if frame not in FRAMES:
         raise ValueError(f"frame must be one of {FRAMES}, got {frame!r}")
     picture = load_picture(source)
-    if picture.size == (IMAGE_SIZE, IMAGE_SIZE):
-        return Framed(crop_square(picture), picture.size, (0, 0, IMAGE_SIZE), "taken as it is")
     width, height = picture.size
+    if picture.size == (IMAGE_SIZE, IMAGE_SIZE):
+        whole = Transform.of_box((0, 0, IMAGE_SIZE), picture.size)
+        return Framed(crop_square(picture), whole, "taken as it is")
     if frame == "face":
-        box = find_face(picture)
-        said = f"a face was found at left {box[0]:.0f}, top {box[1]:.0f}, and its square of {box[2]:.0f} pixels"
-    else:
-        side = min(width, height)
-        box, said = ((width - side) / 2, (height - side) / 2, side), f"the square of {side} pixels in the middle"
-    return Framed(crop_square(picture, box), picture.size, box, f"{width}x{height}: {said} resized to {IMAGE_SIZE}x{IMAGE_SIZE}")
+        face = align(picture)
+        return Framed(face.pixels, face.transform, f"{width}x{height}: {_where(face.transform)}")
+    side = min(width, height)
+    box = ((width - side) / 2, (height - side) / 2, side)
+    said = (f"{width}x{height}: the square of {side} pixels in the middle resized to "
+            f"{IMAGE_SIZE}x{IMAGE_SIZE}")
+    return Framed(crop_square(picture, box), Transform.of_box(box, picture.size), said)
 
 
-def mask_for(mask: Image.Image, framed: Framed) -> Tensor:
-    """(1, 1, 64, 64), 1 = known, for a framed picture, from a drawing: brighter than middle gray is known, black is the hole.
+def _where(transform: Transform) -> str:
+    """Where a face lies in its photo, in words."""
+    left, top = transform.to_photo(np.array([[-0.5, -0.5]]))[0] + 0.5
+    turn = np.degrees(np.arctan2(transform.matrix[0, 1], transform.matrix[0, 0]))
+    turned = f", turned by {abs(turn):.0f} degrees," if abs(turn) >= 0.5 else ""
+    return (f"a face was found at left {left:.0f}, top {top:.0f}, and its square of "
+            f"{IMAGE_SIZE / transform.scale:.0f} pixels{turned} resized to "
+            f"{IMAGE_SIZE}x{IMAGE_SIZE}")
 
-    A mask as large as the picture was is framed as the picture was. Any other has to be square, and is for what is in the frame.
 
-    Raises: ValueError for a mask that is neither, or that has no hole in the frame, or no known pixel.
+def mask_for(known: np.ndarray, framed: Framed) -> FramedMask:
+    """A drawn mask for a framed picture; `said` says which of these rules was applied.
+
+    1. A mask as large as the photo lies on the photo. The search takes every picture pixel for hole
+       that the hole touches, and the photo keeps the hole as it was drawn. What lies outside the
+       frame stays unfilled.
+    2. A mask of 64x64 lies on the picture.
+    3. Another square mask lies on the picture as well, unless the photo is square and the picture
+       only a part of it: then it could be meant for either.
+
+    Args:
+        known: (H, W) bool, True = known, as from `masks.read_mask`.
+        framed: the picture.
+
+    Raises:
+        ValueError: for a mask to which no rule applies, or without a hole or a known pixel in the
+            frame.
     """
-    if mask.size != framed.size and mask.width != mask.height:
-        raise ValueError(f"the mask is {mask.width}x{mask.height}, the picture {framed.size[0]}x{framed.size[1]}: give a mask "
-                         f"as large as the picture, or a square one for the {IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it")
-    return mask_from_file(mask, box=framed.box if mask.size == framed.size else None)
+    height, width = known.shape
+    photo_width, photo_height = photo = framed.transform.size
+    if (width, height) == photo:
+        hole = ~known
+        mask = hole_in_picture(hole, framed.transform)
+        outside = int((hole & ~frame_in_photo(framed.transform)).sum())
+        if outside == hole.sum():
+            raise ValueError("the mask has no hole in the square that is taken of the picture")
+        left = f"; {outside} of {hole.sum()} hole pixels lie outside and stay" if outside else ""
+        return FramedMask(mask, known, f"the mask, as large as the photo, lies on the photo{left}")
+    if width != height:
+        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
+                         f"give a mask as large as the picture, or a square one for the "
+                         f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it")
+    all_of_it = framed.transform.to_photo(np.array([[-0.5, -0.5], [63.5, 63.5]])) + 0.5
+    is_all = np.allclose(all_of_it, [[0, 0], [photo_width, photo_height]], atol=0.5)
+    if photo_width == photo_height and not is_all and width != IMAGE_SIZE:
+        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
+                         f"it could be for the whole picture or for the square taken of it; resize it "
+                         f"to the picture's size, or to {IMAGE_SIZE}x{IMAGE_SIZE} for that square")
+    mask = hole_in_picture(~known, Transform.of_box((0, 0, width), (width, height)))
+    said = f"the mask of {width}x{height} lies on what was taken of the photo"
+    return FramedMask(mask, None, said)
 
 
-def fill_files(paths: Sequence[str | os.PathLike], mask_of: Callable[[int, Framed], Tensor], fill: Callable[[Tensor, Tensor], Inpainting],
-               out: str | os.PathLike, frame: str = "square", say: Callable[[str], None] = print) -> dict[Path, str]:
-    """Fill the holes of picture files; those that cannot be read, or that the mask does not fit, are left out and told.
+def fill_files(
+    paths: Sequence[str | os.PathLike],
+    mask_of: Callable[[int, Framed], FramedMask],
+    fill: Callable[[Tensor, Tensor], Inpainting],
+    out: str | os.PathLike,
+    frame: str = "square",
+    size: str = "both",
+    say: Callable[[str], None] = print,
+) -> dict[Path, str]:
+    """Fill the holes of picture files; those that cannot be done are left out and told.
 
-    Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, and one sheet.png: a row a picture with what was read, what was
-    given, G(z_hat) and the completed picture. Each appears whole or not at all; files of an earlier call are replaced.
+    Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's
+    own size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and the
+    completed picture. Each appears whole or not at all; files of an earlier call are replaced.
 
     Args:
         paths: the files.
-        mask_of: (number of the picture among those that can be filled, from 0; the picture) -> (1, 1, 64, 64), 1 = known; a ValueError
-            leaves the picture out.
+        mask_of: (number of the picture among those that can be filled, from 0; the picture) -> its
+            hole; a ValueError leaves the picture out.
         fill: (images, masks) -> an `Inpainting`.
         out: folder, made when it is not there.
         frame: see `frame_picture`.
+        size: "photo", "64" or "both": which filled pictures are written.
         say: takes a line about each file.
 
-    Returns: path -> what was wrong, of each file that was left out; empty when all were filled.
+    Returns:
+        path -> what was wrong, of each file that was left out; empty when all were filled.
+
+    Raises:
+        ValueError: for an unknown size.
     """
-    out, problems, read, holes = Path(out), {}, {}, []
+    if size not in PHOTO_SIZES:
+        raise ValueError(f"size must be one of {PHOTO_SIZES}, got {size!r}")
+    out, problems = Path(out), {}
+    read: dict[Path, tuple[Framed, FramedMask]] = {}
     for path in map(Path, paths):
         if path in read or path in problems:
             continue
         try:
             framed = frame_picture(path, frame)
-            holes.append(mask_of(len(read), framed))
+            hole = mask_of(len(read), framed)
         except (ValueError, OSError) as error:
-            problems[path] = f"no such file: {path}" if isinstance(error, FileNotFoundError) else f"{path}: {error}"
+            problems[path] = _problem(path, error)
         else:
-            read[path] = framed.pixels
-            say(f"{path}: {framed.said}")
+            read[path] = framed, hole
+            say(f"{path}: {framed.said}{'; ' * bool(hole.said)}{hole.said}")
     if not read:
         return problems
-    images, holes = torch.cat(list(read.values())), torch.cat(holes)
-    found = fill(images, holes)
-    shown = corrupt(images, holes, HOLE_GRAY)
+    images = torch.cat([framed.pixels for framed, _ in read.values()])
+    masks = torch.cat([hole.mask for _, hole in read.values()])
+    found = fill(images, masks)
+    shown, completed = corrupt(images, masks, HOLE_GRAY), found.completed.cpu()
     out.mkdir(parents=True, exist_ok=True)
-    for name, *pictures in zip(_names(list(read)), shown, found.completed.cpu(), strict=True):
-        for kind, picture in zip(("corrupted", "filled"), pictures, strict=True):
-            _write(out / f"{name}-{kind}.png", to_uint8(picture)[0])
-    sheet = torch.stack([images, shown, found.generated.cpu().clamp(-1, 1), found.completed.cpu()], 1).flatten(0, 1)
+    for row, (path, name) in enumerate(zip(read, _names(list(read)), strict=True)):
+        if size != "photo":
+            _write(out / f"{name}-corrupted.png", to_uint8(shown[row])[0])
+            _write(out / f"{name}-filled.png", to_uint8(completed[row])[0])
+        if size != "64":
+            framed, hole = read[path]
+            known = hole.mask if hole.known is None else hole.known
+            try:  # read again: many large photos at once would not fit the memory
+                photo = put_back(load_picture(path), completed[row], known, framed.transform)
+            except (ValueError, OSError) as error:
+                problems[path] = _problem(path, error)
+            else:
+                _write(out / f"{name}-photo.png", np.asarray(photo))
+    generated = found.generated.cpu().clamp(-1, 1)
+    sheet = torch.stack([images, shown, generated, completed], 1).flatten(0, 1)
     _write(out / SHEET, image_grid(sheet, columns=4))
     return problems
+
+
+def _problem(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no such file: {path}"
+    return f"{path}: {error}"
 
 
 def _names(paths: list[Path]) -> list[str]:
@@ -133,5 +225,6 @@ def _names(paths: list[Path]) -> list[str]:
 
 def _write(path: Path, pixels) -> None:
     temporary = path.with_suffix(".partial")
-    Image.fromarray(pixels).save(temporary, format="PNG")
+    # for a large photo, Pillow's own choice takes three times as long and saves a seventh
+    Image.fromarray(pixels).save(temporary, format="PNG", compress_level=1)
     os.replace(temporary, path)

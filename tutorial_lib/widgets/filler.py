@@ -17,6 +17,7 @@ from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import DEFAULT, SearchSettings, search
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.put_back import put_back
 from tutorial_lib.masks import corrupt
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.plotting import HOLE_GRAY
@@ -42,7 +43,9 @@ class HoleFiller:
         seed: of the start codes, those of `inpaint(..., restarts=restarts, seed=seed)`; each new start adds 1.
 
     Attributes:
-        painter, picture, fill_button, stop_button, new_button, progress, message: the parts; `box` holds them: show that.
+        painter, picture, fill_button, stop_button, new_button, save_button, progress, message: the
+            parts; `box` holds them: show that. "save photo" can be pressed when the picture is the
+            face of a photo and was filled.
         result: (1, 3, H, W) in [-1, 1], the completed picture, or None as long as this picture was not filled.
         mask: (1, 1, H, W), the hole that `result` fills; None as well without a result.
         loss: its total loss.
@@ -70,17 +73,24 @@ class HoleFiller:
         self.stop_button = ipywidgets.Button(description="stop", icon="stop", disabled=True)
         self.new_button = ipywidgets.Button(description="new start", icon="refresh",
                                             tooltip="fill from other start codes: another answer to the same hole")
+        self.save_button = ipywidgets.Button(
+            description="save photo", icon="download", disabled=True,
+            tooltip="the filled photo at its own size, as a PNG file")
         self.progress = ipywidgets.IntProgress(max=settings.steps, layout={"width": f"{_SIDE}px"})
         self.message = ipywidgets.Label()
         for part, name in ((self.picture, "picture"), (self.fill_button, "fill"), (self.stop_button, "stop"),
-                           (self.new_button, "new"), (self.progress, "progress"), (self.message, "message")):
+                           (self.new_button, "new"), (self.save_button, "save"),
+                           (self.progress, "progress"), (self.message, "message")):
             part.add_class(f"filler-{name}")
-        buttons = ipywidgets.HBox([self.fill_button, self.stop_button, self.new_button])
+        buttons = ipywidgets.HBox(
+            [self.fill_button, self.stop_button, self.new_button, self.save_button],
+            layout={"flex_flow": "row wrap"})
         right = ipywidgets.VBox([buttons, self.picture, self.progress, self.message])
         self.box = ipywidgets.HBox([self.painter, right], layout={"flex_flow": "row wrap"})
         self.fill_button.on_click(self._on_fill)
         self.stop_button.on_click(lambda _: self.stop())
         self.new_button.on_click(self._on_new)
+        self.save_button.on_click(self._on_save)
         self.painter.observe(self._on_picture, names="picture")
         self.painter.observe(self._on_hole, names="known")
         self._forget()
@@ -133,6 +143,17 @@ class HoleFiller:
         if self.running:
             raise RuntimeError("a search is running: stop it or wait for its end first")
         self.seed, self.z = self.seed + 1, None
+
+    def filled_photo(self) -> Image.Image:
+        """The photo at its own size, with `result` put into its hole; see `put_back`.
+
+        Raises: ValueError when the picture was not taken from a photo, or was not filled.
+        """
+        if self.painter.photo is None:
+            raise ValueError("this picture was not taken from a photo: drop a photo on it first")
+        if self.result is None:
+            raise ValueError("nothing is filled yet: paint a hole and press fill first")
+        return put_back(self.painter.photo, self.result, self.mask, self.painter.transform)
 
     @property
     def running(self) -> bool:
@@ -206,11 +227,13 @@ class HoleFiller:
     def _show_running(self, running: bool) -> None:
         self.fill_button.disabled = self.new_button.disabled = running
         self.stop_button.disabled = not running
+        self.save_button.disabled = running or self.painter.photo is None or self.result is None
 
     def _forget(self) -> None:
         """What belongs to the picture before this one."""
         self.result = self.mask = self.z = self.loss = None
         self.progress.value = 0
+        self.save_button.disabled = True
         self.message.value = "paint a hole and press fill"
         self._display_corrupted()
 
@@ -222,6 +245,13 @@ class HoleFiller:
     def _on_new(self, _) -> None:
         self.new_start()
         self._fill_or_say()
+
+    @says_errors("message")
+    def _on_save(self, _) -> None:
+        self.message.value = "putting the filled face back into the photo"
+        photo = self.filled_photo()
+        self.painter.download(encode_png(np.asarray(photo)), "filled.png", "image/png")
+        self.message.value = f"saved as filled.png, {photo.width}x{photo.height}"
 
     def _fill_or_say(self) -> None:
         try:

@@ -1,5 +1,6 @@
 // The browser's half of MaskPainter (painter.py): paints on a copy of `known` and sends it back after each stroke.
-// Only anywidget's documented interface is used: render({ model, el }), model.get, set, save_changes, on, off and send.
+// Only anywidget's documented interface is used: initialize({ model }), render({ model, el }), model.get, set,
+// save_changes, on, off and send.
 
 const SIDE = 448; // CSS pixels of the longer side, 7 x 64; less where the page is narrower
 const SIZES = [1, 15]; // of the brush, in the picture's pixels
@@ -7,6 +8,25 @@ const LARGEST_PHOTO = 50e6; // bytes
 const PART = 4e6; // bytes sent at once: Jupyter's server closes a connection over which more than 10 MiB come
 const FAR = 8; // pixels that an arrow key moves with Shift
 const TOOLS = { brush: "b", rectangle: "r", eraser: "e" };
+
+function initialize({ model }) { // once, however often the picture is shown: a file is saved once
+  let parts = []; // of a file that Python sends
+  function onDownload(content, buffers) {
+    if (content.kind !== "download") return;
+    if (content.part === 0) parts = [];
+    parts.push(buffers[0]);
+    if (content.part + 1 < content.parts || parts.length !== content.parts) return;
+    const url = URL.createObjectURL(new Blob(parts, { type: content.type }));
+    parts = [];
+    const link = Object.assign(document.createElement("a"), { href: url, download: content.name });
+    document.body.append(link); // Firefox saves only what a link on the page points to
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(url), 60e3); // the browser may still be reading it
+  }
+  model.on("msg:custom", onDownload);
+  return () => model.off("msg:custom", onDownload);
+}
 
 function render({ model, el }) {
   const rows = () => model.get("rows");
@@ -369,4 +389,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { initialize, render };

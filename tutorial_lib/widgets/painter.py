@@ -7,15 +7,17 @@ from pathlib import Path
 import anywidget
 import numpy as np
 import traitlets
+from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.datasets.framing import frame_face
-from tutorial_lib.images import check_images, to_uint8
+from tutorial_lib.faces import Transform, align
+from tutorial_lib.images import check_images, load_picture, to_uint8
 from tutorial_lib.masks import check_mask, mask_from_array
 from tutorial_lib.plotting import HOLE_GRAY
 from tutorial_lib.widgets.frames import encode_png
 
 _GRAY = round((HOLE_GRAY + 1) * 127.5)
+_PART = 4_000_000  # bytes sent to the browser at once, as many as it sends (painter.js)
 _STYLE = """
 .mask-painter-view { max-width: 460px; margin: 2px 8px 2px 2px; }
 .mask-painter-bar { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; margin-bottom: 4px; }
@@ -51,6 +53,8 @@ class MaskPainter(anywidget.AnyWidget):
         picture: its PNG file, which the browser is given.
         known: H * W bytes, row by row, 1 = known, 0 = hole: what the browser paints on.
         message: what is said below the picture.
+        photo: the photo that the picture was taken from, at its own size; None for any other picture.
+        transform: from the photo to the picture; None as well without a photo.
     Raises: ValueError for what is no picture or no mask for it.
     """
 
@@ -78,8 +82,12 @@ class MaskPainter(anywidget.AnyWidget):
         check_images(image, "image")
         if len(image) != 1:
             raise ValueError(f"one picture to paint on is wanted, got {len(image)}")
-        rows, columns = image.shape[-2:]
+        self._show(image, None, None)
+
+    def _show(self, image: Tensor, photo: Image.Image | None, transform: Transform | None) -> None:
         self.image = image.detach().cpu()
+        self.photo, self.transform = photo, transform
+        rows, columns = image.shape[-2:]
         with self.hold_sync():
             if (rows, columns) != (self.rows, self.columns):
                 self.rows, self.columns = rows, columns
@@ -112,11 +120,12 @@ class MaskPainter(anywidget.AnyWidget):
     def load(self, source) -> bool:
         """Take in a photo (a path, bytes or a Pillow picture); False, with the reason in `message`, when that fails."""
         try:
-            face = frame_face(source)
+            photo = load_picture(source)
+            face = align(photo)
         except (ValueError, OSError) as error:
             self.message = f"not taken: {error}"
             return False
-        self.set_image(face)
+        self._show(face.pixels, photo, face.transform)
         self.message = "a face was found and framed"
         return True
 
@@ -131,6 +140,19 @@ class MaskPainter(anywidget.AnyWidget):
                         f"{sorted(set(known))[:5]}; the hole is as it was")
         self.known = self._checked
         raise ValueError(self.message)
+
+    def download(self, content: bytes, name: str, kind: str) -> None:
+        """Let the browser save a file, in its folder of downloads.
+
+        Args:
+            content: the file.
+            name: how it is called.
+            kind: its MIME type, such as "image/png".
+        """
+        parts = [content[start:start + _PART] for start in range(0, len(content), _PART)] or [b""]
+        for number, part in enumerate(parts):
+            self.send({"kind": "download", "name": name, "type": kind, "part": number,
+                       "parts": len(parts)}, [part])
 
     def _receive(self, _, content, buffers) -> None:
         """A piece of a photo: servers close a connection that sends more than ten megabytes at once, so it comes in parts."""
