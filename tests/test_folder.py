@@ -12,8 +12,9 @@ from tutorial_lib import load_dataset
 from tutorial_lib.baselines import NearestNeighbor
 from tutorial_lib.cli import main
 from tutorial_lib.datasets import folder
-from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.datasets.portraits import photographs
+from tutorial_lib.faces import align
+from tutorial_lib.images import to_float, to_uint8
 
 
 def png(value, size=(64, 64)):
@@ -106,7 +107,8 @@ def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_
     faces = load_dataset("folder", root=root, crop="face")
     assert "no face was found in 1 of 3 pictures" in capsys.readouterr().out
     assert faces.files == ["train/a.png", "train/b.png"] and len(faces) == 2
-    expected = torch.cat([frame_face(photo) for photo in photographs().values()])
+    expected = torch.cat([align(photo).pixels for photo in photographs().values()])
+    expected = to_float(to_uint8(expected))
     assert torch.equal(faces.images([1, 0]), expected.flip(0)) and torch.equal(faces[1], expected[1])
     assert torch.equal(faces.images(slice(None)), expected)
     assert NearestNeighbor(faces).pixels.reshape(2, -1).any(1).all(), "the black row of a picture without a face is no picture"

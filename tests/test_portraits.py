@@ -12,8 +12,7 @@ from PIL import Image, ImageOps
 from skimage import data
 from skimage.feature import Cascade
 
-from tutorial_lib import load_dataset
-from tutorial_lib.datasets import framing
+from tutorial_lib import faces, load_dataset
 from tutorial_lib.datasets.framing import MARGIN, find_face, frame_face
 from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.images import crop_square, load_picture, to_uint8
@@ -77,10 +76,10 @@ def test_the_box_moves_and_grows_with_the_face(photos, name):
 
 
 def test_of_several_faces_the_largest_is_taken_and_measured_in_the_photo_s_own_pixels(monkeypatch):
-    faces = [{"r": 10, "c": 20, "width": 40, "height": 40}, {"r": 50, "c": 100, "width": 80, "height": 80},
+    found = [{"r": 10, "c": 20, "width": 40, "height": 40}, {"r": 50, "c": 100, "width": 80, "height": 80},
              {"r": 200, "c": 7, "width": 60, "height": 60}]
     shapes = set()
-    monkeypatch.setattr(framing, "find_faces", lambda pixels, **sides: shapes.add(pixels.shape) or faces)
+    monkeypatch.setattr(faces, "find_faces", lambda pixels, **sides: shapes.add(pixels.shape) or found)
     assert find_face(Image.new("RGB", (300, 200))) == pytest.approx(framed(50, 100, 80))
     assert find_face(Image.new("RGB", (1280, 960))) == pytest.approx(framed(150, 300, 240))
     assert shapes == {(200, 300, 3), (320, 427, 3)}

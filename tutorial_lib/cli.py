@@ -40,17 +40,26 @@ from tutorial_lib.models.weights import (
     save_attributes,
     save_context_encoder,
     save_gan,
+    save_landmarks,
     save_vae,
 )
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
+from tutorial_lib.training.landmarks import FacePoints, LandmarksSettings, LandmarksTask
 from tutorial_lib.training.loop import TrainingDiverged, train
-from tutorial_lib.training.report import attributes_report, context_encoder_report, discriminator_report, vae_report
+from tutorial_lib.training.report import (
+    attributes_report,
+    context_encoder_report,
+    discriminator_report,
+    landmarks_report,
+    vae_report,
+)
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
+REPORT_SIDE = 112  # of the faces on which landmarks are measured
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
 
 
@@ -133,7 +142,7 @@ def _add_train(commands) -> None:
     default = GANSettings()
     parser = commands.add_parser("train", help="train a model and export it, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes"], default="dcgan")
+    parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes", "landmarks"], default="dcgan")
     _add_data_options(parser)
     parser.add_argument("--limit", type=_positive, help="train on at most so many pictures")
     parser.add_argument("--steps", type=_positive, required=True)
@@ -142,7 +151,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--batch-size", type=_positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--base-channels", type=_positive, help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 for vae and "
-                                                                   "context-encoder, 24 for attributes")
+                                                                   "context-encoder, 24 for attributes, 16 for landmarks")
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument("--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss")
     parser.add_argument("--noise", type=float, help="vae: standard deviation of the pixels around the decoded picture")
@@ -175,10 +184,14 @@ def _train_on(device: torch.device, options) -> int:
         if distributed.world_size() > 1:
             raise ValueError("the classifier is small and trains in one process: start it without torchrun")
         heads_of(options.data)  # says so at once where no picture's attributes are known
-    with distributed.first_on_each_machine():
-        dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
-        # now, not after days of training: there may be none, or a broken one
-        held_out = None if distributed.rank() else _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
+    if options.model == "landmarks":
+        dataset, held_out = _faces_with_points(options)
+        options.precision = options.precision or "float32"  # places in a crop need more than bfloat16's eight bits
+    else:
+        with distributed.first_on_each_machine():
+            dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
+            # now, not after days of training: there may be none, or a broken one
+            held_out = None if distributed.rank() else _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     options.precision = options.precision or fast_precision(device)
@@ -208,9 +221,18 @@ def _train_on(device: torch.device, options) -> int:
     return 0
 
 
+def _faces_with_points(options) -> tuple[FacePoints, FacePoints]:
+    """What the landmark network is trained on, and the held-out faces in the size that they have in most packs."""
+    if distributed.world_size() > 1:
+        raise ValueError("the landmark network is small and trains in one process: start it without torchrun")
+    if options.data != "folder" or options.root is None:
+        raise ValueError("landmarks are learned from a zip archive with points.csv in it: --data folder --root ARCHIVE")
+    train_set = FacePoints(options.root, "train", options.limit)
+    return train_set, FacePoints(options.root, "test", side=REPORT_SIDE)
+
+
 def _export(options, task, dataset, test_set, steps: int) -> Path:
     """Measure the trained model on held-out pictures and write its weights with their card."""
-    held_out = test_set.images(slice(None))
     card = {"data": {"name": dataset.name, "pictures": len(dataset),
                      "licence": options.licence or _licence(options.data),
                      **({"crop": options.crop} if options.crop else {}),
@@ -218,6 +240,10 @@ def _export(options, task, dataset, test_set, steps: int) -> Path:
             "training": {"steps": steps, "batch_size": options.batch_size, "seed": options.seed, **task.describe()},
             "command": _command(options)}
     path = options.out / f"{options.name or options.out.name}.safetensors"
+    if options.model == "landmarks":
+        network = task.finished_network()
+        return save_landmarks(path, network, card | {"held_out": landmarks_report(network, test_set)})
+    held_out = test_set.images(slice(None))
     if options.model == "dcgan":
         gan = task.finish()
         return save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
@@ -236,6 +262,9 @@ def _task(options, dataset, device: torch.device):
     for name, models in {"adversarial": ("vae", "context-encoder"), "noise": ("vae",)}.items():
         if name in given and options.model not in models:
             raise ValueError(f"--{name} is a setting of {' and '.join(models)}, not of {options.model}")
+    if options.model == "landmarks":
+        del given["flips"]  # always: points are mirrored with their picture
+        return LandmarksTask(LandmarksSettings(options.steps, **given), device, options.seed)
     if options.model == "attributes":
         del given["flips"]  # never: a mirrored gaze looks the other way
         return AttributesTask(AttributesSettings(options.steps, **given), heads_of(options.data), device, options.seed)
@@ -254,8 +283,11 @@ def _task(options, dataset, device: torch.device):
 def _command(options) -> str:
     """The command that makes the weights again, without the folders of the machine it ran on."""
     words = ["python -m tutorial_lib train"]
+    not_of_the_result = {"command", "run", "stopped", "device", "threads", "out", "name", "minutes"}
+    if options.model != "dcgan":
+        not_of_the_result |= {"norm", "discriminator_rate", "loss", "augment", "ema", "r1", "junk", "start_from"}
     for key, value in vars(options).items():
-        if key in ("command", "run", "stopped", "device", "threads", "out", "name", "minutes") or value is None or value is False or value in ([], ""):
+        if key in not_of_the_result or value is None or value is False or value in ([], ""):
             continue
         if key == "root":
             value = Path(value).resolve().name

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutorial_lib.datasets.framing import find_face
 from tutorial_lib.datasets.prepared import identity, prepare
-from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels, to_float
+from tutorial_lib.faces import NoFaceFound, align
+from tutorial_lib.images import IMAGE_SIZE, load_picture, square_pixels, to_float, to_uint8
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TEST_SHARE = 0.1
@@ -68,7 +68,7 @@ class _FolderSource:
             held = {"files": hashlib.sha256(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]).encode()).hexdigest()}
         else:
             held = {**identity(root), "names": hashlib.sha256(repr(names).encode()).hexdigest()}
-        self.settings = {"set": "folder", "version": 1, "crop": crop, **held}
+        self.settings = {"set": "folder", "version": 2, "crop": crop, **held}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -85,11 +85,13 @@ class _FolderSource:
                 picture = load_picture(self._archive.read(name) if self._archive else (self.root / name).read_bytes())
             except BROKEN_ZIP as error:
                 raise ValueError(f"{self.root}: {name}: {error}") from error
-            try:
-                box = find_face(picture) if self.crop == "face" else None
-            except ValueError:
+            if self.crop == "center":
+                pixels[row] = square_pixels(picture)
                 continue
-            pixels[row] = square_pixels(picture, box)
+            try:
+                pixels[row] = to_uint8(align(picture).pixels)[0]
+            except NoFaceFound:  # the row stays black
+                continue
         return pixels
 
 
@@ -104,8 +106,8 @@ class PictureFolder(ArrayImages):
         root: a folder or a .zip file.
         split: "train" or "test".
         limit: at most so many pictures, the first in the order of their names.
-        crop: "center", the largest central square; or "face", the largest face seen from the front (a tenth of a second a picture):
-            pictures that show none are left out, and how many is said.
+        crop: "center", the largest central square; or "face", the largest face seen from the front, eyes and mouth corners on the template
+            of `tutorial_lib.faces` (a fifth of a second a picture): pictures that show none are left out, and how many is said.
         cache_dir: see `prepare`.
 
     Raises:

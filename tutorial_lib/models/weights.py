@@ -16,6 +16,7 @@ from tutorial_lib.device import memory_format, pick_device
 from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.landmarks import LandmarkNetwork
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 from tutorial_lib.models.vae import VAE, vae_latent_model
 
@@ -65,6 +66,11 @@ def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, ca
     """The same for an attribute classifier; the card's architecture says which attributes and classes it knows."""
     architecture = {"base_channels": classifier.base_channels, "heads": classifier.heads}
     return _save(path, "attributes", architecture, {"network": classifier}, card)
+
+
+def save_landmarks(path: str | os.PathLike, network: LandmarkNetwork, card: dict) -> Path:
+    """The same for a landmark network."""
+    return _save(path, "landmarks", {"base_channels": network.base_channels}, {"network": network}, card)
 
 
 def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict) -> Path:
@@ -123,6 +129,11 @@ def load_attributes(name_or_path: str | os.PathLike, device: torch.device | str 
     return _load(name_or_path, ("attributes",), device)[1]["network"]
 
 
+def load_landmarks(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> LandmarkNetwork:
+    """A trained landmark network, frozen, in eval mode; arguments and errors as for `load_gan`. It is called "landmarks"."""
+    return _load(name_or_path, ("landmarks",), device)[1]["network"]
+
+
 def load_card(name_or_path: str | os.PathLike) -> dict:
     """The model card alone; arguments as for `load_gan`. Raises: FileNotFoundError."""
     path = _path(name_or_path)
@@ -167,6 +178,8 @@ def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
         return {"network": ContextEncoder(channels)}
     if kind == "attributes":
         return {"network": AttributeClassifier(architecture["heads"], channels)}
+    if kind == "landmarks":
+        return {"network": LandmarkNetwork(channels)}
     return {"generator": Generator(channels, architecture["z_dim"]),
             "discriminator": Discriminator(architecture["discriminator_channels"], architecture["norm"])}
 
