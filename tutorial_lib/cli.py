@@ -59,6 +59,7 @@ from tutorial_lib.training.report import (
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
+MODELS = ("dcgan", "vae", "context-encoder", "attributes", "landmarks")
 REPORT_SIDE = 112  # of the faces on which landmarks are measured
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
 
@@ -142,7 +143,7 @@ def _add_train(commands) -> None:
     default = GANSettings()
     parser = commands.add_parser("train", help="train a model and export it, resuming an interrupted run",
                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", choices=["dcgan", "vae", "context-encoder", "attributes", "landmarks"], default="dcgan")
+    parser.add_argument("--model", choices=MODELS, default="dcgan")
     _add_data_options(parser)
     parser.add_argument("--limit", type=_positive, help="train on at most so many pictures")
     parser.add_argument("--steps", type=_positive, required=True)
@@ -186,12 +187,16 @@ def _train_on(device: torch.device, options) -> int:
         heads_of(options.data)  # says so at once where no picture's attributes are known
     if options.model == "landmarks":
         dataset, held_out = _faces_with_points(options)
-        options.precision = options.precision or "float32"  # places in a crop need more than bfloat16's eight bits
+        # places in a crop need more than bfloat16's eight bits
+        options.precision = options.precision or "float32"
     else:
         with distributed.first_on_each_machine():
             dataset = _open_data(options, split="train", limit=options.limit, seed=options.seed)
             # now, not after days of training: there may be none, or a broken one
-            held_out = None if distributed.rank() else _open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
+            held_out = None
+            if not distributed.rank():
+                held_out = _open_data(options, split="test", limit=REPORT_PICTURES,
+                                      seed=options.seed)
     if options.model == "attributes":
         dataset = LabeledPictures(dataset)
     options.precision = options.precision or fast_precision(device)
@@ -222,11 +227,12 @@ def _train_on(device: torch.device, options) -> int:
 
 
 def _faces_with_points(options) -> tuple[FacePoints, FacePoints]:
-    """What the landmark network is trained on, and the held-out faces in the size that they have in most packs."""
+    """What the landmark network is trained on, and the held-out faces, larger."""
     if distributed.world_size() > 1:
-        raise ValueError("the landmark network is small and trains in one process: start it without torchrun")
+        raise ValueError("the landmark network trains in one process: start it without torchrun")
     if options.data != "folder" or options.root is None:
-        raise ValueError("landmarks are learned from a zip archive with points.csv in it: --data folder --root ARCHIVE")
+        raise ValueError("landmarks are learned from a zip archive with points.csv in it: "
+                         "--data folder --root ARCHIVE")
     train_set = FacePoints(options.root, "train", options.limit)
     return train_set, FacePoints(options.root, "test", side=REPORT_SIDE)
 
@@ -242,7 +248,8 @@ def _export(options, task, dataset, test_set, steps: int) -> Path:
     path = options.out / f"{options.name or options.out.name}.safetensors"
     if options.model == "landmarks":
         network = task.finished_network()
-        return save_landmarks(path, network, card | {"held_out": landmarks_report(network, test_set)})
+        report = landmarks_report(network, test_set)
+        return save_landmarks(path, network, card | {"held_out": report})
     held_out = test_set.images(slice(None))
     if options.model == "dcgan":
         gan = task.finish()

@@ -106,8 +106,9 @@ class PictureFolder(ArrayImages):
         root: a folder or a .zip file.
         split: "train" or "test".
         limit: at most so many pictures, the first in the order of their names.
-        crop: "center", the largest central square; or "face", the largest face seen from the front, eyes and mouth corners on the template
-            of `tutorial_lib.faces` (a fifth of a second a picture): pictures that show none are left out, and how many is said.
+        crop: "center", the largest central square; or "face", the largest face seen from the front,
+            with eyes and mouth corners on the template of `tutorial_lib.faces` (a fifth of a second a
+            picture): pictures that show none are left out, and how many is said.
         cache_dir: see `prepare`.
 
     Raises:

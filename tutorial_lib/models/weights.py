@@ -70,7 +70,8 @@ def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, ca
 
 def save_landmarks(path: str | os.PathLike, network: LandmarkNetwork, card: dict) -> Path:
     """The same for a landmark network."""
-    return _save(path, "landmarks", {"base_channels": network.base_channels}, {"network": network}, card)
+    architecture = {"base_channels": network.base_channels}
+    return _save(path, "landmarks", architecture, {"network": network}, card)
 
 
 def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict) -> Path:
@@ -129,8 +130,13 @@ def load_attributes(name_or_path: str | os.PathLike, device: torch.device | str 
     return _load(name_or_path, ("attributes",), device)[1]["network"]
 
 
-def load_landmarks(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> LandmarkNetwork:
-    """A trained landmark network, frozen, in eval mode; arguments and errors as for `load_gan`. It is called "landmarks"."""
+def load_landmarks(
+    name_or_path: str | os.PathLike, device: torch.device | str | None = None
+) -> LandmarkNetwork:
+    """A trained landmark network, frozen, in eval mode; arguments and errors as for `load_gan`.
+
+    The one that ships is called "landmarks".
+    """
     return _load(name_or_path, ("landmarks",), device)[1]["network"]
 
 

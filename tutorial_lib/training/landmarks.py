@@ -1,5 +1,4 @@
-"""Training of the landmark network: crops of faces, disturbed as the detector's boxes and as
-photos differ."""
+"""Training of the landmark network on crops that are off as the detector's boxes are."""
 
 from __future__ import annotations
 
@@ -41,8 +40,7 @@ class FacePoints:
         root: the archive.
         split: "train" or "test".
         limit: at most so many pictures, the first in the order of the table.
-        side: the longer side to which pictures are brought; None keeps them, for pictures of one
-            size.
+        side: the longer side to which pictures are brought.
 
     Attributes:
         pixels: (N, side, side, 3) uint8; shorter pictures are filled with their last row or column.
@@ -170,9 +168,8 @@ class LandmarksTask:
                 weight_decay=settings.weight_decay,
             )
         }
-        self.weights = (
-            torch.tensor([2, 2, 1, 1, 1], device=self.device) / 7
-        )  # the requirement is on the eyes
+        # what is asked for, and measured, are the eyes
+        self.weights = torch.tensor([2, 2, 1, 1, 1], device=self.device) / 7
         self.shown = torch.zeros(PREVIEW_COUNT, 3, CROP_SIZE, CROP_SIZE)
 
     def describe(self) -> dict:
@@ -194,16 +191,11 @@ class LandmarksTask:
             points = self.network(
                 self.shown.to(self.device, memory_format=memory_format(self.device))
             )
-        each = F.smooth_l1_loss(points.float(), truth, beta=1.0, reduction="none").mean(
-            (0, 2)
-        )  # (5,)
-        loss = (each * self.weights).sum()
+        each = F.smooth_l1_loss(points.float(), truth, beta=1.0, reduction="none")  # (B, 5, 2)
+        loss = (each.mean((0, 2)) * self.weights).sum()
+        done = min(1.0, number / settings.steps)
         for group in optimizer.param_groups:
-            group["lr"] = (
-                settings.learning_rate
-                * 0.5
-                * (1 + math.cos(math.pi * min(1.0, number / settings.steps)))
-            )
+            group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -237,15 +229,11 @@ def crops_for_training(
     Returns: (B, 3, 64, 64) float32 in [-1, 1], and (B, 5, 2) float32 in pixels of the crop.
     """
     count = len(pictures)
-    matrices = crop_matrices(
-        fit_matrices(np.asarray(points, np.float64))
-    )  # (B, 2, 3), crop to picture
-    matrices = matrices @ _jitter(count, rng)
-    linear, shift = matrices[:, :, :2], matrices[:, :, 2]
-    inside = (points - shift[:, None]) @ np.linalg.inv(linear).transpose(
-        0, 2, 1
-    )  # (B, 5, 2) in the crop
-    truth = torch.from_numpy(inside).float()
+    upright = crop_matrices(fit_matrices(np.asarray(points, np.float64)))
+    matrices = upright @ _jitter(count, rng)  # (B, 2, 3), crop to picture
+    inverse = np.linalg.inv(matrices[:, :, :2])  # (B, 2, 2)
+    inside = (points - matrices[:, None, :, 2]) @ inverse.transpose(0, 2, 1)
+    truth = torch.from_numpy(inside).float()  # (B, 5, 2) in the crop
     crops = sample(pictures.float() / 127.5 - 1, torch.from_numpy(matrices).float(), CROP_SIZE)
     mirror = torch.rand(count, generator=rng) < 0.5
     crops[mirror] = crops[mirror].flip(3)
@@ -257,9 +245,8 @@ def crops_for_training(
 def _jitter(count: int, rng: torch.Generator) -> np.ndarray:
     """(B, 3, 3) float64: crop pixel to crop pixel, turned, scaled and shifted about the middle."""
     far = (torch.arange(count) % 2 == 0).double()
-    turn = (torch.rand(count, generator=rng, dtype=torch.float64) * 2 - 1) * (
-        8 + 22 * far
-    )  # degrees
+    turn = torch.rand(count, generator=rng, dtype=torch.float64) * 2 - 1
+    turn = turn * (8 + 22 * far)  # degrees
     noise = torch.randn(count, 3, generator=rng, dtype=torch.float64).clamp(-2.5, 2.5)
     scale = torch.exp(noise[:, 0] * (0.05 + 0.06 * far))
     shift = noise[:, 1:] * (0.8 + 1.4 * far)[:, None]  # crop pixels

@@ -27,7 +27,8 @@ from tutorial_lib.training.augment import shuffle_pixels
 from tutorial_lib.training.landmarks import FacePoints
 
 BATCH = 128
-# Standard deviations of the cascade's boxes on training faces: of the center, in template pixels, and of log(width).
+# Standard deviations of the cascade's boxes on training faces: of the center, in template pixels,
+# and of log(width).
 BOX_SHIFT = (1.5, 1.7)
 BOX_SCALE = 0.08
 
@@ -116,19 +117,21 @@ def attributes_report(classifier: AttributeClassifier, images: Tensor, truths: d
 
 
 def landmarks_report(network: LandmarkNetwork, faces: FacePoints, seed: int = 0) -> dict:
-    """How far the eyes are off on held-out faces, for a model card; reading them as `faces.locate` does.
+    """How far the eyes are off on held-out faces, for a model card, read as `faces.locate` does.
 
-    It starts from the box of scikit-image's cascade that lies nearest to the face. Where there is none, as the faces
-    fill their pictures or are turned aside, from one that is drawn: off as the cascade's boxes are.
+    It starts from the box of scikit-image's cascade that lies nearest to the face. Where there is
+    none, as the faces fill their pictures or are turned aside, from one that is drawn: off as the
+    cascade's boxes are.
 
     Args:
         network: in eval mode, on the CPU.
         faces: held-out faces.
         seed: of the boxes drawn.
 
-    Returns: for "all" faces, those "detected" by the cascade, and those that are "trusted" (`faces.trusted`): "pictures";
-        "eye_error", the mean distance of the eyes from where they are, in percent of the distance between the two; and
-        "within_10", the fraction of faces in which that is at most 10.
+    Returns: for "all" faces, those "detected" by the cascade, and those that are "trusted"
+        (`faces.trusted`): "pictures"; "eye_error", the mean distance of the eyes from where they
+        are, in percent of the distance between the two; and "within_10", the fraction of faces in
+        which that is at most 10.
     """
     rng = np.random.default_rng(seed)
     errors = np.empty(len(faces))
@@ -137,8 +140,8 @@ def landmarks_report(network: LandmarkNetwork, faces: FacePoints, seed: int = 0)
         picture = Image.fromarray(pixels)
         here = Transform(fit_matrices(truth[None].astype(float))[0], picture.size)
         center, width = detector_box(here)
-        guess = guess_from_box(center + rng.normal(0, BOX_SHIFT) / here.scale, width * np.exp(rng.normal(0, BOX_SCALE)),
-                               picture.size)
+        middle = center + rng.normal(0, BOX_SHIFT) / here.scale
+        guess = guess_from_box(middle, width * np.exp(rng.normal(0, BOX_SCALE)), picture.size)
         seen = _nearest_box(pixels, center, width)
         if seen is not None:
             guess, detected[number] = guess_from_box(*seen, picture.size), True
@@ -158,13 +161,16 @@ def _eye_figures(errors: np.ndarray) -> dict:
             "within_10": round(float((errors <= 10).mean()), 4)}
 
 
-def _nearest_box(pixels: np.ndarray, center: np.ndarray, width: float) -> tuple[np.ndarray, float] | None:
+def _nearest_box(
+    pixels: np.ndarray, center: np.ndarray, width: float
+) -> tuple[np.ndarray, float] | None:
     """Center and width of the cascade's box on a face, None where it finds none there.
 
     Args: pixels: (H, W, 3) uint8; center, width: of the box as it would be on average.
     """
     margin = len(pixels) // 4  # the cascade's windows reach beyond a face that fills its picture
-    padded = Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge"))
+    padding = ((margin, margin), (margin, margin), (0, 0))
+    padded = Image.fromarray(np.pad(pixels, padding, mode="edge"))
     for box in sorted_boxes(padded, round(0.6 * width), round(1.5 * width)):
         middle = np.array([box["c"], box["r"]]) + (box["width"] - 1) / 2 - margin
         if np.linalg.norm(middle - center) < 0.25 * width:
