@@ -1,7 +1,8 @@
-"""How far generated pictures are from real ones as a set, without a network: sliced Wasserstein distance of patches (Karras et al. 2018).
+"""How far generated pictures are from real ones as a set, without a network.
 
-A Laplacian pyramid separates structure by scale. At each level small patches of both sets are projected onto random directions;
-in one dimension the Wasserstein distance is the mean difference of the sorted values.
+The sliced Wasserstein distance of patches (Karras et al. 2018): a Laplacian pyramid separates
+structure by scale; at each level small patches of both sets are projected onto random directions,
+and in one dimension the Wasserstein distance is the mean difference of the sorted values.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ _KERNEL = (1.0, 4.0, 6.0, 4.0, 1.0)  # Burt and Adelson 1983
 
 
 def sliced_wasserstein(images: Tensor, others: Tensor, seed: int = 0) -> dict[str, float]:
-    """The distance of two sets of pictures at each level of a Laplacian pyramid, times 1000; 0 for the same set.
+    """The distance of two sets of pictures at each level of a Laplacian pyramid, times 1000.
 
-    It falls with the number of pictures: compare only equal numbers, and state the distance of two sets of real
-    pictures as its zero.
+    It falls with the number of pictures: compare only equal numbers, and state the distance of two
+    sets of real pictures as its zero.
 
     Args:
         images, others: (B, 3, 64, 64) in [-1, 1], as many of one as of the other.
@@ -37,7 +38,8 @@ def sliced_wasserstein(images: Tensor, others: Tensor, seed: int = 0) -> dict[st
     check_images(others, "others")
     if images.shape != others.shape or images.shape[-1] != SIDES[0] or images.shape[-2] != SIDES[0]:
         raise ValueError(
-            f"need two sets of as many 64x64 pictures, got {tuple(images.shape)} and {tuple(others.shape)}"
+            "need two sets of as many 64x64 pictures, "
+            f"got {tuple(images.shape)} and {tuple(others.shape)}"
         )
     rng = torch.Generator().manual_seed(seed)
     pyramids = zip(laplacian_pyramid(images), laplacian_pyramid(others), strict=True)
@@ -67,7 +69,7 @@ def _blur(images: Tensor) -> Tensor:
 
 
 def _enlarge(images: Tensor) -> Tensor:
-    """Twice the side: zeros between the pixels, blurred; times four, for three of four pixels are zero."""
+    """Twice the side: zeros between the pixels, blurred; times four, as three of four are zero."""
     count, channels, height, width = images.shape
     spread = images.new_zeros(count, channels, 2 * height, 2 * width)
     spread[:, :, ::2, ::2] = images
@@ -86,7 +88,7 @@ def _patches(level: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _normalized(patches: Tensor) -> Tensor:
-    """Each color channel with mean 0 and standard deviation 1 over the whole set, then a row a patch."""
+    """Each color channel with mean 0 and deviation 1 over the whole set, then a row a patch."""
     mean = patches.mean(dim=(0, 2, 3), keepdim=True)
     deviation = patches.std(dim=(0, 2, 3), keepdim=True)
     return ((patches - mean) / deviation.clamp(min=1e-8)).flatten(1)

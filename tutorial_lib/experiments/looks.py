@@ -1,6 +1,7 @@
-"""Does a completion look real? Hole PSNR and two-sample AUC of several generators and of two simple methods on the same holes.
+"""Does a completion look real? Hole PSNR and two-sample AUC of several methods on the same holes.
 
-`python -m tutorial_lib looks` makes it and stores a JSON file. The paper's claim is about looks; PSNR is the measure it reports.
+`python -m tutorial_lib looks` makes it and stores a JSON file. The paper's claim is about looks;
+PSNR is the measure it reports.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def run_looks(
     seed: int = 0,
     progress: bool = True,
 ) -> dict:
-    """Fill the same holes with every generator and baseline, measure, and store the figures one by one.
+    """Fill the same holes with every generator and baseline, and store the figures one by one.
 
     Args:
         originals: (N, 3, 64, 64) in [-1, 1], held-out pictures, at least 20.
@@ -51,8 +52,9 @@ def run_looks(
         restarts: numbers of restarts to try.
         seed: of the start codes.
 
-    Returns: the results as stored; "variants" holds for each "mask, method" its "made_by", "hole_psnr" (dB, a figure a
-        picture) and "auc", [mean, standard error] of the two-sample test.
+    Returns: the results as stored; "variants" holds for each "mask, method" its "made_by",
+        "hole_psnr" (dB, a figure a picture) and "auc", [mean, standard error] of the two-sample
+        test.
     Raises: ValueError for an unknown mask, or when the file was made from something else.
     """
     masks = list(MASKS) if masks is None else masks
@@ -91,7 +93,7 @@ def run_looks(
 
 
 def looks_table(results: dict) -> str:
-    """Text: a line a mask and method, hole PSNR with its 95 % interval and AUC with its standard error."""
+    """Text: a line a mask and method, hole PSNR ± 95 % interval and AUC ± standard error."""
     lines = [f"{'':44s}{'hole PSNR (dB)':>16s}{'AUC':>16s}"]
     for cell, found in results["variants"].items():
         mean, half = mean_interval(found["hole_psnr"])

@@ -1,6 +1,6 @@
-"""What makes a GAN train? The same DCGAN on the same number of images, one change of the recipe at a time.
+"""What makes a GAN train? The same DCGAN, the same number of images, one change at a time.
 
-`python -m tutorial_lib recipes` trains and measures them one by one and stores a JSON file; notebook 02 reads it.
+`python -m tutorial_lib recipes` trains and measures them one by one and stores a JSON file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Recipe:
 
     Attributes:
         changes: fields of `GANSettings` that differ from `baseline_settings`.
-        batch_size: images a step; the average of G's weights always reaches back over as many images.
+        batch_size: images a step; the average of G's weights reaches back over as many images.
     """
 
     changes: dict = field(default_factory=dict)
@@ -96,7 +96,8 @@ def measure_recipe(gan: LatentModel, held_out: Tensor, progress: bool = True) ->
         "sliced_wasserstein": of as many samples as pictures, see `evaluation.sliced_wasserstein`;
         "samples_auc": two-sample AUC of whole samples against pictures, [mean, standard error];
         "hole_auc": the same for completions of center holes against originals;
-        "hole_psnr": dB, one for each of the (at most 200) completions; "discriminator": what D says.
+        "hole_psnr": dB, one for each of the (at most 200) completions; "discriminator": what D
+        says.
     """
     samples = generate(gan, len(held_out))
     looks = two_sample_auc(held_out, samples, device=gan.device)
@@ -138,7 +139,8 @@ def run_recipes(
         images: training images of each recipe.
         seed: of weights, order and draws.
 
-    Returns: the results as stored; "variants" holds for each recipe its "made_by" and `measure_recipe`.
+    Returns: the results as stored; "variants" holds for each recipe its "made_by" and what
+        `measure_recipe` returned.
         Not complete when a training was interrupted.
     Raises: ValueError for an unknown recipe, or when the file was made from something else.
     """
@@ -185,14 +187,14 @@ def run_recipes(
 
 
 def real_distance(training, held_out: Tensor) -> dict[str, float]:
-    """The zero of the sliced Wasserstein distance: held-out pictures against as many training pictures."""
+    """The distance of held-out pictures from as many training pictures: what a perfect G would have."""
     count = min(len(held_out), len(training))
     others = training.images(evenly_spaced(len(training), count))
     return sliced_wasserstein(held_out[evenly_spaced(len(held_out), count)], others)
 
 
 def recipes_table(results: dict) -> str:
-    """Text: a line a recipe. SWD: sliced Wasserstein distance; AUC: 0.5 = cannot be told from photographs."""
+    """Text: a line a recipe. SWD: sliced Wasserstein distance; AUC: 0.5 = cannot be told."""
     columns = ("SWD", "AUC of samples", "hole PSNR (dB)", "AUC of holes", "D's AUC")
     lines = [f"{'':20s}" + "".join(f"{column:>17s}" for column in columns)]
     for name, found in results["variants"].items():
