@@ -35,6 +35,7 @@ from tutorial_lib.experiments.yardsticks import Judge, classifier_features
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER
 from tutorial_lib.masks import FAMILIES, corrupt
+from tutorial_lib.metrics import SSIM_OF_WANG
 from tutorial_lib.models.attributes import AttributeClassifier, heads_of
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
@@ -160,7 +161,7 @@ def test_the_figures_are_scikit_image_s(originals, models, short, tmp_path):
             hole = masks[row, 0].numpy() == 0
             error = np.square((mine.astype(float) - truth)[hole]).mean()
             assert cell["measures"]["hole_psnr"][row] == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
-            expected = structural_similarity(truth, mine, channel_axis=2)
+            expected = structural_similarity(truth, mine, channel_axis=2, **SSIM_OF_WANG)
             assert cell["measures"]["ssim"][row] == pytest.approx(expected, abs=0.01)
 
 

@@ -187,7 +187,7 @@ def run_recipes(
 
 
 def real_distance(training, held_out: Tensor) -> dict[str, float]:
-    """The distance of held-out pictures from as many training pictures: what a perfect G would have."""
+    """The distance of held-out pictures from as many training pictures: a perfect G's."""
     count = min(len(held_out), len(training))
     others = training.images(evenly_spaced(len(training), count))
     return sliced_wasserstein(held_out[evenly_spaced(len(held_out), count)], others)

@@ -136,7 +136,7 @@ def hole_in_picture(hole: np.ndarray, transform: Transform) -> Tensor:
 
 
 def _holes_at(point: np.ndarray, hole: np.ndarray, transform: Transform) -> np.ndarray:
-    """(64, 64) bool: does a point of each picture pixel, from its center, lie in the photo's hole?"""
+    """(64, 64) bool: does a point of each picture pixel, from its center, lie in the hole?"""
     row, column = np.indices((IMAGE_SIZE, IMAGE_SIZE)).reshape(2, -1)
     places = transform.to_photo(np.stack([column, row], 1) + point)
     x, y = np.floor(places + 0.5).astype(int).T
