@@ -44,6 +44,7 @@ STAMP = VENV / "workbook-stamp"
 CONSTRAINTS = ROOT / "constraints.txt"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+WORKERS = 2
 CPU_GIGABYTES, CUDA_GIGABYTES = 3, 10
 DISK = re.compile(r"No space left|Errno 28\b|WinError 112|not enough space|quota exceeded", re.I)
 NETWORK = re.compile(r"connection (broken|refused|reset|aborted|error)|ConnectionError|Failed to establish|name resolution|"
@@ -62,7 +63,7 @@ def main(arguments=None) -> int:
     options, rest = parse(arguments)
     try:
         set_up(options.cpu)
-        command = ["pytest", *rest] if options.command == "test" else lab_command(options.no_browser, options.port)
+        command = test_command(rest) if options.command == "test" else lab_command(options.no_browser, options.port)
         return run([PYTHON, "-m", *command])[0]
     except KeyboardInterrupt:
         unfinished = "" if read_stamp()[0] == fingerprint() else "; the next call goes on with the set-up"
@@ -91,6 +92,14 @@ def parse(arguments):
         if options.port is not None and not 0 < options.port < 65536:
             lab.error(f"--port must be from 1 to 65535, got {options.port}")
     return options, rest
+
+
+def test_command(rest) -> list:
+    """The module that is pytest, and its arguments; all tests are shared by two workers of one thread each, file by file."""
+    if (os.cpu_count() or 1) < WORKERS or any("::" in word or (ROOT / word).exists() or word == "-n" for word in rest):
+        return ["pytest", *rest]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return ["pytest", "-n", str(WORKERS), "--dist", "loadscope", *rest]
 
 
 def lab_command(no_browser, port) -> list:

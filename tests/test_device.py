@@ -84,12 +84,18 @@ def test_a_device_is_named_for_the_reader(name):
 # -- threads -----------------------------------------------------------------------------------------------------------
 
 
-def test_threads_are_set_and_told(threads):
+def test_threads_are_set_and_told(threads, monkeypatch):
     assert set_threads(2) == torch.get_num_threads() == 2
     assert describe(CPU) == "CPU (2 threads)"
     assert set_threads(1) == torch.get_num_threads() == 1
     assert describe(CPU) == "CPU (1 thread)"
-    assert set_threads() == torch.get_num_threads() == os.cpu_count()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert set_threads() == torch.get_num_threads() == cores
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert set_threads() == torch.get_num_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")  # not ours to judge
+    assert set_threads() == cores
     for count in (0, -1):
         with pytest.raises(ValueError, match=f"at least 1, got {count}"):
             set_threads(count)

@@ -82,6 +82,12 @@ def test_an_old_python_gets_one_line():
     assert done.stderr.count("\n") == 1 and "Python 3.9 is too old" in done.stderr
 
 
+@pytest.fixture(autouse=True)
+def threads(monkeypatch):
+    """`test` sets the number of threads for what it starts: put back what was there."""
+    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "2"))
+
+
 # ---- arguments -------------------------------------------------------------------------------------------------------
 
 def test_what_is_not_ours_goes_to_pytest_in_its_order():
@@ -97,6 +103,17 @@ def test_wrong_arguments_are_refused(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
+def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(ours.os, "cpu_count", lambda: 4)
+    for rest in (["tests/test_masks.py"], ["-k", "x", "tests"], ["tests/test_masks.py::test_x"], ["-n", "0"]):
+        assert ours.test_command(rest) == ["pytest", *rest] and "OMP_NUM_THREADS" not in os.environ
+    assert ours.test_command(["-x", "-rs"]) == ["pytest", "-n", "2", "--dist", "loadscope", "-x", "-rs"]
+    assert os.environ["OMP_NUM_THREADS"] == "1"  # two workers with two threads each would wait for one another
+    monkeypatch.setattr(ours.os, "cpu_count", lambda: 1)
+    assert ours.test_command(["-x"]) == ["pytest", "-x"]
+
+
 def test_lab_opens_the_first_notebook():
     command = ours.lab_command(no_browser=True, port=8899)
     assert {"--no-browser", "--port=8899", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"} <= set(command)
@@ -108,7 +125,7 @@ def test_lab_opens_the_first_notebook():
 def test_first_call_sets_up_and_second_only_runs(book, calls):
     assert book.main(["test", "-x"]) == 0
     assert calls[-2][-2:] == ["-e", ".[test]"] and str(book.CONSTRAINTS) in calls[-2]
-    assert calls[-1] == [str(book.PYTHON), "-m", "pytest", "-x"]
+    assert calls[-1] == [str(book.PYTHON), "-m", *book.test_command(["-x"])]
     assert modules(calls) == ["venv", "pip", "pip", "pytest"]
     assert book.main(["lab"]) == 0
     assert modules(calls) == ["jupyterlab"]

@@ -17,7 +17,7 @@ from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.datasets import NAMES, TEST_ONLY, load_dataset
 from tutorial_lib.datasets.official import BRING, TERMS, fetch_svhn
 from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
-from tutorial_lib.device import PRECISIONS, describe, fast_precision, pick_device, set_threads
+from tutorial_lib.device import PRECISIONS, available_threads, describe, fast_precision, pick_device, set_threads
 from tutorial_lib.experiments.ablations import ablation_table, run_ablations
 from tutorial_lib.experiments.generators import LENGTHS, SIZES, generators_table, run_generators
 from tutorial_lib.experiments.looks import MASKS as LOOKS_MASKS
@@ -175,7 +175,7 @@ def _add_train(commands) -> None:
 
 
 def _train(options) -> int:
-    set_threads(options.threads or distributed.threads_each(os.cpu_count() or 1))
+    set_threads(options.threads or distributed.threads_each(available_threads()))
     with distributed.joined(pick_device(options.device)) as device:
         return _train_on(device, options)
 
@@ -291,7 +291,7 @@ def _command(options) -> str:
     """The command that makes the weights again, without the folders of the machine it ran on."""
     words = ["python -m tutorial_lib train"]
     not_of_the_result = {"command", "run", "stopped", "device", "threads", "out", "name", "minutes"}
-    if options.model != "dcgan":
+    if getattr(options, "model", "dcgan") != "dcgan":
         not_of_the_result |= {"norm", "discriminator_rate", "loss", "augment", "ema", "r1", "junk", "start_from"}
     for key, value in vars(options).items():
         if key in not_of_the_result or value is None or value is False or value in ([], ""):

@@ -53,14 +53,22 @@ def describe(device: torch.device) -> str:
     return f"CPU ({threads} thread{'s' if threads > 1 else ''})"
 
 
+def available_threads() -> int:
+    """How many CPU threads this process should use: OMP_NUM_THREADS, else one for each core that it may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def set_threads(count: int | None = None) -> int:
-    """Use `count` CPU threads (None: one a core) and return how many that is.
+    """Use `count` CPU threads (None: `available_threads`) and return how many that is.
 
     Raises: ValueError for less than one.
     """
     if count is not None and count < 1:
         raise ValueError(f"the number of threads must be at least 1, got {count}")
-    torch.set_num_threads(count or os.cpu_count() or 1)
+    torch.set_num_threads(count or available_threads())
     return torch.get_num_threads()
 
 
