@@ -444,13 +444,12 @@ def _recipes(options) -> int:
     training = _open_data(options, split="train")
     held_out = _open_data(options, split="test")
     print(f"training and searching on {describe(device)}")
-    sha256 = file_hash(options.root) if options.root and options.root.is_file() else None
     results = run_recipes(
         training,
         held_out.images(slice(None)),
         options.out,
         options.work,
-        data={**_what_is_read(options, held_out), "sha256": sha256},
+        data={**_what_is_read(options, held_out), "sha256": _archive_hash(options)},
         names=options.recipes or None,
         images=options.images,
         seed=options.seed,
@@ -489,14 +488,13 @@ def _looks(options) -> int:
     generators = {Path(name).stem: load_gan(name, device) for name in options.weights}
     held_out = _open_data(options, split="test")
     indices = evenly_spaced(len(held_out), options.limit or len(held_out))
-    sha256 = file_hash(options.root) if options.root and options.root.is_file() else None
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
     results = run_looks(
         held_out.images(indices),
         generators,
         _open_data(options, split="train"),
         options.out,
-        data={**_what_is_read(options, held_out), "indices": indices, "sha256": sha256},
+        data={**_what_is_read(options, held_out), "indices": indices, "sha256": _archive_hash(options)},
         masks=options.masks,
         restarts=tuple(options.restarts),
         seed=options.seed,
