@@ -17,8 +17,10 @@ def version_problem(version):
     if OLDEST <= tuple(version[:2]) <= NEWEST:
         return None
     age = "old" if tuple(version[:2]) < OLDEST else "new"
-    return (f"workbook: Python {version[0]}.{version[1]} is too {age}; take one from {OLDEST[0]}.{OLDEST[1]} to "
-            f"{NEWEST[0]}.{NEWEST[1]}, for instance: python{NEWEST[0]}.{NEWEST[1] - 1} workbook.py lab")
+    return (
+        f"workbook: Python {version[0]}.{version[1]} is too {age}; take one from {OLDEST[0]}.{OLDEST[1]} to "
+        f"{NEWEST[0]}.{NEWEST[1]}, for instance: python{NEWEST[0]}.{NEWEST[1] - 1} workbook.py lab"
+    )
 
 
 if version_problem(sys.version_info):  # before anything that an old Python does not have
@@ -47,9 +49,12 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 WORKERS = 2
 CPU_GIGABYTES, CUDA_GIGABYTES = 3, 10
 DISK = re.compile(r"No space left|Errno 28\b|WinError 112|not enough space|quota exceeded", re.I)
-NETWORK = re.compile(r"connection (broken|refused|reset|aborted|error)|ConnectionError|Failed to establish|name resolution|"
-                     r"NameResolution|getaddrinfo|network is unreachable|max retries|timed? ?out|ProxyError|SSLError|"
-                     r"IncompleteRead", re.I)
+NETWORK = re.compile(
+    r"connection (broken|refused|reset|aborted|error)|ConnectionError|Failed to establish|name resolution|"
+    r"NameResolution|getaddrinfo|network is unreachable|max retries|timed? ?out|ProxyError|SSLError|"
+    r"IncompleteRead",
+    re.I,
+)
 # JupyterLab asks at its first start whether it may fetch news; the workbook stays off the network.
 LAB_SETTINGS = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}\n'
 
@@ -63,28 +68,51 @@ def main(arguments=None) -> int:
     options, rest = parse(arguments)
     try:
         set_up(options.cpu)
-        command = test_command(rest) if options.command == "test" else lab_command(options.no_browser, options.port)
+        command = (
+            test_command(rest)
+            if options.command == "test"
+            else lab_command(options.no_browser, options.port)
+        )
         return run([PYTHON, "-m", *command])[0]
     except KeyboardInterrupt:
-        unfinished = "" if read_stamp()[0] == fingerprint() else "; the next call goes on with the set-up"
+        unfinished = (
+            "" if read_stamp()[0] == fingerprint() else "; the next call goes on with the set-up"
+        )
         print(f"workbook: stopped{unfinished}", file=sys.stderr)
         return 130
     except (SetUpError, OSError) as problem:
-        print(f"workbook: {no_space() if getattr(problem, 'errno', 0) == errno.ENOSPC else problem}", file=sys.stderr)
+        print(
+            f"workbook: {no_space() if getattr(problem, 'errno', 0) == errno.ENOSPC else problem}",
+            file=sys.stderr,
+        )
         return 1
 
 
 def parse(arguments):
     """The options, and what is left for pytest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    lab = commands.add_parser("lab", help="open JupyterLab at the first notebook", allow_abbrev=False)
-    lab.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+    lab = commands.add_parser(
+        "lab", help="open JupyterLab at the first notebook", allow_abbrev=False
+    )
+    lab.add_argument(
+        "--no-browser", action="store_true", help="print the address instead of opening it"
+    )
     lab.add_argument("--port", type=int, help="port to listen on (8888, or the next that is free)")
-    test = commands.add_parser("test", help="run every test", allow_abbrev=False,
-                               epilog="Whatever else is given goes to pytest: test -x tests/test_masks.py")
+    test = commands.add_parser(
+        "test",
+        help="run every test",
+        allow_abbrev=False,
+        epilog="Whatever else is given goes to pytest: test -x tests/test_masks.py",
+    )
     for command in (lab, test):
-        command.add_argument("--cpu", action="store_true", help="install PyTorch's build without CUDA, gigabytes smaller")
+        command.add_argument(
+            "--cpu",
+            action="store_true",
+            help="install PyTorch's build without CUDA, gigabytes smaller",
+        )
     options, rest = parser.parse_known_args(arguments)
     if options.command == "lab":
         if rest:
@@ -96,7 +124,9 @@ def parse(arguments):
 
 def test_command(rest) -> list:
     """The module that is pytest, and its arguments; all tests are shared by two workers of one thread each, file by file."""
-    if (os.cpu_count() or 1) < WORKERS or any("::" in word or (ROOT / word).exists() or word == "-n" for word in rest):
+    if (os.cpu_count() or 1) < WORKERS or any(
+        "::" in word or (ROOT / word).exists() or word == "-n" for word in rest
+    ):
         return ["pytest", *rest]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ["pytest", "-n", str(WORKERS), "--dist", "loadscope", *rest]
@@ -104,15 +134,22 @@ def test_command(rest) -> list:
 
 def lab_command(no_browser, port) -> list:
     """The module that is JupyterLab, and its arguments."""
-    command = ["jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
-               "--ServerApp.answer_yes=True"]  # Ctrl-C ends it without a question
+    command = [
+        "jupyterlab",
+        f"--ServerApp.root_dir={ROOT}",
+        f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+        "--ServerApp.answer_yes=True",
+    ]  # Ctrl-C ends it without a question
     command += ["--no-browser"] if no_browser else []
     command += [f"--port={port}"] if port else []
-    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # in a container
+    command += (
+        ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    )  # in a container
     return command
 
 
 # ---- the set-up ------------------------------------------------------------------------------------------------------
+
 
 def set_up(cpu) -> None:
     """Make .venv what constraints.txt and pyproject.toml say, unless it is so already. `cpu` is remembered in the stamp.
@@ -149,14 +186,20 @@ def read_stamp() -> tuple:
 def fingerprint() -> str:
     """Changes when what is to be installed, the Python or the folder does."""
     files = [CONSTRAINTS.read_bytes(), (ROOT / "pyproject.toml").read_bytes()]
-    return hashlib.sha256(b"\0".join([*files, repr((sys.version_info[:2], str(ROOT))).encode()])).hexdigest()
+    return hashlib.sha256(
+        b"\0".join([*files, repr((sys.version_info[:2], str(ROOT))).encode()])
+    ).hexdigest()
 
 
 def usable() -> bool:
     """Whether .venv is of this Python version and has a pip that starts."""
     try:
-        found = subprocess.run([PYTHON, "-c", "import sys, pip._internal.cli.main; print(*sys.version_info[:2])"],
-                               capture_output=True, text=True, env=environment())
+        found = subprocess.run(
+            [PYTHON, "-c", "import sys, pip._internal.cli.main; print(*sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            env=environment(),
+        )
     except OSError:
         return False
     return found.stdout.split() == [str(part) for part in sys.version_info[:2]]
@@ -165,12 +208,16 @@ def usable() -> bool:
 def make_venv(cpu) -> None:
     """Make .venv anew."""
     if not all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
-        raise SetUpError("this Python has no venv module; on Debian and Ubuntu: sudo apt install python3-venv")
+        raise SetUpError(
+            "this Python has no venv module; on Debian and Ubuntu: sudo apt install python3-venv"
+        )
     needed = CUDA_GIGABYTES if sys.platform == "linux" and not cpu else CPU_GIGABYTES
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < needed:
         smaller = f" (or {CPU_GIGABYTES} GB with --cpu)" if needed > CPU_GIGABYTES else ""
-        raise SetUpError(f"no disk space: {free:.1f} GB are free in {ROOT}, the set-up takes {needed} GB{smaller}")
+        raise SetUpError(
+            f"no disk space: {free:.1f} GB are free in {ROOT}, the set-up takes {needed} GB{smaller}"
+        )
     # Not the interpreter inside .venv, which is about to go.
     python = sys.executable if sys.prefix == sys.base_prefix else sys._base_executable
     status, errors = run([python, "-m", "venv", "--clear", VENV], stderr=subprocess.PIPE)
@@ -192,8 +239,21 @@ def pip(*arguments) -> None:
     Raises: SetUpError with the reason, when pip fails.
     """
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    status, errors = run([PYTHON, "-m", "pip", "install", *quiet, "--retries=3", "--only-binary=:all:", "-c", CONSTRAINTS,
-                          *arguments], stderr=subprocess.PIPE)
+    status, errors = run(
+        [
+            PYTHON,
+            "-m",
+            "pip",
+            "install",
+            *quiet,
+            "--retries=3",
+            "--only-binary=:all:",
+            "-c",
+            CONSTRAINTS,
+            *arguments,
+        ],
+        stderr=subprocess.PIPE,
+    )
     if status:
         raise SetUpError(explain(errors))
 
@@ -206,10 +266,16 @@ def explain(errors) -> str:
         return "no network: the first call downloads packages; connect and call again, it goes on where it stopped"
     missing = re.search(r"No matching distribution found for (\S+)", errors)
     if missing:
-        return (f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook runs on 64-bit Linux "
-                f"and Windows and on Apple silicon with macOS 14 or later")
+        return (
+            f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook runs on 64-bit Linux "
+            f"and Windows and on Apple silicon with macOS 14 or later"
+        )
     lines = [line for line in errors.splitlines() if line.strip()]
-    reasons = [line for line in lines if line.lower().startswith("error")] or lines or ["it gave no reason"]
+    reasons = (
+        [line for line in lines if line.lower().startswith("error")]
+        or lines
+        or ["it gave no reason"]
+    )
     return f"the set-up failed: {reasons[-1].strip()} (call again, or delete .venv and call again)"
 
 
@@ -219,15 +285,25 @@ def no_space() -> str:
 
 # ---- processes -------------------------------------------------------------------------------------------------------
 
+
 def environment() -> dict:
     """The environment of everything that is started: .venv first, and no settings or kernels of the user's elsewhere."""
-    variables = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    variables = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")
+    }
     jupyter = VENV / "jupyter"
     return variables | {
-        "VIRTUAL_ENV": str(VENV), "PATH": f"{PYTHON.parent}{os.pathsep}{variables.get('PATH', os.defpath)}",
-        "PYTHONUTF8": "1", "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "JUPYTER_PLATFORM_DIRS": "1",
-        "JUPYTER_CONFIG_DIR": str(jupyter / "config"), "JUPYTER_DATA_DIR": str(jupyter / "data"),
-        "JUPYTER_RUNTIME_DIR": str(jupyter / "runtime"), "IPYTHONDIR": str(VENV / "ipython")}
+        "VIRTUAL_ENV": str(VENV),
+        "PATH": f"{PYTHON.parent}{os.pathsep}{variables.get('PATH', os.defpath)}",
+        "PYTHONUTF8": "1",
+        "PIP_USER": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "JUPYTER_CONFIG_DIR": str(jupyter / "config"),
+        "JUPYTER_DATA_DIR": str(jupyter / "data"),
+        "JUPYTER_RUNTIME_DIR": str(jupyter / "runtime"),
+        "IPYTHONDIR": str(VENV / "ipython"),
+    }
 
 
 def run(command, stderr=None) -> tuple:
@@ -235,8 +311,15 @@ def run(command, stderr=None) -> tuple:
 
     Raises: KeyboardInterrupt for Ctrl-C, when the command, which hears it too, has ended.
     """
-    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment(), stderr=stderr, text=True,
-                               encoding="utf-8", errors="replace")
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env=environment(),
+        stderr=stderr,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     try:
         errors = process.communicate()[1]
         return process.returncode, errors or ""
@@ -245,7 +328,10 @@ def run(command, stderr=None) -> tuple:
             process.wait(timeout=10)
         raise
     finally:
-        for end in (process.terminate, process.kill):  # what is still there; JupyterLab may hang while it shuts down
+        for end in (
+            process.terminate,
+            process.kill,
+        ):  # what is still there; JupyterLab may hang while it shuts down
             if process.poll() is None:
                 end()
                 with contextlib.suppress(subprocess.TimeoutExpired):

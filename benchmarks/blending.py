@@ -37,9 +37,11 @@ OURS = ("64 sharing a mask, each", "one, known mask", "one, new mask")
 
 def forget(call):
     """`call` as the first one with its masks."""
+
     def anew():
         blending._factored.cache_clear()
         return call()
+
     return anew
 
 
@@ -60,7 +62,9 @@ def by_opencv(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor)
     left, top, width, height = cv2.boundingRect(hole)
     middle = (left + width // 2, top + height // 2)
     pairs = zip(to_uint8(generated), to_uint8(images), strict=True)
-    return np.stack([cv2.seamlessClone(g, y, hole.copy(), middle, cv2.NORMAL_CLONE) for g, y in pairs])  # it writes into its mask
+    return np.stack(
+        [cv2.seamlessClone(g, y, hole.copy(), middle, cv2.NORMAL_CLONE) for g, y in pairs]
+    )  # it writes into its mask
 
 
 def large_photo(rounds: int = 3) -> dict:
@@ -79,9 +83,14 @@ def large_photo(rounds: int = 3) -> dict:
         "put_back": lambda: put_back(photo, completed, center_mask(), transform),
         "the PNG file": lambda: photo.save(io.BytesIO(), "PNG", compress_level=1),
     }
-    found = {name: summary([value / 1000 for value in times(call, rounds)]) for name, call in calls.items()}
-    print("a photo of 12 megapixels, a hole of 1250x1250: "
-          + ", ".join(f"{name} {row['median']:.1f} s" for name, row in found.items()))
+    found = {
+        name: summary([value / 1000 for value in times(call, rounds)])
+        for name, call in calls.items()
+    }
+    print(
+        "a photo of 12 megapixels, a hole of 1250x1250: "
+        + ", ".join(f"{name} {row['median']:.1f} s" for name, row in found.items())
+    )
     return {"pixels": [4000, 3000], "hole": [1250, 1250], "seconds": found}
 
 
@@ -98,39 +107,90 @@ def measure() -> None:
     generated = pictures_of(gan, start_codes(gan, MANY))
     figures, held = {}, []
     for family in FAMILIES:
-        mask, several = (make_masks(family, count, torch.Generator().manual_seed(1)) for count in (1, MANY))
+        mask, several = (
+            make_masks(family, count, torch.Generator().manual_seed(1)) for count in (1, MANY)
+        )
         shared = lambda: poisson_blend(generated, images, mask)  # noqa: B023, E731
         one = lambda: poisson_blend(generated[:1], images[:1], mask)  # noqa: B023, E731
-        row = {"64 sharing a mask, each": [value / MANY for value in times(shared, ROUNDS)], "one, new mask": times(forget(one), ROUNDS),
-               "one, known mask": times(one, ROUNDS), "64 with their own masks, new, each": [
-                   value / MANY for value in times(forget(lambda: poisson_blend(generated, images, several)), 5)],  # noqa: B023
-               "spsolve, each": [value / FEW for value in times(lambda: by_spsolve(generated[:FEW], images[:FEW], mask), 5)]}  # noqa: B023
+        row = {
+            "64 sharing a mask, each": [value / MANY for value in times(shared, ROUNDS)],
+            "one, new mask": times(forget(one), ROUNDS),
+            "one, known mask": times(one, ROUNDS),
+            "64 with their own masks, new, each": [
+                value / MANY
+                for value in times(forget(lambda: poisson_blend(generated, images, several)), 5)
+            ],  # noqa: B023
+            "spsolve, each": [
+                value / FEW
+                for value in times(lambda: by_spsolve(generated[:FEW], images[:FEW], mask), 5)
+            ],
+        }  # noqa: B023
         exact = poisson_blend(generated[:FEW].double(), images[:FEW].double(), mask)
         row = {name: summary(values) for name, values in row.items()}
         row["spsolve over ours"] = {name: ratio(row["spsolve, each"], row[name]) for name in OURS}
-        row["spsolve, largest difference"] = float((by_spsolve(generated[:FEW], images[:FEW], mask) - exact).abs().max() * 127.5)
+        row["spsolve, largest difference"] = float(
+            (by_spsolve(generated[:FEW], images[:FEW], mask) - exact).abs().max() * 127.5
+        )
         inner = mask.clone()  # seamlessClone needs known pixels on every side
         inner[..., 0], inner[..., -1], inner[..., 0, :], inner[..., -1, :] = 1, 1, 1, 1
-        row["seamlessClone, each"] = summary([value / FEW for value in times(lambda: by_opencv(generated[:FEW], images[:FEW], inner), 9)])  # noqa: B023
-        row["seamlessClone over ours"] = {name: ratio(row["seamlessClone, each"], row[name]) for name in OURS}
+        row["seamlessClone, each"] = summary(
+            [
+                value / FEW
+                for value in times(lambda: by_opencv(generated[:FEW], images[:FEW], inner), 9)
+            ]
+        )  # noqa: B023
+        row["seamlessClone over ours"] = {
+            name: ratio(row["seamlessClone, each"], row[name]) for name in OURS
+        }
         ours = to_uint8(poisson_blend(generated[:FEW], images[:FEW], inner)).astype(int)
         off = np.abs(by_opencv(generated[:FEW], images[:FEW], inner).astype(int) - ours)
         holes = np.broadcast_to((inner[0, 0] == 0).numpy()[..., None], ours[0].shape)
-        row["seamlessClone, difference in the hole"] = {"mean": round(off[:, holes].mean(), 2), "largest": int(off[:, holes].max())}
-        row["seamlessClone, difference at known pixels"] = {"mean": round(off[:, ~holes].mean(), 2), "largest": int(off[:, ~holes].max())}
+        row["seamlessClone, difference in the hole"] = {
+            "mean": round(off[:, holes].mean(), 2),
+            "largest": int(off[:, holes].max()),
+        }
+        row["seamlessClone, difference at known pixels"] = {
+            "mean": round(off[:, ~holes].mean(), 2),
+            "largest": int(off[:, ~holes].max()),
+        }
         figures[family] = row
-        held.append(row["64 sharing a mask, each"]["median"] <= SHARED and row["one, new mask"]["median"] <= FIRST)
-        print(f"{family:8s} 64 sharing a mask {row['64 sharing a mask, each']['median']:.3f} ms each, one with a new mask "
-              f"{row['one, new mask']['median']:.1f} ms, with a known one {row['one, known mask']['median']:.2f} ms, 64 masks "
-              f"{row['64 with their own masks, new, each']['median']:.1f} ms each")
-        off_hole, off_known = row["seamlessClone, difference in the hole"], row["seamlessClone, difference at known pixels"]
-        for name, what in (("spsolve", f"{row['spsolve, largest difference']:.0e} levels away"),
-                           ("seamlessClone", f"{off_hole['mean']} levels away in the hole (at most {off_hole['largest']}), {off_known['mean']} at known pixels")):
-            ratios = " / ".join("{} ({} to {})".format(*values) for values in row[f"{name} over ours"].values())
+        held.append(
+            row["64 sharing a mask, each"]["median"] <= SHARED
+            and row["one, new mask"]["median"] <= FIRST
+        )
+        print(
+            f"{family:8s} 64 sharing a mask {row['64 sharing a mask, each']['median']:.3f} ms each, one with a new mask "
+            f"{row['one, new mask']['median']:.1f} ms, with a known one {row['one, known mask']['median']:.2f} ms, 64 masks "
+            f"{row['64 with their own masks, new, each']['median']:.1f} ms each"
+        )
+        off_hole, off_known = (
+            row["seamlessClone, difference in the hole"],
+            row["seamlessClone, difference at known pixels"],
+        )
+        for name, what in (
+            ("spsolve", f"{row['spsolve, largest difference']:.0e} levels away"),
+            (
+                "seamlessClone",
+                f"{off_hole['mean']} levels away in the hole (at most {off_hole['largest']}), {off_known['mean']} at known pixels",
+            ),
+        ):
+            ratios = " / ".join(
+                "{} ({} to {})".format(*values) for values in row[f"{name} over ours"].values()
+            )
             print(f"{'':8s} {name} takes {ratios} times as long (64, one, one new); {what}")
     photo = large_photo()
     print("the claim holds for", sum(held), "of", len(held), "masks")
-    print("wrote", store("blending", {"claim": f"at most {SHARED} ms shared, {FIRST} ms first, one thread", "masks": figures, "photo": photo}).name)
+    print(
+        "wrote",
+        store(
+            "blending",
+            {
+                "claim": f"at most {SHARED} ms shared, {FIRST} ms first, one thread",
+                "masks": figures,
+                "photo": photo,
+            },
+        ).name,
+    )
 
 
 if __name__ == "__main__":

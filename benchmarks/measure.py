@@ -20,10 +20,20 @@ def machine() -> dict:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        found = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        found = [
+            line.partition(":")[2].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         name = found[0] if found else name
-    return {"processor": name, "cores": os.cpu_count(), "torch_threads": torch.get_num_threads(), "system": platform.system(),
-            "python": platform.python_version(), "torch": torch.__version__}
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
 
 
 def times(call: Callable[[], object], count: int) -> list[float]:
@@ -40,18 +50,29 @@ def summary(values: list[float]) -> dict:
     """Median, 5th and 95th percentile and the largest of some milliseconds."""
     ordered = sorted(values)
     at = lambda share: ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]  # noqa: E731
-    return {"median": round(statistics.median(ordered), 3), "p5": round(at(0.05), 3), "p95": round(at(0.95), 3),
-            "worst": round(ordered[-1], 3), "count": len(ordered)}
+    return {
+        "median": round(statistics.median(ordered), 3),
+        "p5": round(at(0.05), 3),
+        "p95": round(at(0.95), 3),
+        "worst": round(ordered[-1], 3),
+        "count": len(ordered),
+    }
 
 
 def ratio(over: dict, under: dict) -> list[float]:
     """Of two summaries: the ratio of their medians, and what is left of it in the worst and in the best case of both."""
-    return [round(over["median"] / under["median"], 1), round(over["p5"] / under["p95"], 1), round(over["p95"] / under["p5"], 1)]
+    return [
+        round(over["median"] / under["median"], 1),
+        round(over["p5"] / under["p95"], 1),
+        round(over["p95"] / under["p5"], 1),
+    ]
 
 
 def store(name: str, figures: dict) -> Path:
     """Write benchmarks/results/<name>.json: the figures and the machine they were taken on."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **figures}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"machine": machine(), **figures}, indent=1) + "\n", encoding="utf-8"
+    )
     return path

@@ -26,7 +26,11 @@ from tutorial_lib.images import to_uint8
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
 
-PICTURES, FACES, FIRST = 50_000, 2_000, 150_001  # numbers from 150,001 on reach into the official test split
+PICTURES, FACES, FIRST = (
+    50_000,
+    2_000,
+    150_001,
+)  # numbers from 150,001 on reach into the official test split
 BATCH = 64
 LIMIT, WAITING = 1000, 0.05  # MB; share of an epoch that may go into getting pictures
 SETTINGS = GANSettings(base_channels=24, discriminator_channels=16, precision="bfloat16")
@@ -35,9 +39,13 @@ SETTINGS = GANSettings(base_channels=24, discriminator_channels=16, precision="b
 def make_archive(path: Path) -> None:
     """img_align_celeba.zip as its makers pack it: a folder, then numbered files."""
     faces = []
-    for pixels in to_uint8(load_dataset("synthetic-faces", split="train", limit=FACES).images(slice(None))):
+    for pixels in to_uint8(
+        load_dataset("synthetic-faces", split="train", limit=FACES).images(slice(None))
+    ):
         file = io.BytesIO()
-        Image.fromarray(pixels).resize((178, 178)).crop((0, -20, 178, 198)).save(file, "JPEG", quality=90)
+        Image.fromarray(pixels).resize((178, 178)).crop((0, -20, 178, 198)).save(
+            file, "JPEG", quality=90
+        )
         faces.append(file.getvalue())
     with zipfile.ZipFile(path, "w") as archive:
         archive.mkdir("img_align_celeba")
@@ -55,7 +63,7 @@ def epoch_of_pictures(folder: Path) -> None:
     dataset = opened(folder)
     order = np.random.default_rng(0).permutation(len(dataset))
     for start in range(0, len(order), BATCH):
-        dataset.images(order[start:start + BATCH].tolist())
+        dataset.images(order[start : start + BATCH].tolist())
 
 
 def epoch_of_training(folder: Path) -> None:
@@ -64,7 +72,12 @@ def epoch_of_training(folder: Path) -> None:
     train(GANTask(SETTINGS), dataset, steps=len(dataset) // BATCH, batch_size=BATCH)
 
 
-PARTS = {"import": lambda folder: None, "prepare": opened, "pictures": epoch_of_pictures, "training": epoch_of_training}
+PARTS = {
+    "import": lambda folder: None,
+    "prepare": opened,
+    "pictures": epoch_of_pictures,
+    "training": epoch_of_training,
+}
 
 
 def watched(part: str, folder: Path) -> tuple[float, float]:
@@ -82,7 +95,9 @@ def watched(part: str, folder: Path) -> tuple[float, float]:
             for one in [watch, *watch.children(recursive=True)] if watch.is_running() else []:
                 try:
                     memory = one.memory_info()
-                    held += memory.rss - getattr(memory, "shared", 0)  # Linux: shared is what files back
+                    held += memory.rss - getattr(
+                        memory, "shared", 0
+                    )  # Linux: shared is what files back
                 except psutil.Error:  # it has ended meanwhile
                     continue
             largest = max(largest, held / 1e6)
@@ -105,19 +120,33 @@ def main() -> None:
         folder = Path(name)
         make_archive(folder / "img_align_celeba.zip")
         size = (folder / "img_align_celeba.zip").stat().st_size / 1e6
-        figures = {"pictures": PICTURES, "archive_mb": round(size), "settings": vars(SETTINGS) | {"augment": list(SETTINGS.augment)}, "parts": {}}
+        figures = {
+            "pictures": PICTURES,
+            "archive_mb": round(size),
+            "settings": vars(SETTINGS) | {"augment": list(SETTINGS.augment)},
+            "parts": {},
+        }
         print(f"{PICTURES:,} pictures, {size:.0f} MB")
         for part in PARTS:
             seconds, memory = watched(part, folder)
             figures["parts"][part] = {"seconds": round(seconds, 1), "memory_mb": round(memory)}
             print(f"{part:10s} {seconds:6.1f} s, at most {memory:5.0f} MB")
-    seconds = {part: each["seconds"] - figures["parts"]["import"]["seconds"] for part, each in figures["parts"].items()}
+    seconds = {
+        part: each["seconds"] - figures["parts"]["import"]["seconds"]
+        for part, each in figures["parts"].items()
+    }
     figures["prepared_a_second"] = round((PICTURES - official.HELD_OUT) / seconds["prepare"])
-    figures["share_of_an_epoch"] = {part: round(seconds[part] / seconds["training"], 4) for part in ("prepare", "pictures")}
-    print(f"preparing takes {seconds['prepare'] / seconds['training']:.2f} of an epoch's time, once; an epoch's pictures {seconds['pictures'] / seconds['training']:.1%} of it")
+    figures["share_of_an_epoch"] = {
+        part: round(seconds[part] / seconds["training"], 4) for part in ("prepare", "pictures")
+    }
+    print(
+        f"preparing takes {seconds['prepare'] / seconds['training']:.2f} of an epoch's time, once; an epoch's pictures {seconds['pictures'] / seconds['training']:.1%} of it"
+    )
     worst = max(each["memory_mb"] for each in figures["parts"].values())
     held = worst < LIMIT and seconds["pictures"] < WAITING * seconds["training"]
-    print(f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} (under {LIMIT} MB, under {WAITING:.0%})")
+    print(
+        f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} (under {LIMIT} MB, under {WAITING:.0%})"
+    )
     print(store("preparing", figures))
 
 

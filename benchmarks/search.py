@@ -33,14 +33,30 @@ def seconds_of(call) -> float:
     return time.perf_counter() - start
 
 
-def raced(images: torch.Tensor, mask: torch.Tensor, gan: LatentModel, z0: torch.Tensor, settings: SearchSettings):
+def raced(
+    images: torch.Tensor,
+    mask: torch.Tensor,
+    gan: LatentModel,
+    z0: torch.Tensor,
+    settings: SearchSettings,
+):
     """The clock at each step, and what was found."""
     clock, start = [], time.perf_counter()
-    found = search(images, mask, gan, z0, settings, progress=False, on_step=lambda *_: clock.append(time.perf_counter() - start))
+    found = search(
+        images,
+        mask,
+        gan,
+        z0,
+        settings,
+        progress=False,
+        on_step=lambda *_: clock.append(time.perf_counter() - start),
+    )
     return [*clock, time.perf_counter() - start], found
 
 
-def near_after(clock: list[float], losses: torch.Tensor, target: float, settings: SearchSettings) -> float | None:
+def near_after(
+    clock: list[float], losses: torch.Tensor, target: float, settings: SearchSettings
+) -> float | None:
     """Seconds until the mean loss was within 5 % of the target; what drafts say of theirs does not count."""
     exact = range(round(settings.draft * settings.steps), len(clock))
     return next((round(clock[k], 2) for k in exact if losses[k].mean() <= NEAR * target), None)
@@ -48,77 +64,158 @@ def near_after(clock: list[float], losses: torch.Tensor, target: float, settings
 
 def whole(images: torch.Tensor, mask: torch.Tensor, gan: LatentModel, z0: torch.Tensor) -> dict:
     """PAPER and DEFAULT to their ends."""
-    clocks, founds = zip(*(raced(images, mask, gan, z0, settings) for settings in (PAPER, DEFAULT)), strict=True)
+    clocks, founds = zip(
+        *(raced(images, mask, gan, z0, settings) for settings in (PAPER, DEFAULT)), strict=True
+    )
     paper, default = (found.final["total"] for found in founds)
-    near = [near_after(clock, found.losses["total"], paper.mean().item(), settings)
-            for clock, found, settings in zip(clocks, founds, (PAPER, DEFAULT), strict=True)]
-    return {"pictures": len(images), "paper_seconds": round(clocks[0][-1], 2), "seconds": round(clocks[1][-1], 2),
-            "paper_over_default": [round(clocks[0][-1] / clocks[1][-1], 1)], "paper_seconds_to_near": near[0], "seconds_to_near": near[1],
-            "loss_over_paper": [round(value, 3) for value in (default / paper).tolist()]}
+    near = [
+        near_after(clock, found.losses["total"], paper.mean().item(), settings)
+        for clock, found, settings in zip(clocks, founds, (PAPER, DEFAULT), strict=True)
+    ]
+    return {
+        "pictures": len(images),
+        "paper_seconds": round(clocks[0][-1], 2),
+        "seconds": round(clocks[1][-1], 2),
+        "paper_over_default": [round(clocks[0][-1] / clocks[1][-1], 1)],
+        "paper_seconds_to_near": near[0],
+        "seconds_to_near": near[1],
+        "loss_over_paper": [round(value, 3) for value in (default / paper).tolist()],
+    }
 
 
-def plain_loop(image: torch.Tensor, mask: torch.Tensor, gan: LatentModel, z0: torch.Tensor, steps: int) -> None:
+def plain_loop(
+    image: torch.Tensor, mask: torch.Tensor, gan: LatentModel, z0: torch.Tensor, steps: int
+) -> None:
     """The loop that is not careful: nothing frozen, batch norm in training mode."""
-    generator, discriminator = (copy.deepcopy(part).train().requires_grad_(True) for part in (gan.generator, gan.discriminator))
+    generator, discriminator = (
+        copy.deepcopy(part).train().requires_grad_(True)
+        for part in (gan.generator, gan.discriminator)
+    )
     weights, z = importance_weights(mask, 7), z0.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([z], 0.03)
     for _ in range(steps):
         generated = generator(z)
-        loss = (weights * (generated - image)).abs().sum() + 0.003 * torch.log(1 - torch.sigmoid(discriminator(generated))).sum()
+        loss = (weights * (generated - image)).abs().sum() + 0.003 * torch.log(
+            1 - torch.sigmoid(discriminator(generated))
+        ).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         z.data.clamp_(-1, 1)
 
 
-def timed(images: torch.Tensor, mask: torch.Tensor, gan: LatentModel, z0: torch.Tensor, share: int, part: int, rounds: int, plain: bool) -> dict:
+def timed(
+    images: torch.Tensor,
+    mask: torch.Tensor,
+    gan: LatentModel,
+    z0: torch.Tensor,
+    share: int,
+    part: int,
+    rounds: int,
+    plain: bool,
+) -> dict:
     """Rounds of DEFAULT (a `part`-th of its steps), of a `share`-th of PAPER's, and of the plain loop, in turn."""
     steps = 25
-    runs = {"seconds": (part, lambda: search(images, mask, gan, z0, replace(DEFAULT, steps=DEFAULT.steps // part), progress=False)),
-            "paper_seconds": (share, lambda: search(images, mask, gan, z0, replace(PAPER, steps=PAPER.steps // share), progress=False))}
+    runs = {
+        "seconds": (
+            part,
+            lambda: search(
+                images, mask, gan, z0, replace(DEFAULT, steps=DEFAULT.steps // part), progress=False
+            ),
+        ),
+        "paper_seconds": (
+            share,
+            lambda: search(
+                images, mask, gan, z0, replace(PAPER, steps=PAPER.steps // share), progress=False
+            ),
+        ),
+    }
     if plain:
-        runs["plain_seconds"] = (PAPER.steps / steps, lambda: plain_loop(images, mask, gan, z0, steps))
+        runs["plain_seconds"] = (
+            PAPER.steps / steps,
+            lambda: plain_loop(images, mask, gan, z0, steps),
+        )
     for _, call in runs.values() if plain else ():
         call()  # the first of a kind is slower, of one picture by a good part
-    found = [{name: times * seconds_of(call) for name, (times, call) in runs.items()} for _ in range(rounds)]
-    row = {"pictures": len(images)} | {name: round(statistics.median(each[name] for each in found), 2) for name in runs}
-    for name, ratio in {"paper_seconds": "paper_over_default", "plain_seconds": "plain_over_default"}.items():
+    found = [
+        {name: times * seconds_of(call) for name, (times, call) in runs.items()}
+        for _ in range(rounds)
+    ]
+    row = {"pictures": len(images)} | {
+        name: round(statistics.median(each[name] for each in found), 2) for name in runs
+    }
+    for name, ratio in {
+        "paper_seconds": "paper_over_default",
+        "plain_seconds": "plain_over_default",
+    }.items():
         if name in runs:
             row[ratio] = sorted(round(each[name] / each["seconds"], 1) for each in found)
     return row
 
 
 def told(row: dict) -> str:
-    text = (f"{row['mask']:8s} {row['what']:13s} PAPER {row['paper_seconds']:6.1f} s, DEFAULT {row['seconds']:5.2f} s: "
-            f"{statistics.median(row['paper_over_default']):.1f} times faster")
+    text = (
+        f"{row['mask']:8s} {row['what']:13s} PAPER {row['paper_seconds']:6.1f} s, DEFAULT {row['seconds']:5.2f} s: "
+        f"{statistics.median(row['paper_over_default']):.1f} times faster"
+    )
     if "loss_over_paper" in row:
-        text += (f", loss {100 * (statistics.mean(row['loss_over_paper']) - 1):+.1f} %; within 5 % after {row['paper_seconds_to_near']} s and "
-                 f"{row['seconds_to_near']} s")
-    return text + (f"; the plain loop {statistics.median(row['plain_over_default']):.0f} times as long" if "plain_over_default" in row else "")
+        text += (
+            f", loss {100 * (statistics.mean(row['loss_over_paper']) - 1):+.1f} %; within 5 % after {row['paper_seconds_to_near']} s and "
+            f"{row['seconds_to_near']} s"
+        )
+    return text + (
+        f"; the plain loop {statistics.median(row['plain_over_default']):.0f} times as long"
+        if "plain_over_default" in row
+        else ""
+    )
 
 
 def main() -> None:
     gan, photos = load_gan("synthetic-faces", "cpu"), load_gan("photo-faces", "cpu")
-    faces, portraits = load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None)), load_dataset("two-portraits", limit=2).images(slice(None))
+    faces, portraits = (
+        load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None)),
+        load_dataset("two-portraits", limit=2).images(slice(None)),
+    )
     z0 = start_codes(gan, MANY)
     rows = []
     for family in FAMILIES:
         mask = make_masks(family, 1, torch.Generator().manual_seed(1))
-        found = {"one": timed(faces[:1], mask, gan, z0[:1], share=20, part=1, rounds=3, plain=True), "eight": whole(faces[:BATCH], mask, gan, z0[:BATCH]),
-                 "64": timed(faces, mask, gan, z0, share=100, part=5, rounds=2, plain=False), "two portraits": whole(portraits, mask, photos, z0[:2])}
+        found = {
+            "one": timed(faces[:1], mask, gan, z0[:1], share=20, part=1, rounds=3, plain=True),
+            "eight": whole(faces[:BATCH], mask, gan, z0[:BATCH]),
+            "64": timed(faces, mask, gan, z0, share=100, part=5, rounds=2, plain=False),
+            "two portraits": whole(portraits, mask, photos, z0[:2]),
+        }
         for what, row in found.items():
             rows.append({"mask": family, "what": what, **row})
             print(told(rows[-1]), flush=True)
-    print("wrote", store("search", {"claim": "DEFAULT ends within 5 % of PAPER's total loss in a tenth of its time", "rows": rows}).name)
+    print(
+        "wrote",
+        store(
+            "search",
+            {
+                "claim": "DEFAULT ends within 5 % of PAPER's total loss in a tenth of its time",
+                "rows": rows,
+            },
+        ).name,
+    )
     faster = sorted(statistics.median(row["paper_over_default"]) for row in rows)
-    plain = sorted(statistics.median(row["plain_over_default"]) for row in rows if "plain_over_default" in row)
+    plain = sorted(
+        statistics.median(row["plain_over_default"]) for row in rows if "plain_over_default" in row
+    )
     loss = sorted(value for row in rows for value in row.get("loss_over_paper", []))
     alone = [row["seconds"] for row in rows if row["what"] == "one"]
     whole_searches = [row for row in rows if "loss_over_paper" in row]
-    near = sorted(row["paper_seconds_to_near"] / row["seconds_to_near"] for row in whole_searches if row["paper_seconds_to_near"] and row["seconds_to_near"])
-    print(f"{statistics.median(faster):.1f} times faster than PAPER ({faster[0]:.1f} to {faster[-1]:.1f}), {statistics.median(plain):.0f} times than the plain loop "
-          f"({plain[0]:.0f} to {plain[-1]:.0f}); to within 5 % in {len(near)} of {len(whole_searches)} races, there {statistics.median(near):.1f} times sooner ({near[0]:.1f} to {near[-1]:.1f}); one picture {min(alone):.2f} to "
-          f"{max(alone):.2f} s; loss over PAPER's, median {statistics.median(loss):.3f}, worst {loss[-1]:.3f}, within 5 %: {sum(value < NEAR for value in loss)} of {len(loss)}")
+    near = sorted(
+        row["paper_seconds_to_near"] / row["seconds_to_near"]
+        for row in whole_searches
+        if row["paper_seconds_to_near"] and row["seconds_to_near"]
+    )
+    print(
+        f"{statistics.median(faster):.1f} times faster than PAPER ({faster[0]:.1f} to {faster[-1]:.1f}), {statistics.median(plain):.0f} times than the plain loop "
+        f"({plain[0]:.0f} to {plain[-1]:.0f}); to within 5 % in {len(near)} of {len(whole_searches)} races, there {statistics.median(near):.1f} times sooner ({near[0]:.1f} to {near[-1]:.1f}); one picture {min(alone):.2f} to "
+        f"{max(alone):.2f} s; loss over PAPER's, median {statistics.median(loss):.3f}, worst {loss[-1]:.3f}, within 5 %: {sum(value < NEAR for value in loss)} of {len(loss)}"
+    )
 
 
 if __name__ == "__main__":

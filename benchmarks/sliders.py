@@ -32,36 +32,68 @@ def moves(*controls) -> list[float]:
         values = [option[1] for option in control.options]
         for value in itertools.chain.from_iterable(itertools.repeat(values, ROUNDS)):
             if value != control.value:
-                found += times(lambda control=control, value=value: setattr(control, "value", value), 1)
+                found += times(
+                    lambda control=control, value=value: setattr(control, "value", value), 1
+                )
     return found
 
 
 def main() -> None:
     gan = load_gan("synthetic-faces", "cpu")
-    images, mask = load_dataset("synthetic-faces", split="test", limit=8).images(slice(None)), center_mask()
+    images, mask = (
+        load_dataset("synthetic-faces", split="test", limit=8).images(slice(None)),
+        center_mask(),
+    )
     found = search(images, mask, gan, start_codes(gan, 8), FEW, progress=False)
     with torch.no_grad():
         path = gan.generator(found.path[:, 0])
 
-    widgets = {"WindowSlider (03)": (WindowSlider(mask), ["slider"]),
-               "PathSlider (04)": (PathSlider(path, found.path_steps, [0.0] * len(path)), ["slider"]),
-               "LambdaExplorer (06)": (LambdaExplorer(explore(images[:2], mask, gan, restarts=2, settings=FEW, progress=False)),
-                                       ["picture", "restart", "lam_slider", "step_slider"])}
+    widgets = {
+        "WindowSlider (03)": (WindowSlider(mask), ["slider"]),
+        "PathSlider (04)": (PathSlider(path, found.path_steps, [0.0] * len(path)), ["slider"]),
+        "LambdaExplorer (06)": (
+            LambdaExplorer(
+                explore(images[:2], mask, gan, restarts=2, settings=FEW, progress=False)
+            ),
+            ["picture", "restart", "lam_slider", "step_slider"],
+        ),
+    }
     _, samples = sample_pictures(gan, 400)
     embedding = embed(samples, [path])
-    widgets["ManifoldWalk (07)"] = (ManifoldWalk(embedding, samples, {"a walk": path}, found.path_steps), ["slider"])
+    widgets["ManifoldWalk (07)"] = (
+        ManifoldWalk(embedding, samples, {"a walk": path}, found.path_steps),
+        ["slider"],
+    )
 
-    step = summary(times(lambda: search(images, mask, gan, start_codes(gan, 8), replace(ADAM, steps=10), progress=False), 5))
+    step = summary(
+        times(
+            lambda: search(
+                images, mask, gan, start_codes(gan, 8), replace(ADAM, steps=10), progress=False
+            ),
+            5,
+        )
+    )
     step_ms = step["median"] / 11  # 10 updates and the evaluation after the last
     print(f"one search step, 8 pictures: {step_ms:.1f} ms")
     figures = {}
     for name, (widget, controls) in widgets.items():
         figures[name] = summary(moves(*(getattr(widget, control) for control in controls)))
         figures[name]["median_over_search_step"] = round(figures[name]["median"] / step_ms, 3)
-        print(f"{name:22s} median {figures[name]['median']:6.2f} ms, worst of {figures[name]['count']} moves {figures[name]['worst']:6.2f} ms, "
-              f"{figures[name]['median_over_search_step']:.2f} of a search step, within {LIMIT:.0f} ms: {figures[name]['worst'] < LIMIT}")
-    print("wrote", store("sliders", {"claim": f"a move takes less than {LIMIT:.0f} ms", "search_step_ms": round(step_ms, 2),
-                                     "moves": figures}).name)
+        print(
+            f"{name:22s} median {figures[name]['median']:6.2f} ms, worst of {figures[name]['count']} moves {figures[name]['worst']:6.2f} ms, "
+            f"{figures[name]['median_over_search_step']:.2f} of a search step, within {LIMIT:.0f} ms: {figures[name]['worst'] < LIMIT}"
+        )
+    print(
+        "wrote",
+        store(
+            "sliders",
+            {
+                "claim": f"a move takes less than {LIMIT:.0f} ms",
+                "search_step_ms": round(step_ms, 2),
+                "moves": figures,
+            },
+        ).name,
+    )
 
 
 if __name__ == "__main__":

@@ -18,29 +18,45 @@ SCRIPTS = {
     "import torch": ("", "import torch"),
     "import tutorial_lib": ("", "import tutorial_lib"),
     "load_gan": ("from tutorial_lib import load_gan", "load_gan('synthetic-faces', 'cpu')"),
-    "first picture filled": ("from tutorial_lib import inpaint, load_gan, load_dataset; from tutorial_lib.masks import center_mask; "
-                             "gan = load_gan('photo-faces', 'cpu'); face = load_dataset('two-portraits', limit=1).images([0])",
-                             "inpaint(face, center_mask(), gan, progress=False)"),
+    "first picture filled": (
+        "from tutorial_lib import inpaint, load_gan, load_dataset; from tutorial_lib.masks import center_mask; "
+        "gan = load_gan('photo-faces', 'cpu'); face = load_dataset('two-portraits', limit=1).images([0])",
+        "inpaint(face, center_mask(), gan, progress=False)",
+    ),
 }
 
 
 def seconds(before: str, timed: str) -> float:
     """Seconds of `timed` in a new process in which `before` was run."""
     script = f"import time\n{before}\nstart = time.perf_counter()\n{timed}\nprint(time.perf_counter() - start)"
-    return float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()[-1])
+    return float(
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        ).stdout.split()[-1]
+    )
 
 
 def main() -> None:
     for script in SCRIPTS.values():
         seconds(*script)  # files come off the disk once
-    rounds = [{name: round(seconds(*script), 3) for name, script in SCRIPTS.items()} for _ in range(ROUNDS)]
+    rounds = [
+        {name: round(seconds(*script), 3) for name, script in SCRIPTS.items()}
+        for _ in range(ROUNDS)
+    ]
     figures = {name: sorted(each[name] for each in rounds) for name in SCRIPTS}
     for name, values in figures.items():
         limit = f", the limit is {LIMITS[name]} s" if name in LIMITS else ""
-        print(f"{name:21s} median {statistics.median(values):.2f} s ({values[0]:.2f} to {values[-1]:.2f}){limit}")
+        print(
+            f"{name:21s} median {statistics.median(values):.2f} s ({values[0]:.2f} to {values[-1]:.2f}){limit}"
+        )
     ratios = sorted(round(each["import tutorial_lib"] / each["import torch"], 2) for each in rounds)
-    print(f"import tutorial_lib takes {statistics.median(ratios):.2f} times as long as import torch alone ({ratios[0]} to {ratios[-1]})")
-    print("wrote", store("startup", {"limits": LIMITS, "seconds": figures, "import_over_torch": ratios}).name)
+    print(
+        f"import tutorial_lib takes {statistics.median(ratios):.2f} times as long as import torch alone ({ratios[0]} to {ratios[-1]})"
+    )
+    print(
+        "wrote",
+        store("startup", {"limits": LIMITS, "seconds": figures, "import_over_torch": ratios}).name,
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main() -> None:
 
             def pictures():
                 start = next(number) * BATCH % (len(dataset) - BATCH)
-                return dataset.images(order[start:start + BATCH])
+                return dataset.images(order[start : start + BATCH])
 
             def step(images):
                 return float(task.step(images, seeded_generator(0, 1), next(number))["loss_d"])  # noqa: B023
@@ -56,13 +56,27 @@ def main() -> None:
             steps = sorted(times(lambda: step(images), STEPS))  # noqa: B023
             training = statistics.median(steps)
             getting = statistics.median(times(pictures, STEPS))
-            row = {"precision": precision, "channels": channels, "pictures_a_second": round(1000 * BATCH / (training + getting)),
-                   "gflop_a_step": round(counter.get_total_flops() / 1e9, 1), "matmul_gflops": round(rate / 1e9),
-                   "share_of_matmul": [round(counter.get_total_flops() / (took / 1000) / rate, 3) for took in (training, steps[-1], steps[0])], "share_of_pictures": round(getting / (training + getting), 3)}
+            row = {
+                "precision": precision,
+                "channels": channels,
+                "pictures_a_second": round(1000 * BATCH / (training + getting)),
+                "gflop_a_step": round(counter.get_total_flops() / 1e9, 1),
+                "matmul_gflops": round(rate / 1e9),
+                "share_of_matmul": [
+                    round(counter.get_total_flops() / (took / 1000) / rate, 3)
+                    for took in (training, steps[-1], steps[0])
+                ],
+                "share_of_pictures": round(getting / (training + getting), 3),
+            }
             figures.append(row)
-            print(f"  {channels:2d} channels: {row['pictures_a_second']:4d} pictures a second, {row['gflop_a_step']:.1f} GFLOP a step at "
-                  f"{'{:.0%} ({:.0%} to {:.0%})'.format(*row['share_of_matmul'])} of that rate; getting the pictures takes {row['share_of_pictures']:.1%} of a step")
-    print("wrote", store("training", {"batch": BATCH, "device": describe(device), "rows": figures}).name)
+            print(
+                f"  {channels:2d} channels: {row['pictures_a_second']:4d} pictures a second, {row['gflop_a_step']:.1f} GFLOP a step at "
+                f"{'{:.0%} ({:.0%} to {:.0%})'.format(*row['share_of_matmul'])} of that rate; getting the pictures takes {row['share_of_pictures']:.1%} of a step"
+            )
+    print(
+        "wrote",
+        store("training", {"batch": BATCH, "device": describe(device), "rows": figures}).name,
+    )
 
 
 if __name__ == "__main__":

@@ -12,11 +12,15 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 # A folder of the machine that a file was made on; not "../home/x", "~/home/x" or a part of an address.
-MACHINE_PATH = re.compile(r"(?<![\w./~])/(?:work|root|home|tmp|Users|private)/|file:/{3}|\b[A-Z]:\\+Users", re.I)
+MACHINE_PATH = re.compile(
+    r"(?<![\w./~])/(?:work|root|home|tmp|Users|private)/|file:/{3}|\b[A-Z]:\\+Users", re.I
+)
 CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
-CHROMIUM_FILES = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-                  "/Applications/Chromium.app/Contents/MacOS/Chromium",
-                  "C:/Program Files/Google/Chrome/Application/chrome.exe"]
+CHROMIUM_FILES = [
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+]
 
 settings.register_profile("workbook", derandomize=True, deadline=None, database=None)
 settings.load_profile("workbook")
@@ -37,7 +41,11 @@ def callback_errors_raise():
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    errors = [record.getMessage() for record in records if record.exc_info or record.levelno >= logging.ERROR]
+    errors = [
+        record.getMessage()
+        for record in records
+        if record.exc_info or record.levelno >= logging.ERROR
+    ]
     assert not errors, f"logged, not raised, by a widget: {'; '.join(errors)}"
 
 
@@ -51,7 +59,9 @@ def no_silent_widget_errors():
 @pytest.fixture(scope="session")
 def chromium():
     """The path of a Chromium or Chrome."""
-    found = [shutil.which(name) for name in CHROMIUMS] + [name for name in CHROMIUM_FILES if Path(name).is_file()]
+    found = [shutil.which(name) for name in CHROMIUMS] + [
+        name for name in CHROMIUM_FILES if Path(name).is_file()
+    ]
     path = next(filter(None, found), None)
     if path is None:
         pytest.skip("no Chromium")

@@ -21,7 +21,9 @@ STEPS, KILLS = 200, 20  # so many steps that no child comes to the end, however 
 
 def run(folder: Path, pipe: int | None = None) -> None:
     """Train to the end; a byte goes into `pipe` at the start of each step."""
-    pictures = ArrayImages(np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8), "noise")
+    pictures = ArrayImages(
+        np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8), "noise"
+    )
     task = GANTask(GANSettings(2, ema=0.9, junk=0.25), seed=3)
     step = task.step
 
@@ -31,7 +33,16 @@ def run(folder: Path, pipe: int | None = None) -> None:
         return step(*arguments)
 
     task.step = told
-    train(task, pictures, steps=STEPS, batch_size=4, seed=5, run_dir=folder, checkpoint_every=2, progress=False)
+    train(
+        task,
+        pictures,
+        steps=STEPS,
+        batch_size=4,
+        seed=5,
+        run_dir=folder,
+        checkpoint_every=2,
+        progress=False,
+    )
 
 
 def resumes(folder: Path) -> bool:

@@ -36,7 +36,9 @@ DATA = {"name": "noise", "split": "test"}
 @pytest.fixture(scope="module")
 def gan():
     torch.manual_seed(0)
-    return uniform_latent_model(Generator(4), Discriminator(4, "none"), card={"name": "tiny", "sha256": "0" * 64})
+    return uniform_latent_model(
+        Generator(4), Discriminator(4, "none"), card={"name": "tiny", "sha256": "0" * 64}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,12 @@ def originals(gan):
 @pytest.fixture
 def short(monkeypatch):
     """The same variants with a handful of steps."""
-    few = {name: replace(variant, settings=replace(variant.settings, steps=min(6, variant.settings.steps)))
-           for name, variant in VARIANTS.items()}
+    few = {
+        name: replace(
+            variant, settings=replace(variant.settings, steps=min(6, variant.settings.steps))
+        )
+        for name, variant in VARIANTS.items()
+    }
     monkeypatch.setattr(ablations, "VARIANTS", few)
     return few
 
@@ -59,19 +65,39 @@ def test_the_questions_of_the_paper_are_all_asked():
     for name, variant in VARIANTS.items():
         groups.setdefault(variant.group, []).append(name)
     assert {group: len(names) for group, names in groups.items()} == {
-        "reference": 1, "prior": 6, "weights": 4, "norm": 1, "clipping": 2, "blending": 1, "restarts": 2, "optimizer": 4, "pixels": 2}
+        "reference": 1,
+        "prior": 6,
+        "weights": 4,
+        "norm": 1,
+        "clipping": 2,
+        "blending": 1,
+        "restarts": 2,
+        "optimizer": 4,
+        "pixels": 2,
+    }
     assert next(iter(VARIANTS)) == REFERENCE
 
 
 def test_a_variant_changes_one_thing():
     """But for the presets, each differs from the reference in its own group's fields alone."""
-    allowed = {"prior": {"lam", "prior"}, "weights": {"weights", "window"}, "norm": {"norm"}, "clipping": {"clip"}, "blending": {"blend"},
-               "restarts": {"restarts"}, "pixels": {"method"}, "optimizer": {"method", "optimizer", "learning_rate", "schedule"}}
+    allowed = {
+        "prior": {"lam", "prior"},
+        "weights": {"weights", "window"},
+        "norm": {"norm"},
+        "clipping": {"clip"},
+        "blending": {"blend"},
+        "restarts": {"restarts"},
+        "pixels": {"method"},
+        "optimizer": {"method", "optimizer", "learning_rate", "schedule"},
+    }
     base = asdict(VARIANTS[REFERENCE])
     for name, variant in VARIANTS.items():
         if name == REFERENCE or name.endswith(("(PAPER)", "(AUTHORS_CODE)")):
             continue
-        flat, other = ({**values, **values["settings"], "settings": 0, "group": 0} for values in (asdict(variant), base))
+        flat, other = (
+            {**values, **values["settings"], "settings": 0, "group": 0}
+            for values in (asdict(variant), base)
+        )
         changed = {key for key in flat if flat[key] != other[key]}
         assert changed and changed <= allowed[variant.group], name
 
@@ -85,7 +111,9 @@ def test_the_reference_is_what_inpaint_does(gan, originals):
 
 def test_without_blending_the_pixels_are_pasted(gan, originals):
     mask = center_mask()
-    generated, completed = fill(Variant("blending", SHORT, blend=False), originals, mask, gan, progress=False)
+    generated, completed = fill(
+        Variant("blending", SHORT, blend=False), originals, mask, gan, progress=False
+    )
     assert torch.equal(completed, torch.where(mask > 0, originals, generated))
 
 
@@ -96,9 +124,11 @@ def test_inverted_weights_count_the_known_neighbors(family):
     known = mask[0, 0].numpy()
     for i in range(16):
         for j in range(16):
-            window = known[max(0, i - 3):i + 4, max(0, j - 3):j + 4]
+            window = known[max(0, i - 3) : i + 4, max(0, j - 3) : j + 4]
             assert weights[i, j] == pytest.approx(known[i, j] * window.mean(), abs=1e-6)
-    assert ablations._weights("eq3", mask) is None and torch.equal(ablations._weights("none", mask), mask)
+    assert ablations._weights("eq3", mask) is None and torch.equal(
+        ablations._weights("none", mask), mask
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if "restarts" not in name])
@@ -119,15 +149,21 @@ def test_measures_against_scikit_image_and_by_hand(gan, originals):
     assert set(found) == set(MEASURES) and all(len(values) == 3 for values in found.values())
     for row in range(3):
         a, b = originals[row].double().numpy(), completed[row].double().numpy()
-        assert found["psnr"][row] == pytest.approx(peak_signal_noise_ratio(a, b, data_range=2), abs=1e-6)
+        assert found["psnr"][row] == pytest.approx(
+            peak_signal_noise_ratio(a, b, data_range=2), abs=1e-6
+        )
         inside = (slice(None), slice(16, 48), slice(16, 48))
-        assert found["hole_psnr"][row] == pytest.approx(peak_signal_noise_ratio(a[inside], b[inside], data_range=2), abs=1e-6)
+        assert found["hole_psnr"][row] == pytest.approx(
+            peak_signal_noise_ratio(a[inside], b[inside], data_range=2), abs=1e-6
+        )
     assert found["context"] == [0, 0, 0] and set(found["face"]) <= {0.0, 1.0}
 
 
 def test_a_run_can_be_interrupted_and_gone_on_with(gan, originals, short, tmp_path, monkeypatch):
     names = ["no prior", "no blending"]
-    whole = run_ablations(gan, originals, tmp_path / "whole.json", data=DATA, names=names, progress=False)
+    whole = run_ablations(
+        gan, originals, tmp_path / "whole.json", data=DATA, names=names, progress=False
+    )
     assert whole["complete"] and list(whole["variants"]) == [REFERENCE, *names]
 
     def failing(variant, *arguments, **options):
@@ -137,7 +173,9 @@ def test_a_run_can_be_interrupted_and_gone_on_with(gan, originals, short, tmp_pa
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(ablations, "fill", failing)
-        run_ablations(gan, originals, tmp_path / "parts.json", data=DATA, names=names, progress=False)
+        run_ablations(
+            gan, originals, tmp_path / "parts.json", data=DATA, names=names, progress=False
+        )
     half = load_results(tmp_path / "parts.json")
     assert not half["complete"] and list(half["variants"]) == [REFERENCE, "no prior"]
     run_ablations(gan, originals, tmp_path / "parts.json", data=DATA, names=names, progress=False)
@@ -148,12 +186,20 @@ def test_a_run_can_be_interrupted_and_gone_on_with(gan, originals, short, tmp_pa
     assert parts == stored
 
 
-def test_other_pictures_weights_or_settings_are_not_mixed(gan, originals, short, tmp_path, monkeypatch):
+def test_other_pictures_weights_or_settings_are_not_mixed(
+    gan, originals, short, tmp_path, monkeypatch
+):
     path = tmp_path / "a.json"
     run_ablations(gan, originals, path, data=DATA, names=["no prior"], progress=False)
     for changes in ({"data": {"name": "other"}}, {"family": "half"}, {"seed": 1}):
         with pytest.raises(ValueError, match="made from something else"):
-            run_ablations(gan, originals, path, **({"data": DATA, "names": ["no prior"]} | changes), progress=False)
+            run_ablations(
+                gan,
+                originals,
+                path,
+                **({"data": DATA, "names": ["no prior"]} | changes),
+                progress=False,
+            )
     changed = dict(short) | {"no prior": replace(short["no prior"], restarts=2)}
     monkeypatch.setattr(ablations, "VARIANTS", changed)
     with pytest.raises(ValueError, match="'no prior' made with other settings"):
@@ -163,8 +209,12 @@ def test_other_pictures_weights_or_settings_are_not_mixed(gan, originals, short,
 
 
 def test_paired_differences_are_scipy_s(gan, originals, short, tmp_path):
-    results = run_ablations(gan, originals, tmp_path / "a.json", data=DATA, names=["no blending"], progress=False)
-    values = {name: np.array(stored["measures"]["seam"]) for name, stored in results["variants"].items()}
+    results = run_ablations(
+        gan, originals, tmp_path / "a.json", data=DATA, names=["no blending"], progress=False
+    )
+    values = {
+        name: np.array(stored["measures"]["seam"]) for name, stored in results["variants"].items()
+    }
     mean, gap, half = differences(results, "seam")["no blending"]
     wanted = stats.ttest_rel(values["no blending"], values[REFERENCE]).confidence_interval(0.95)
     assert mean == pytest.approx(values["no blending"].mean())
@@ -178,18 +228,31 @@ def test_paired_differences_are_scipy_s(gan, originals, short, tmp_path):
         differences(results, "seam", "l2")
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS_DIR.glob("ablations-*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(RESULTS_DIR.glob("ablations-*.json")), ids=lambda path: path.stem
+)
 def test_stored_ablations_are_of_today_s_variants(path):
     results = load_results(path)
     assert results["made_from"]["pictures"] >= 32
     for name, stored in results["variants"].items():
         assert stored["made_by"] == json.loads(json.dumps(asdict(VARIANTS[name]))), name
-        assert all(len(stored["measures"][measure]) == results["made_from"]["pictures"] for measure in MEASURES)
+        assert all(
+            len(stored["measures"][measure]) == results["made_from"]["pictures"]
+            for measure in MEASURES
+        )
     if results["made_from"]["mask"] == "center":
         assert set(results["variants"]) == set(VARIANTS)
 
 
-@pytest.mark.parametrize(("gap", "half", "word"), [(0.5, 0.4, "higher"), (-0.5, 0.4, "lower"), (0.5, 0.5, "not told apart"),
-                                                   (-0.1, 0.2, "not told apart"), (0.0, 0.0, "not told apart")])
+@pytest.mark.parametrize(
+    ("gap", "half", "word"),
+    [
+        (0.5, 0.4, "higher"),
+        (-0.5, 0.4, "lower"),
+        (0.5, 0.5, "not told apart"),
+        (-0.1, 0.2, "not told apart"),
+        (0.0, 0.0, "not told apart"),
+    ],
+)
 def test_a_verdict_needs_an_interval_without_zero(gap, half, word):
     assert verdict(gap, half) == word

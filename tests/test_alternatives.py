@@ -25,7 +25,9 @@ def images(gan):
 
 
 def total(gan, images, mask, z):
-    return context_loss(gan.generator(z), images, importance_weights(mask).expand(len(images), -1, -1, -1))
+    return context_loss(
+        gan.generator(z), images, importance_weights(mask).expand(len(images), -1, -1, -1)
+    )
 
 
 def test_lbfgs_lowers_the_loss_in_the_box_within_its_budget(gan, images):

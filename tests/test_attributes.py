@@ -19,7 +19,12 @@ from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.masks import center_mask
 from tutorial_lib.models.attributes import ATTRIBUTES, AttributeClassifier, heads_of, true_classes
 from tutorial_lib.models.weights import load_attributes, load_card, load_gan, save_attributes
-from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures, disturbed
+from tutorial_lib.training.attributes import (
+    AttributesSettings,
+    AttributesTask,
+    LabeledPictures,
+    disturbed,
+)
 from tutorial_lib.training.loop import train
 from tutorial_lib.training.report import attributes_report
 
@@ -45,7 +50,13 @@ def test_values_near_a_threshold_are_unclear(smile, gaze):
     face = {"smile": smile, "gaze_x": gaze, "eye_open": smile}
     assert FACE["smile"].answer(face) == ("no" if smile < 0.4 else "yes" if smile > 0.6 else None)
     assert (FACE["wide eyes"].answer(face) is None) == (0.3 <= smile <= 0.7)
-    assert FACE["gaze"].answer(face) in ({"ahead"} if abs(gaze) < 0.15 else {None} if abs(gaze) < 0.4 else {"left" if gaze < 0 else "right"})
+    assert FACE["gaze"].answer(face) in (
+        {"ahead"}
+        if abs(gaze) < 0.15
+        else {None}
+        if abs(gaze) < 0.4
+        else {"left" if gaze < 0 else "right"}
+    )
 
 
 def dark_middle(pixels):
@@ -56,18 +67,37 @@ def dark_middle(pixels):
 
 
 def test_left_is_the_picture_s_left():
-    face = {**synthetic_faces.sample_attributes(0, 3), "glasses": "none", "skin": 0.1, "yaw": 0.0, "tilt": 0.0, "hair_style": "bald",
-            "shift_x": 0.0, "shift_y": 0.0, "scale": 1.0, "brow_thickness": 0.0, "lashes": 0.0}
-    middles = {FACE["gaze"].answer(face | {"gaze_x": x}): dark_middle(synthetic_faces.draw(face | {"gaze_x": x}))
-               for x in (-0.9, 0.0, 0.9)}
+    face = {
+        **synthetic_faces.sample_attributes(0, 3),
+        "glasses": "none",
+        "skin": 0.1,
+        "yaw": 0.0,
+        "tilt": 0.0,
+        "hair_style": "bald",
+        "shift_x": 0.0,
+        "shift_y": 0.0,
+        "scale": 1.0,
+        "brow_thickness": 0.0,
+        "lashes": 0.0,
+    }
+    middles = {
+        FACE["gaze"].answer(face | {"gaze_x": x}): dark_middle(
+            synthetic_faces.draw(face | {"gaze_x": x})
+        )
+        for x in (-0.9, 0.0, 0.9)
+    }
     assert middles["left"] < middles["ahead"] - 0.4 < middles["right"] - 0.8
 
 
-@pytest.mark.parametrize("paint, channel", [("red", 0), ("maroon", 0), ("blue", 2), ("navy", 2), ("green", 1)])
+@pytest.mark.parametrize(
+    "paint, channel", [("red", 0), ("maroon", 0), ("blue", 2), ("navy", 2), ("green", 1)]
+)
 def test_the_colors_are_those_of_the_pixels(paint, channel):
     car = synthetic_cars.sample_attributes(0, 1) | {"color": paint, "view": "left", "warmth": 0.0}
     body = synthetic_cars.draw(car)[36:42, 22:42].reshape(-1, 3).mean(0)
-    assert body.argmax() == channel and {0: "red", 1: "green", 2: "blue"}[channel] == CAR["color"].answer(car)
+    assert body.argmax() == channel and {0: "red", 1: "green", 2: "blue"}[channel] == CAR[
+        "color"
+    ].answer(car)
 
 
 def test_a_sedan_from_the_front_is_unclear():
@@ -78,7 +108,10 @@ def test_a_sedan_from_the_front_is_unclear():
 
 
 def test_only_rendered_pictures_have_attributes():
-    for ask in (heads_of, lambda name: true_classes(ArrayImages(np.zeros((1, 64, 64, 3), np.uint8), name), [0])):
+    for ask in (
+        heads_of,
+        lambda name: true_classes(ArrayImages(np.zeros((1, 64, 64, 3), np.uint8), name), [0]),
+    ):
         with pytest.raises(ValueError, match="'holiday' are not known: only rendered sets"):
             ask("holiday")
 
@@ -91,17 +124,25 @@ class Patches(ArrayImages):
 
     def __init__(self, count=96):
         rng = torch.Generator().manual_seed(0)
-        bright, side = torch.randint(0, 2, (count,), generator=rng), torch.randint(0, 3, (count,), generator=rng)
+        bright, side = (
+            torch.randint(0, 2, (count,), generator=rng),
+            torch.randint(0, 3, (count,), generator=rng),
+        )
         pictures = (bright[:, None, None, None] * 0.8 - 0.4).expand(-1, 3, 64, 64).clone()
         for picture, place in zip(pictures, side.tolist(), strict=True):
             if place != 1:
-                picture[:, 24:40, 8 + 16 * place:24 + 16 * place] = 0.0
+                picture[:, 24:40, 8 + 16 * place : 24 + 16 * place] = 0.0
         super().__init__(to_uint8(pictures), "patches")
-        self.labels = {"bright": torch.where(torch.rand(count, generator=rng) < 0.2, -1, bright), "side": side}
+        self.labels = {
+            "bright": torch.where(torch.rand(count, generator=rng) < 0.2, -1, bright),
+            "side": side,
+        }
         self.truth = {"bright": bright, "side": side}
 
     def batch(self, indices):
-        return self.images(indices), {attribute: labels[indices] for attribute, labels in self.labels.items()}
+        return self.images(indices), {
+            attribute: labels[indices] for attribute, labels in self.labels.items()
+        }
 
 
 def fit(steps, dataset, whole=60, **options):
@@ -113,7 +154,10 @@ def test_training_learns_what_it_is_told_and_a_resumed_run_ends_in_the_same_bits
     dataset = Patches()
     task, log = fit(60, dataset)
     report = attributes_report(task.finished_network(), dataset.images(slice(None)), dataset.truth)
-    assert report["attributes"]["bright"]["accuracy"] > 0.97 and report["attributes"]["side"]["accuracy"] > 0.97
+    assert (
+        report["attributes"]["bright"]["accuracy"] > 0.97
+        and report["attributes"]["side"]["accuracy"] > 0.97
+    )
     assert np.mean(log.values["loss"][-10:]) < 0.5 * np.mean(log.values["loss"][:5])
     fit(20, dataset, run_dir=tmp_path)
     resumed, again = fit(60, dataset, run_dir=tmp_path)
@@ -132,41 +176,63 @@ def test_the_loss_is_the_plain_cross_entropy_of_the_clear_pictures():
     wanted, right = 0.0, []
     for attribute, rows in logits.items():
         clear = [k for k in range(12) if labels[attribute][k] >= 0]
-        wanted += sum(-F.log_softmax(rows[k], 0)[labels[attribute][k]].item() for k in clear) / len(clear)
-        right.append(np.mean([rows[k].argmax().item() == labels[attribute][k].item() for k in clear]))
+        wanted += sum(-F.log_softmax(rows[k], 0)[labels[attribute][k]].item() for k in clear) / len(
+            clear
+        )
+        right.append(
+            np.mean([rows[k].argmax().item() == labels[attribute][k].item() for k in clear])
+        )
     values = task.step((images, labels), torch.Generator().manual_seed(4), 5)
     assert values["loss"].item() == pytest.approx(wanted, rel=1e-4)
     assert values["accuracy"].item() == pytest.approx(np.mean(right), abs=1e-6)
-    assert task.optimizers["network"].param_groups[0]["lr"] == pytest.approx(0.5 * task.settings.learning_rate)
+    assert task.optimizers["network"].param_groups[0]["lr"] == pytest.approx(
+        0.5 * task.settings.learning_rate
+    )
     assert task.preview().shape == (12, 3, 64, 64)
 
 
 def test_a_batch_in_which_nothing_is_clear_leaves_the_weights_finite():
     task = AttributesTask(AttributesSettings(10, 4), HEADS)
     images, labels = Patches().batch([0, 1, 2])
-    values = task.step((images, {attribute: torch.full_like(truth, -1) for attribute, truth in labels.items()}),
-                       torch.Generator().manual_seed(0), 0)
+    values = task.step(
+        (images, {attribute: torch.full_like(truth, -1) for attribute, truth in labels.items()}),
+        torch.Generator().manual_seed(0),
+        0,
+    )
     assert values["loss"] == 0 and all(torch.isfinite(p).all() for p in task.network.parameters())
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9))
 @settings(max_examples=20)
 def test_disturbance_is_small_in_range_and_drawn_from_its_generator(seed, count):
-    images = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed)).repeat_interleave(8, 2).repeat_interleave(8, 3) - 0.5
+    images = (
+        torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        .repeat_interleave(8, 2)
+        .repeat_interleave(8, 3)
+        - 0.5
+    )
     before = images.clone()
     first, again = (disturbed(images, torch.Generator().manual_seed(seed)) for _ in range(2))
     assert torch.equal(images, before) and torch.equal(first, again) and first.shape == images.shape
-    assert first.abs().max() <= 1 and not torch.equal(first, disturbed(images, torch.Generator().manual_seed(seed + 1)))
+    assert first.abs().max() <= 1 and not torch.equal(
+        first, disturbed(images, torch.Generator().manual_seed(seed + 1))
+    )
     flat = torch.full((count, 3, 64, 64), 0.3)
     # 0.1 in a hole, times a contrast of 1.15; 0.15 of brightness; noise, five deviations of it
-    assert (disturbed(flat, torch.Generator().manual_seed(seed)) - flat).abs().max() <= 0.115 + 0.15 + 0.2
+    assert (
+        disturbed(flat, torch.Generator().manual_seed(seed)) - flat
+    ).abs().max() <= 0.115 + 0.15 + 0.2
 
 
 def test_labels_go_with_their_pictures():
     dataset = load_dataset("synthetic-numbers", split="test", limit=30)
     labeled = LabeledPictures(dataset)
     images, labels = labeled.batch([7, 3, 20])
-    assert torch.equal(images, dataset.images([7, 3, 20])) and len(labeled) == 30 and labeled.name == dataset.name
+    assert (
+        torch.equal(images, dataset.images([7, 3, 20]))
+        and len(labeled) == 30
+        and labeled.name == dataset.name
+    )
     assert labels["digit"].tolist() == [dataset.attributes(index)["digit"] for index in (7, 3, 20)]
 
 
@@ -190,10 +256,19 @@ def test_predictions_are_the_largest_logits_and_do_not_depend_on_the_batch():
 def test_the_report_counts_by_hand():
     class Fixed:
         def predict(self, images, batch_size):
-            return {"side": torch.tensor([0, 1, 2, 2, 0]), "bright": torch.zeros(5, dtype=torch.int64)}
+            return {
+                "side": torch.tensor([0, 1, 2, 2, 0]),
+                "bright": torch.zeros(5, dtype=torch.int64),
+            }
+
     truths = {"side": torch.tensor([0, 1, 1, -1, 1]), "bright": torch.full((5,), -1)}
-    assert attributes_report(Fixed(), torch.zeros(5, 3, 64, 64), truths) == {"pictures": 5, "attributes": {
-        "side": {"clear": 4, "accuracy": 0.5, "commonest": 0.75}, "bright": {"clear": 0, "accuracy": None, "commonest": None}}}
+    assert attributes_report(Fixed(), torch.zeros(5, 3, 64, 64), truths) == {
+        "pictures": 5,
+        "attributes": {
+            "side": {"clear": 4, "accuracy": 0.5, "commonest": 0.75},
+            "bright": {"clear": 0, "accuracy": None, "commonest": None},
+        },
+    }
 
 
 def test_weights_come_back_with_their_attributes(tmp_path):
@@ -213,19 +288,69 @@ def test_the_command_trains_a_classifier_for_rendered_pictures_only(tmp_path, ca
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cli, "REPORT_PICTURES", 12)
     threads = torch.get_num_threads()
-    common = ["train", "--model", "attributes", "--steps", "2", "--batch-size", "8", "--base-channels", "4", "--device", "cpu"]
+    common = [
+        "train",
+        "--model",
+        "attributes",
+        "--steps",
+        "2",
+        "--batch-size",
+        "8",
+        "--base-channels",
+        "4",
+        "--device",
+        "cpu",
+    ]
     try:
-        assert cli.main([*common, "--data", "synthetic-numbers", "--limit", "24", "--out", str(tmp_path / "n")]) == 0
+        assert (
+            cli.main(
+                [
+                    *common,
+                    "--data",
+                    "synthetic-numbers",
+                    "--limit",
+                    "24",
+                    "--out",
+                    str(tmp_path / "n"),
+                ]
+            )
+            == 0
+        )
         capsys.readouterr()
-        assert cli.main([*common, "--data", "folder", "--root", str(tmp_path), "--out", str(tmp_path / "f")]) == 1
+        assert (
+            cli.main(
+                [*common, "--data", "folder", "--root", str(tmp_path), "--out", str(tmp_path / "f")]
+            )
+            == 1
+        )
         assert "only rendered sets" in capsys.readouterr().err and not Path(tmp_path / "f").exists()
-        assert cli.main([*common, "--adversarial", "1", "--limit", "24", "--data", "synthetic-numbers", "--out", str(tmp_path / "a")]) == 1
+        assert (
+            cli.main(
+                [
+                    *common,
+                    "--adversarial",
+                    "1",
+                    "--limit",
+                    "24",
+                    "--data",
+                    "synthetic-numbers",
+                    "--out",
+                    str(tmp_path / "a"),
+                ]
+            )
+            == 1
+        )
         assert "--adversarial" in capsys.readouterr().err
     finally:
         torch.set_num_threads(threads)
-    assert load_attributes(tmp_path / "n" / "n.safetensors", "cpu").heads == heads_of("synthetic-numbers")
+    assert load_attributes(tmp_path / "n" / "n.safetensors", "cpu").heads == heads_of(
+        "synthetic-numbers"
+    )
     card = json.loads((tmp_path / "n" / "n.json").read_text())
-    assert card["held_out"]["pictures"] == 12 and card["held_out"]["attributes"]["digit"]["clear"] == 12
+    assert (
+        card["held_out"]["pictures"] == 12
+        and card["held_out"]["attributes"]["digit"]["clear"] == 12
+    )
     assert card["training"]["steps"] == 2 and "--model attributes" in card["command"]
 
 
@@ -236,11 +361,19 @@ def test_the_command_trains_a_classifier_for_rendered_pictures_only(tmp_path, ca
 def shipped(request):
     """Name, classifier, 192 held-out pictures of another seed than the card's, and what they show."""
     dataset = load_dataset(request.param, split="test", limit=192)
-    return request.param, load_attributes(f"{request.param}-attributes", "cpu"), dataset.images(slice(None)), true_classes(dataset, range(192))
+    return (
+        request.param,
+        load_attributes(f"{request.param}-attributes", "cpu"),
+        dataset.images(slice(None)),
+        true_classes(dataset, range(192)),
+    )
 
 
 def shares(classifier, images, truths):
-    return {attribute: row["accuracy"] for attribute, row in attributes_report(classifier, images, truths)["attributes"].items()}
+    return {
+        attribute: row["accuracy"]
+        for attribute, row in attributes_report(classifier, images, truths)["attributes"].items()
+    }
 
 
 def test_shipped_classifiers_are_as_good_as_their_cards_say(shipped):
@@ -265,17 +398,30 @@ def test_shipped_classifiers_read_holes_that_are_a_little_soft(shipped):
 
 def test_what_is_covered_is_lost():
     dataset = load_dataset("synthetic-faces", split="test", limit=192)
-    truths, classifier = true_classes(dataset, range(192)), load_attributes("synthetic-faces-attributes", "cpu")
-    report = attributes_report(classifier, mean_fill(dataset.images(slice(None)), center_mask()), truths)["attributes"]
+    truths, classifier = (
+        true_classes(dataset, range(192)),
+        load_attributes("synthetic-faces-attributes", "cpu"),
+    )
+    report = attributes_report(
+        classifier, mean_fill(dataset.images(slice(None)), center_mask()), truths
+    )["attributes"]
     for attribute in ("gaze", "smile", "wide eyes"):
         assert report[attribute]["accuracy"] < report[attribute]["commonest"] + 0.12, attribute
 
 
 def test_a_mirrored_face_looks_the_other_way_and_a_mirrored_car_shows_its_other_side():
     """The labels' left and right against a mirror, which knows nothing of them."""
-    for name, attribute, left, right in (("synthetic-faces", "gaze", "left", "right"), ("synthetic-cars", "view", "front left", "front right")):
-        classifier, images = load_attributes(f"{name}-attributes", "cpu"), load_dataset(name, split="test", limit=192).images(slice(None))
-        seen, mirrored = (classifier.predict(pictures)[attribute] for pictures in (images, images.flip(3)))
+    for name, attribute, left, right in (
+        ("synthetic-faces", "gaze", "left", "right"),
+        ("synthetic-cars", "view", "front left", "front right"),
+    ):
+        classifier, images = (
+            load_attributes(f"{name}-attributes", "cpu"),
+            load_dataset(name, split="test", limit=192).images(slice(None)),
+        )
+        seen, mirrored = (
+            classifier.predict(pictures)[attribute] for pictures in (images, images.flip(3))
+        )
         left, right = (classifier.heads[attribute].index(side) for side in (left, right))
         for one, other in ((left, right), (right, left)):
             assert (mirrored[seen == one] == other).float().mean() > 0.85
@@ -284,9 +430,23 @@ def test_a_mirrored_face_looks_the_other_way_and_a_mirrored_car_shows_its_other_
 def test_shipped_classifiers_follow_what_is_painted():
     """One face, painted again with one attribute changed: the answer to that changes, as it is asked."""
     classifier = load_attributes("synthetic-faces-attributes", "cpu")
-    for attribute, change, answer in (("gaze", {"gaze_x": -0.8}, "left"), ("gaze", {"gaze_x": 0.8}, "right"), ("glasses", {"glasses": "square"}, "yes"),
-                                      ("smile", {"smile": 0.9, "teeth": 1.0}, "yes"), ("smile", {"smile": 0.1, "teeth": 0.0}, "no"),
-                                      ("beard", {"beard": "full"}, "yes"), ("beard", {"beard": "none"}, "no")):
-        painted = np.stack([synthetic_faces.draw(synthetic_faces.sample_attributes(5, index) | change) for index in range(24)])
+    for attribute, change, answer in (
+        ("gaze", {"gaze_x": -0.8}, "left"),
+        ("gaze", {"gaze_x": 0.8}, "right"),
+        ("glasses", {"glasses": "square"}, "yes"),
+        ("smile", {"smile": 0.9, "teeth": 1.0}, "yes"),
+        ("smile", {"smile": 0.1, "teeth": 0.0}, "no"),
+        ("beard", {"beard": "full"}, "yes"),
+        ("beard", {"beard": "none"}, "no"),
+    ):
+        painted = np.stack(
+            [
+                synthetic_faces.draw(synthetic_faces.sample_attributes(5, index) | change)
+                for index in range(24)
+            ]
+        )
         guesses = classifier.predict(to_float(painted))[attribute]
-        assert (guesses == classifier.heads[attribute].index(answer)).float().mean() > 0.87, (attribute, answer)
+        assert (guesses == classifier.heads[attribute].index(answer)).float().mean() > 0.87, (
+            attribute,
+            answer,
+        )

@@ -72,10 +72,17 @@ def test_junk_is_noise_shuffles_and_tiles(pictures):
     junk = junk_like(pictures, rng(9))
     assert junk.shape == pictures.shape and junk.abs().max() <= 1
     for row in (2, 5):  # every third: 16x16 tiles of the picture in another order
-        tiles = {picture.unfold(1, 16, 16).unfold(2, 16, 16)[:, i, j].contiguous().numpy().tobytes()
-                 for picture in (pictures[row],) for i in range(4) for j in range(4)}
-        found = {junk[row].unfold(1, 16, 16).unfold(2, 16, 16)[:, i, j].contiguous().numpy().tobytes()
-                 for i in range(4) for j in range(4)}
+        tiles = {
+            picture.unfold(1, 16, 16).unfold(2, 16, 16)[:, i, j].contiguous().numpy().tobytes()
+            for picture in (pictures[row],)
+            for i in range(4)
+            for j in range(4)
+        }
+        found = {
+            junk[row].unfold(1, 16, 16).unfold(2, 16, 16)[:, i, j].contiguous().numpy().tobytes()
+            for i in range(4)
+            for j in range(4)
+        }
         assert found == tiles and not torch.equal(junk[row], pictures[row])
 
 

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from tutorial_lib.baselines import BASELINES, NEED_PICTURES, biharmonic_fill, fill_with, mean_fill
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.masks import FAMILIES, center_mask, half_mask, make_masks, random_mask, rectangle_mask
+from tutorial_lib.masks import (
+    FAMILIES,
+    center_mask,
+    half_mask,
+    make_masks,
+    random_mask,
+    rectangle_mask,
+)
 
 SIZE = 16
 COLLECTION = np.random.default_rng(0).integers(0, 256, (20, SIZE, SIZE, 3), dtype=np.uint8)
@@ -33,11 +40,16 @@ def pictures(count=2, seed=0, size=SIZE):
 
 # at least six rows are known, three of them together: PatchMatch finds 3x3 patches in them
 HOLES = st.tuples(st.integers(1, 10), st.integers(1, SIZE), st.floats(0, 1), st.floats(0, 1)).map(
-    lambda draw: rectangle_mask(round(draw[2] * (SIZE - draw[0])), round(draw[3] * (SIZE - draw[1])), draw[0], draw[1], SIZE))
+    lambda draw: rectangle_mask(
+        round(draw[2] * (SIZE - draw[0])), round(draw[3] * (SIZE - draw[1])), draw[0], draw[1], SIZE
+    )
+)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-@given(mask=HOLES, seed=st.integers(0, 2**16), junk=st.sampled_from([float("nan"), float("inf"), 1e9]))
+@given(
+    mask=HOLES, seed=st.integers(0, 2**16), junk=st.sampled_from([float("nan"), float("inf"), 1e9])
+)
 @settings(max_examples=6)
 def test_known_pixels_stay_and_the_hole_is_never_read(name, mask, seed, junk):
     images = pictures(1, seed)
@@ -54,12 +66,21 @@ def test_known_pixels_stay_and_the_hole_is_never_read(name, mask, seed, junk):
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_batch_with_its_own_masks_equals_one_at_a_time(name):
     images = pictures(3, 1)
-    masks = torch.cat([center_mask(size=SIZE), half_mask("top", size=SIZE), rectangle_mask(2, 3, 5, 4, SIZE)])
+    masks = torch.cat(
+        [center_mask(size=SIZE), half_mask("top", size=SIZE), rectangle_mask(2, 3, 5, 4, SIZE)]
+    )
     together = fill(name, images, masks)
     for row in range(3):
-        torch.testing.assert_close(fill(name, images[row:row + 1], masks[row:row + 1]), together[row:row + 1], atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            fill(name, images[row : row + 1], masks[row : row + 1]),
+            together[row : row + 1],
+            atol=1e-5,
+            rtol=0,
+        )
     one = fill(name, images, masks[:1])
-    torch.testing.assert_close(one, fill(name, images, masks[:1].expand(3, -1, -1, -1)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        one, fill(name, images, masks[:1].expand(3, -1, -1, -1)), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -79,24 +100,36 @@ def test_a_constant_picture_is_restored(name):
     options = {"pictures": np.full((2, 32, 32, 3), 200, np.uint8)} if name in NEED_PICTURES else {}
     filled = fill_with(name, images, center_mask(8, size=32), **options)
     # the pasted neighbor has another color; blended, only its gradients count. Low rank stops at its stated tolerance
-    tolerance = {"nearest-neighbor": 2, "truncated-nuclear-norm": 5e-3, "nonconvex-low-rank": 5e-3}.get(name, 1e-5)
+    tolerance = {
+        "nearest-neighbor": 2,
+        "truncated-nuclear-norm": 5e-3,
+        "nonconvex-low-rank": 5e-3,
+    }.get(name, 1e-5)
     torch.testing.assert_close(filled, images, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-@pytest.mark.parametrize("images, mask, said", [
-    (pictures(1), torch.ones(1, 1, SIZE, SIZE), "no hole"),
-    (pictures(1), torch.zeros(1, 1, SIZE, SIZE), "no known"),
-    (pictures(1), center_mask(size=8), "does not fit"),
-    (pictures(1), center_mask(size=SIZE) * 0.5, "only 0"),
-    (pictures(2), center_mask(size=SIZE).expand(3, -1, -1, -1), "does not fit"),
-    (pictures(1) * 3, center_mask(size=SIZE), r"\[-1, 1\]"),
-    (pictures(1)[:, :1], center_mask(size=SIZE), r"\(B, 3, H, W\)"),
-    (pictures(1)[0], center_mask(size=SIZE), r"\(B, 3, H, W\)"),
-    ((pictures(1) * 127).to(torch.uint8), center_mask(size=SIZE), "float"),
-    (torch.where(torch.arange(SIZE) == 0, torch.nan, pictures(1)), center_mask(size=SIZE), "NaN"),
-    (pictures(1)[:0], center_mask(size=SIZE), "no pictures"),
-    (COLLECTION[:1], center_mask(size=SIZE), "float tensor")])
+@pytest.mark.parametrize(
+    "images, mask, said",
+    [
+        (pictures(1), torch.ones(1, 1, SIZE, SIZE), "no hole"),
+        (pictures(1), torch.zeros(1, 1, SIZE, SIZE), "no known"),
+        (pictures(1), center_mask(size=8), "does not fit"),
+        (pictures(1), center_mask(size=SIZE) * 0.5, "only 0"),
+        (pictures(2), center_mask(size=SIZE).expand(3, -1, -1, -1), "does not fit"),
+        (pictures(1) * 3, center_mask(size=SIZE), r"\[-1, 1\]"),
+        (pictures(1)[:, :1], center_mask(size=SIZE), r"\(B, 3, H, W\)"),
+        (pictures(1)[0], center_mask(size=SIZE), r"\(B, 3, H, W\)"),
+        ((pictures(1) * 127).to(torch.uint8), center_mask(size=SIZE), "float"),
+        (
+            torch.where(torch.arange(SIZE) == 0, torch.nan, pictures(1)),
+            center_mask(size=SIZE),
+            "NaN",
+        ),
+        (pictures(1)[:0], center_mask(size=SIZE), "no pictures"),
+        (COLLECTION[:1], center_mask(size=SIZE), "float tensor"),
+    ],
+)
 def test_wrong_input_is_refused(name, images, mask, said):
     with pytest.raises(ValueError, match=said):
         fill(name, images, mask)
@@ -111,7 +144,9 @@ def test_unknown_names_and_a_missing_collection_are_refused():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", ["total-variation", "truncated-nuclear-norm", "nonconvex-low-rank"])
+@pytest.mark.parametrize(
+    "name", ["total-variation", "truncated-nuclear-norm", "nonconvex-low-rank"]
+)
 def test_the_defaults_converge_on_faces(name, family):
     faces = load_dataset("synthetic-faces", split="test", limit=2).images(slice(None))
     with warnings.catch_warnings():
@@ -119,16 +154,24 @@ def test_the_defaults_converge_on_faces(name, family):
         fill_with(name, faces, make_masks(family))
 
 
-@pytest.mark.parametrize("name", ["total-variation", "truncated-nuclear-norm", "nonconvex-low-rank"])
+@pytest.mark.parametrize(
+    "name", ["total-variation", "truncated-nuclear-norm", "nonconvex-low-rank"]
+)
 def test_stopping_early_is_said(name):
     with pytest.warns(RuntimeWarning, match="not converged .* after 2 steps"):
-        fill_with(name, pictures(), random_mask(torch.Generator().manual_seed(0), size=SIZE), max_steps=2)
+        fill_with(
+            name, pictures(), random_mask(torch.Generator().manual_seed(0), size=SIZE), max_steps=2
+        )
 
 
-@pytest.mark.parametrize("name", ["total-variation", "truncated-nuclear-norm", "nonconvex-low-rank"])
+@pytest.mark.parametrize(
+    "name", ["total-variation", "truncated-nuclear-norm", "nonconvex-low-rank"]
+)
 @pytest.mark.parametrize("tolerance", [0.0, -1.0])
 def test_a_tolerance_that_cannot_be_met_is_refused(name, tolerance):
-    with pytest.raises(ValueError, match="tolerance must be positive|penalty and tolerance|gamma and tolerance"):
+    with pytest.raises(
+        ValueError, match="tolerance must be positive|penalty and tolerance|gamma and tolerance"
+    ):
         fill_with(name, pictures(), center_mask(size=SIZE), tolerance=tolerance)
 
 
@@ -137,7 +180,12 @@ def test_mean_fill_is_the_mean_of_the_known_pixels():
     filled = mean_fill(images, mask)
     for row in range(2):
         for channel in range(3):
-            values = [images[row, channel, r, c].item() for r in range(SIZE) for c in range(SIZE) if mask[0, 0, r, c] == 1]
+            values = [
+                images[row, channel, r, c].item()
+                for r in range(SIZE)
+                for c in range(SIZE)
+                if mask[0, 0, r, c] == 1
+            ]
             hole = filled[row, channel][mask[0, 0] == 0]
             np.testing.assert_allclose(hole, np.mean(values), atol=1e-6)
 

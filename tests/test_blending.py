@@ -13,7 +13,10 @@ from tutorial_lib.masks import FAMILIES, SIDES, half_mask, make_masks, rectangle
 
 
 def draws(*shape, seed=0):
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+    return (
+        torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2
+        - 1
+    )
 
 
 def least_squares(generated: np.ndarray, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -24,7 +27,11 @@ def least_squares(generated: np.ndarray, image: np.ndarray, mask: np.ndarray) ->
     for r in range(height):
         for c in range(width):
             for other in ((r + 1, c), (r, c + 1)):
-                if other[0] == height or other[1] == width or ((r, c) not in hole and other not in hole):
+                if (
+                    other[0] == height
+                    or other[1] == width
+                    or ((r, c) not in hole and other not in hole)
+                ):
                     continue
                 row, value = np.zeros(len(hole)), generated[other] - generated[r, c]
                 for place, sign in ((other, 1), ((r, c), -1)):
@@ -42,11 +49,19 @@ def least_squares(generated: np.ndarray, image: np.ndarray, mask: np.ndarray) ->
 
 
 SIZE = 16
-EDGES = {"left": rectangle_mask(4, 0, 6, 5, SIZE), "right": rectangle_mask(4, 11, 6, 5, SIZE),
-         "top": rectangle_mask(0, 5, 4, 6, SIZE), "bottom": rectangle_mask(12, 5, 4, 6, SIZE),
-         "corner": rectangle_mask(0, 0, 7, 7, SIZE), "all round": 1 - rectangle_mask(7, 7, 2, 2, SIZE)}
-MASKS = {family: make_masks(family, size=SIZE) for family in FAMILIES} | EDGES | {
-    f"half {side}": half_mask(side, size=SIZE) for side in SIDES}
+EDGES = {
+    "left": rectangle_mask(4, 0, 6, 5, SIZE),
+    "right": rectangle_mask(4, 11, 6, 5, SIZE),
+    "top": rectangle_mask(0, 5, 4, 6, SIZE),
+    "bottom": rectangle_mask(12, 5, 4, 6, SIZE),
+    "corner": rectangle_mask(0, 0, 7, 7, SIZE),
+    "all round": 1 - rectangle_mask(7, 7, 2, 2, SIZE),
+}
+MASKS = (
+    {family: make_masks(family, size=SIZE) for family in FAMILIES}
+    | EDGES
+    | {f"half {side}": half_mask(side, size=SIZE) for side in SIDES}
+)
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -57,7 +72,9 @@ def test_equals_dense_least_squares(name, solver):
     known = mask > 0
     ours = getattr(blending, solver)(generated, images, known)
     for channel in range(3):
-        expected = least_squares(generated[0, channel].numpy(), images[0, channel].numpy(), mask[0, 0].numpy())
+        expected = least_squares(
+            generated[0, channel].numpy(), images[0, channel].numpy(), mask[0, 0].numpy()
+        )
         np.testing.assert_allclose(ours[0, channel].numpy(), expected, atol=1e-6)
     if solver == "_by_factor":
         assert torch.equal(poisson_blend(generated, images, mask), ours)
@@ -70,8 +87,11 @@ def test_equals_dense_least_squares_on_any_mask(array):
         array[2, 3] = 1 - array[2, 3]
     generated, images = draws(1, 3, 6, 7, seed=3), draws(1, 3, 6, 7, seed=4)
     ours = poisson_blend(generated, images, torch.from_numpy(array)[None, None])
-    np.testing.assert_allclose(ours[0, 1].numpy(), least_squares(generated[0, 1].numpy(), images[0, 1].numpy(), array),
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        ours[0, 1].numpy(),
+        least_squares(generated[0, 1].numpy(), images[0, 1].numpy(), array),
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("dense", [0, 10**6])
@@ -79,19 +99,38 @@ def test_many_pictures_equal_one_at_a_time(dense, monkeypatch):
     """Parts of a batch, with the mask of all or of some, by solving or by the whole operator."""
     monkeypatch.setattr(blending, "_DENSE", dense)
     generated, images = draws(40, 3, SIZE, SIZE, seed=15), draws(40, 3, SIZE, SIZE, seed=16)
-    masks = torch.cat([MASKS["random"].expand(18, -1, -1, -1), MASKS["half left"], MASKS["random"].expand(21, -1, -1, -1)])
+    masks = torch.cat(
+        [
+            MASKS["random"].expand(18, -1, -1, -1),
+            MASKS["half left"],
+            MASKS["random"].expand(21, -1, -1, -1),
+        ]
+    )
     for mask in (MASKS["random"].expand(40, -1, -1, -1), masks):
         blending._factored.cache_clear()
-        alone = torch.cat([poisson_blend(generated[row:row + 1], images[row:row + 1], mask[row:row + 1]) for row in range(40)])
-        torch.testing.assert_close(poisson_blend(generated, images, mask), alone, atol=1e-12, rtol=0)
+        alone = torch.cat(
+            [
+                poisson_blend(generated[row : row + 1], images[row : row + 1], mask[row : row + 1])
+                for row in range(40)
+            ]
+        )
+        torch.testing.assert_close(
+            poisson_blend(generated, images, mask), alone, atol=1e-12, rtol=0
+        )
 
 
 def test_the_same_pixels_in_another_shape_are_another_hole():
     flat = (torch.arange(42) % 5 > 0).double()
     for shape in ((6, 7), (7, 6)):
-        generated, images, mask = draws(1, 3, *shape, seed=19), draws(1, 3, *shape, seed=20), flat.view(1, 1, *shape)
+        generated, images, mask = (
+            draws(1, 3, *shape, seed=19),
+            draws(1, 3, *shape, seed=20),
+            flat.view(1, 1, *shape),
+        )
         expected = least_squares(generated[0, 0].numpy(), images[0, 0].numpy(), mask[0, 0].numpy())
-        np.testing.assert_allclose(poisson_blend(generated, images, mask)[0, 0].numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(
+            poisson_blend(generated, images, mask)[0, 0].numpy(), expected, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 4), (15, 15)])
@@ -103,7 +142,9 @@ def test_a_hole_of_one_pixel_is_the_mean_of_what_g_says_of_its_neighbours(place)
     near = [(r, c) for r, c in near if 0 <= r < SIZE and 0 <= c < SIZE]
     u = torch.stack([images[0, :, r, c] - generated[0, :, r, c] for r, c in near]).mean(0)
     blended = poisson_blend(generated, images, mask)
-    torch.testing.assert_close(blended[0, :, *place], generated[0, :, *place] + u, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        blended[0, :, *place], generated[0, :, *place] + u, atol=1e-12, rtol=0
+    )
 
 
 def test_a_batch_of_different_masks_equals_one_at_a_time():
@@ -111,8 +152,8 @@ def test_a_batch_of_different_masks_equals_one_at_a_time():
     generated, images = draws(8, 3, 64, 64, seed=5), draws(8, 3, 64, 64, seed=6)
     together = poisson_blend(generated, images, masks)
     for row in range(8):
-        alone = poisson_blend(generated[row:row + 1], images[row:row + 1], masks[row:row + 1])
-        torch.testing.assert_close(together[row:row + 1], alone, atol=1e-12, rtol=0)
+        alone = poisson_blend(generated[row : row + 1], images[row : row + 1], masks[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("junk", [float("nan"), 1e9])
@@ -133,9 +174,15 @@ def test_known_pixels_stay_and_the_type_is_kept():
 
 
 def test_what_hangs_on_a_graph_is_blended_as_well():
-    generated, images, mask = draws(2, 3, SIZE, SIZE), draws(2, 3, SIZE, SIZE, seed=1), MASKS["center"]
+    generated, images, mask = (
+        draws(2, 3, SIZE, SIZE),
+        draws(2, 3, SIZE, SIZE, seed=1),
+        MASKS["center"],
+    )
     blended = poisson_blend(generated.clone().requires_grad_(True), images, mask)
-    assert torch.equal(blended, poisson_blend(generated, images, mask)) and not blended.requires_grad
+    assert (
+        torch.equal(blended, poisson_blend(generated, images, mask)) and not blended.requires_grad
+    )
 
 
 def test_a_shift_of_g_changes_nothing_and_matching_gradients_are_kept():
@@ -164,4 +211,6 @@ def test_the_gpu_agrees_with_the_cpu():
     generated, images = draws(8, 3, 64, 64, seed=12).float(), draws(8, 3, 64, 64, seed=13).float()
     gpu = poisson_blend(generated.cuda(), images.cuda(), masks.cuda())
     assert gpu.device.type == "cuda"
-    torch.testing.assert_close(gpu.cpu(), poisson_blend(generated, images, masks), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        gpu.cpu(), poisson_blend(generated, images, masks), atol=1e-4, rtol=0
+    )

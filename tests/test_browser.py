@@ -23,7 +23,9 @@ def wait_for_window(page, window):
         label = page.locator(f"{SLIDER} .widget-readout").inner_text()
         return shown is not None and np.array_equal(shown, expected) and label == str(window)
 
-    wait_until(page, holds, lambda: f"window {window} is wanted; the page shows another picture or label")
+    wait_until(
+        page, holds, lambda: f"window {window} is wanted; the page shows another picture or label"
+    )
 
 
 def test_window_slider_by_key_and_by_mouse(run_notebook):
@@ -53,10 +55,19 @@ def test_the_live_preview_of_a_training_ends_at_its_last_samples(run_notebook):
 
         def holds():
             shown = shown_array(page, "img.preview-image, .preview-image img")
-            return (shown is not None and hashlib.sha256(shown.tobytes()).hexdigest() == expected
-                    and page.locator(".preview-caption").inner_text() == f"samples after {step} steps")
+            return (
+                shown is not None
+                and hashlib.sha256(shown.tobytes()).hexdigest() == expected
+                and page.locator(".preview-caption").inner_text() == f"samples after {step} steps"
+            )
 
-        wait_until(page, holds, lambda: f"the samples after {step} steps are wanted; the page shows another picture or text")
+        wait_until(
+            page,
+            holds,
+            lambda: (
+                f"the samples after {step} steps are wanted; the page shows another picture or text"
+            ),
+        )
 
 
 PREPARE = """
@@ -82,9 +93,17 @@ def test_the_path_of_z_by_key_by_mouse_and_by_play(run_notebook):
             def holds():
                 shown = shown_array(page, "img.path-image, .path-image img")
                 label = page.locator(".path-slider .widget-readout").inner_text()
-                return shown is not None and hashlib.sha256(shown.tobytes()).hexdigest() == expected and label == steps[point]
+                return (
+                    shown is not None
+                    and hashlib.sha256(shown.tobytes()).hexdigest() == expected
+                    and label == steps[point]
+                )
 
-            wait_until(page, holds, lambda: f"step {steps[point]} is wanted; the page shows another picture or label")
+            wait_until(
+                page,
+                holds,
+                lambda: f"step {steps[point]} is wanted; the page shows another picture or label",
+            )
 
         page.locator(".path-slider .noUi-handle").scroll_into_view_if_needed()
         wait_for(0)

@@ -49,11 +49,21 @@ def test_the_explorer_by_key_by_drag_and_by_play(run_notebook):
 
             def holds():
                 shown = shown_array(page, PICTURE)
-                return (shown is not None and digest(shown) == expected and page.evaluate(MARKERS) == [lam, lam]
-                        and page.locator(f"{LAM} .widget-readout").inner_text() == LABELS[lam])
+                return (
+                    shown is not None
+                    and digest(shown) == expected
+                    and page.evaluate(MARKERS) == [lam, lam]
+                    and page.locator(f"{LAM} .widget-readout").inner_text() == LABELS[lam]
+                )
 
-            wait_until(page, holds, lambda: f"picture {place}, lam {LABELS[lam]}, iterate {step} is wanted; the page shows "
-                                            f"another picture, label or mark: {page.evaluate(MARKERS)}")
+            wait_until(
+                page,
+                holds,
+                lambda: (
+                    f"picture {place}, lam {LABELS[lam]}, iterate {step} is wanted; the page shows "
+                    f"another picture, label or mark: {page.evaluate(MARKERS)}"
+                ),
+            )
             seen.append(expected)
 
         page.locator(f"{LAM} .noUi-handle").scroll_into_view_if_needed()
@@ -68,8 +78,12 @@ def test_the_explorer_by_key_by_drag_and_by_play(run_notebook):
         wait_for(0, 6, 0)
         play(page, ".under-test .explorer-play")
         wait_for(0, 6, last)
-        page.locator(".under-test .explorer-picture select").select_option(label="rendered face, half")
+        page.locator(".under-test .explorer-picture select").select_option(
+            label="rendered face, half"
+        )
         wait_for(3, 6, last)
         drag(page, LAM, 0)
         wait_for(3, 0, last)
-        assert len(set(seen)) == 7, "of eight positions only the last iterate at lam 37 was seen twice"
+        assert len(set(seen)) == 7, (
+            "of eight positions only the last iterate at lam 37 was seen twice"
+        )

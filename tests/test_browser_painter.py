@@ -37,9 +37,13 @@ DROP = """([selector, name, encoded, more]) => {
 
 def center_of(page, row, column):
     """Where the center of a pixel of the picture is on the page, scrolled to where it can be reached."""
-    page.locator(CANVAS).evaluate("canvas => canvas.scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.locator(CANVAS).evaluate(
+        "canvas => canvas.scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
     box = page.locator(CANVAS).bounding_box()
-    return box["x"] + (column + 0.5) * box["width"] / SIDE, box["y"] + (row + 0.5) * box["height"] / SIDE
+    return box["x"] + (column + 0.5) * box["width"] / SIDE, box["y"] + (row + 0.5) * box[
+        "height"
+    ] / SIDE
 
 
 def drag(page, start, end):
@@ -74,13 +78,24 @@ def stroke(mask, row, columns, value=0, size=BRUSH):
 def wait_for_mask(page, expected):
     def difference():
         text = in_kernel(page, "print(filler.painter.array.tobytes().hex())")
-        return np.argwhere(np.frombuffer(bytes.fromhex(text), np.uint8).reshape(SIDE, SIDE) != expected)
-    wait_until(page, lambda: not len(difference()), lambda: f"these pixels differ: {difference()[:20].tolist()}")
+        return np.argwhere(
+            np.frombuffer(bytes.fromhex(text), np.uint8).reshape(SIDE, SIDE) != expected
+        )
+
+    wait_until(
+        page,
+        lambda: not len(difference()),
+        lambda: f"these pixels differ: {difference()[:20].tolist()}",
+    )
 
 
 def wait_for_text(page, selector, start):
     text = page.locator(selector)
-    wait_until(page, lambda: text.inner_text().startswith(start), lambda: f"{start!r} is wanted, got {text.inner_text()!r}")
+    wait_until(
+        page,
+        lambda: text.inner_text().startswith(start),
+        lambda: f"{start!r} is wanted, got {text.inner_text()!r}",
+    )
 
 
 def drop(page, name, content, more=0):
@@ -113,7 +128,16 @@ def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
 
         # The keys' cursor begins where the mouse was last. Keys that are commands of JupyterLab do nothing but paint.
         page.locator(CANVAS).focus()
-        for key in ("b", "+", "ArrowDown", "ArrowDown", "Shift+ArrowLeft", "ArrowUp", "ArrowRight", "Space"):
+        for key in (
+            "b",
+            "+",
+            "ArrowDown",
+            "ArrowDown",
+            "Shift+ArrowLeft",
+            "ArrowUp",
+            "ArrowRight",
+            "Space",
+        ):
             page.keyboard.press(key)
         keyed = stroke(erased.copy(), 47, [43], size=BRUSH + 2)
         wait_for_mask(page, keyed)
@@ -155,21 +179,35 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         wait_for_mask(page, mask)
         page.locator(".filler-new").click()
         # the message of the fill before says the same: wait for a picture with the new hole first
-        wait_until(page, lambda: np.array_equal(result_array(page)[mask], before[mask]), lambda: "no result with the new hole")
+        wait_until(
+            page,
+            lambda: np.array_equal(result_array(page)[mask], before[mask]),
+            lambda: "no result with the new hole",
+        )
         wait_for_text(page, ".filler-message", "filled after 60 steps")
         assert_filled(page, before, mask)
 
         with cbook.get_sample_data("grace_hopper.jpg") as file:
             photo = file.read()
         face = to_uint8(align(load_picture(photo)).pixels)[0]
-        drop(page, "hopper.jpg", photo, more=12_000_000)  # readers of JPEG files do not mind what follows; it comes in parts
+        drop(
+            page, "hopper.jpg", photo, more=12_000_000
+        )  # readers of JPEG files do not mind what follows; it comes in parts
         wait_for_text(page, MESSAGE, "a face was found")
         given = hashlib.sha256(encode_png(face)).hexdigest()
-        assert in_kernel(page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())") == given
+        assert (
+            in_kernel(
+                page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())"
+            )
+            == given
+        )
         wait_for_mask(page, mask)  # the hole stays
 
         # Long enough to be stopped on any machine.
-        in_kernel(page, "from dataclasses import replace; filler.settings = replace(filler.settings, steps=100_000)")
+        in_kernel(
+            page,
+            "from dataclasses import replace; filler.settings = replace(filler.settings, steps=100_000)",
+        )
         page.locator(".filler-fill").click()
         wait_for_text(page, ".filler-message", "step ")
         page.locator(".filler-stop").click()
@@ -186,7 +224,9 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         assert hashlib.sha256(load_picture(whole).tobytes()).hexdigest() == said
         before, after = (np.asarray(load_picture(picture)) for picture in (photo, whole))
         changed = (before != after).any(-1)
-        hole = hole_in_photo(torch.from_numpy(mask)[None, None].float(), align(load_picture(photo)).transform)
+        hole = hole_in_photo(
+            torch.from_numpy(mask)[None, None].float(), align(load_picture(photo)).transform
+        )
         assert not changed[~hole].any() and changed[hole].mean() > 0.5
 
         tool(page, "clear")

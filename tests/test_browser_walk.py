@@ -23,7 +23,9 @@ def _expected(number, point):
 print(*found.path_steps)
 """
 SLIDER = ".walk-slider"
-PICTURE, COMPLETED, MAP = (f"img.{name}, .{name} img" for name in ("walk-picture", "walk-completed", "walk-map"))
+PICTURE, COMPLETED, MAP = (
+    f"img.{name}, .{name} img" for name in ("walk-picture", "walk-completed", "walk-map")
+)
 
 
 def digest(array):
@@ -46,15 +48,27 @@ def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
 
         def wait_for(number, point):
             """Until the page shows this walk at this point of it; the place on the map and the ring's are noted."""
-            lines = [line.split() for line in in_kernel(page, f"_expected({number}, {point})").splitlines()]
+            lines = [
+                line.split()
+                for line in in_kernel(page, f"_expected({number}, {point})").splitlines()
+            ]
             name = f"face {number // 4 + 1}, start {number % 4 + 1}, after {steps[point]} steps"  # set last, after the map
 
             def holds():
-                return ([digest(shown_array(page, selector)) for selector in (PICTURE, COMPLETED)] == [line[0] for line in lines]
-                        and page.locator(f"{SLIDER} .widget-readout").inner_text() == steps[point]
-                        and page.locator(".walk-caption").inner_text().startswith(name))
+                return (
+                    [digest(shown_array(page, selector)) for selector in (PICTURE, COMPLETED)]
+                    == [line[0] for line in lines]
+                    and page.locator(f"{SLIDER} .widget-readout").inner_text() == steps[point]
+                    and page.locator(".walk-caption").inner_text().startswith(name)
+                )
 
-            wait_until(page, holds, lambda: f"walk {number}, point {point}: the page shows another picture, label or text")
+            wait_until(
+                page,
+                holds,
+                lambda: (
+                    f"walk {number}, point {point}: the page shows another picture, label or text"
+                ),
+            )
             seen.add(lines[0][0])
             places.append([float(value) for value in lines[0][1:]])
             rings.append(ring_center(page))
@@ -80,4 +94,7 @@ def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
         for axis in range(2):  # pixels are the embedding's numbers, scaled and shifted
             scale, shift = np.polyfit(np.array(places)[:, axis], np.array(rings)[:, axis], 1)
             assert (scale > 0) == (axis == 0), "rows count downwards"
-            assert np.abs(np.array(places)[:, axis] * scale + shift - np.array(rings)[:, axis]).max() < 1.5
+            assert (
+                np.abs(np.array(places)[:, axis] * scale + shift - np.array(rings)[:, axis]).max()
+                < 1.5
+            )

@@ -19,7 +19,11 @@ from tutorial_lib.experiments.results import load_results, write_results
 from tutorial_lib.images import to_uint8
 
 TRAIN = 64
-OF_PHOTOGRAPHS = {"CENTER": "ablations-photo-faces-center", "HALF": "ablations-photo-faces-half", "TABLE": "table1-photo-faces"}
+OF_PHOTOGRAPHS = {
+    "CENTER": "ablations-photo-faces-center",
+    "HALF": "ablations-photo-faces-half",
+    "TABLE": "table1-photo-faces",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +37,16 @@ def own(tmp_path_factory):
     table["made_from"]["data"]["name"] = "pictures"
     write_results(folder / "table.json", table)
     test = max(table["made_from"]["data"]["indices"]) + 1
-    pixels = to_uint8(load_dataset("synthetic-numbers", split="test", limit=TRAIN + test).images(slice(None)))
+    pixels = to_uint8(
+        load_dataset("synthetic-numbers", split="test", limit=TRAIN + test).images(slice(None))
+    )
     with zipfile.ZipFile(folder / "pictures.zip", "w") as archive:
         for number, picture in enumerate(pixels):
             file = BytesIO()
             Image.fromarray(picture).save(file, "PNG")
-            archive.writestr(f"{'train' if number < TRAIN else 'test'}/{number:04d}.png", file.getvalue())
+            archive.writestr(
+                f"{'train' if number < TRAIN else 'test'}/{number:04d}.png", file.getvalue()
+            )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUTORIAL_CACHE", str(folder / "cache"))
         yield train_on(folder)
@@ -46,8 +54,30 @@ def own(tmp_path_factory):
 
 def train_on(folder):
     for model in ("dcgan", "vae", "context-encoder"):
-        assert main(["train", "--model", model, "--data", "folder", "--root", str(folder / "pictures.zip"), "--steps", "20",
-                     "--batch-size", "16", "--base-channels", "4", "--device", "cpu", "--out", str(folder / model)]) == 0
+        assert (
+            main(
+                [
+                    "train",
+                    "--model",
+                    model,
+                    "--data",
+                    "folder",
+                    "--root",
+                    str(folder / "pictures.zip"),
+                    "--steps",
+                    "20",
+                    "--batch-size",
+                    "16",
+                    "--base-channels",
+                    "4",
+                    "--device",
+                    "cpu",
+                    "--out",
+                    str(folder / model),
+                ]
+            )
+            == 0
+        )
     for suffix in (".json", ".safetensors"):
         shutil.copy(folder / "dcgan" / f"dcgan{suffix}", folder / f"second{suffix}")
     return folder
@@ -57,22 +87,50 @@ def choice(notebook):
     """The number of the cell that chooses, and the names that it sets."""
     for number, cell in code_cells(notebook):
         statements = ast.parse(cell.source).body
-        names = {node.id for statement in statements for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        names = {
+            node.id
+            for statement in statements
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
         if {"DATA", "WEIGHTS"} <= names:
-            assert all(isinstance(statement, ast.Assign) for statement in statements), "the cell that chooses does something else as well"
+            assert all(isinstance(statement, ast.Assign) for statement in statements), (
+                "the cell that chooses does something else as well"
+            )
             return number, names - {"kind", "name"}
     raise AssertionError("no cell chooses pictures and weights")
 
 
 def a_readers(own, names, kinds):
     """Values for these names: the reader's own pictures and weights, and stored results of as many pictures."""
-    weights, vae, painter = (str(own / model / f"{model}.safetensors") for model in ("dcgan", "vae", "context-encoder"))
-    values = {"DATA": "folder", "ROOT": str(own / "pictures.zip"), "WEIGHTS": weights, "PHOTO_WEIGHTS": str(own / "second.safetensors"),
-              "VAE_WEIGHTS": vae, **OF_PHOTOGRAPHS, "TABLE": str(own / "table.json")}
-    values |= {name: dict.fromkeys(("rendered", "photographs"), values[name]) for name in ("CENTER", "HALF")}
+    weights, vae, painter = (
+        str(own / model / f"{model}.safetensors") for model in ("dcgan", "vae", "context-encoder")
+    )
+    values = {
+        "DATA": "folder",
+        "ROOT": str(own / "pictures.zip"),
+        "WEIGHTS": weights,
+        "PHOTO_WEIGHTS": str(own / "second.safetensors"),
+        "VAE_WEIGHTS": vae,
+        **OF_PHOTOGRAPHS,
+        "TABLE": str(own / "table.json"),
+    }
+    values |= {
+        name: dict.fromkeys(("rendered", "photographs"), values[name])
+        for name in ("CENTER", "HALF")
+    }
     if kinds in names:  # notebook 09 has three of each
-        three = {"DATA": "folder", "ROOTS": values["ROOT"], "WEIGHTS": weights, "ENCODERS": painter, "TABLES": values["TABLE"]}
-        values |= {name: dict.fromkeys(("faces", "numbers", "cars"), value) for name, value in three.items()}
+        three = {
+            "DATA": "folder",
+            "ROOTS": values["ROOT"],
+            "WEIGHTS": weights,
+            "ENCODERS": painter,
+            "TABLES": values["TABLE"],
+        }
+        values |= {
+            name: dict.fromkeys(("faces", "numbers", "cars"), value)
+            for name, value in three.items()
+        }
     assert names - {kinds} <= values.keys(), f"new names: {names - values.keys()}"
     return "\n".join(f"{name} = {values[name]!r}" for name in sorted(names - {kinds}))
 
@@ -88,7 +146,9 @@ def run_with(own, path):
 @pytest.fixture(scope="module")
 def runs(own, request):
     """The notebooks asked for, run side by side on one thread each: these networks are too small for more."""
-    wanted = [item.callspec.params["path"] for item in request.session.items if item.path == request.path]
+    wanted = [
+        item.callspec.params["path"] for item in request.session.items if item.path == request.path
+    ]
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(os.cpu_count()) as pool:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield {path: pool.submit(run_with, own, path) for path in wanted}

@@ -22,11 +22,37 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
         (tmp_path / "pictures" / split).mkdir(parents=True)
         for number in range(count):
             Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
-                tmp_path / "pictures" / split / f"{number}.png")
-    command = ["train", "--data", "folder", "--root", str(tmp_path / "pictures"), "--steps", "3", "--batch-size", "4",
-               "--base-channels", "4", "--discriminator-channels", "2", "--norm", "spectral", "--ema", "0.5",
-               "--augment", "color", "--junk", "0.25", "--licence", "none at all", "--device", "cpu",
-               "--out", str(tmp_path / "run")]
+                tmp_path / "pictures" / split / f"{number}.png"
+            )
+    command = [
+        "train",
+        "--data",
+        "folder",
+        "--root",
+        str(tmp_path / "pictures"),
+        "--steps",
+        "3",
+        "--batch-size",
+        "4",
+        "--base-channels",
+        "4",
+        "--discriminator-channels",
+        "2",
+        "--norm",
+        "spectral",
+        "--ema",
+        "0.5",
+        "--augment",
+        "color",
+        "--junk",
+        "0.25",
+        "--licence",
+        "none at all",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     threads = torch.get_num_threads()
     try:
         assert main(command) == 0
@@ -38,34 +64,77 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
     card = json.loads((tmp_path / "run" / "run.json").read_text())
     assert card["training"]["steps"] == 3 and card["training"]["junk"] == 0.25
     quick = fast_precision(torch.device("cpu"))  # nobody asked for another
-    assert card["training"]["precision"] == quick and f"--precision {quick}" in card["command"] and f", in {quick}\n" in capsys.readouterr().out
-    assert card["data"] == {"name": "pictures", "pictures": 6, "licence": "none at all", "sha256": None}
+    assert (
+        card["training"]["precision"] == quick
+        and f"--precision {quick}" in card["command"]
+        and f", in {quick}\n" in capsys.readouterr().out
+    )
+    assert card["data"] == {
+        "name": "pictures",
+        "pictures": 6,
+        "licence": "none at all",
+        "sha256": None,
+    }
     assert card["discriminator"]["pictures"] == 3
-    assert {"real", "generated", "shuffled pixels", "uniform noise"} <= card["discriminator"]["mean_logit"].keys()
+    assert {"real", "generated", "shuffled pixels", "uniform noise"} <= card["discriminator"][
+        "mean_logit"
+    ].keys()
     assert '--licence "none at all"' in card["command"] and str(tmp_path) not in json.dumps(card)
-    assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == ["000000.png", "000003.png"]
+    assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == [
+        "000000.png",
+        "000003.png",
+    ]
     assert Image.open(tmp_path / "run" / "samples" / "000003.png").size[0] >= 8 * 64
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--limit", "0"], "limit: must be a whole number from 1 on, got '0'"), (["--steps", "-1"], "--steps: must be a whole number"),
-    (["--batch-size", "0"], "--batch-size: must be"), (["--base-channels", "many"], "--base-channels: must be")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--limit", "0"], "limit: must be a whole number from 1 on, got '0'"),
+        (["--steps", "-1"], "--steps: must be a whole number"),
+        (["--batch-size", "0"], "--batch-size: must be"),
+        (["--base-channels", "many"], "--base-channels: must be"),
+    ],
+)
 def test_sizes_that_are_none_are_refused_at_the_door(tmp_path, capsys, words, said):
     with pytest.raises(SystemExit, match="2"):
         main(["train", "--steps", "1", *words, "--out", str(tmp_path / "run")])
     assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--data", "folder", "--root", "pictures"], "holds no pictures for the test split"),  # before the training, not after it
-    (["--root", "pictures"], "synthetic-faces takes no root (pictures): did you mean")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--data", "folder", "--root", "pictures"],
+            "holds no pictures for the test split",
+        ),  # before the training, not after it
+        (["--root", "pictures"], "synthetic-faces takes no root (pictures): did you mean"),
+    ],
+)
 def test_what_would_fail_in_the_end_fails_at_once(tmp_path, capsys, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures" / "train").mkdir(parents=True)
     Image.new("RGB", (64, 64)).save(tmp_path / "pictures" / "train" / "a.png")
     threads = torch.get_num_threads()
     try:
-        assert main(["train", *words, "--steps", "1", "--base-channels", "4", "--device", "cpu", "--out", "run"]) == 1
+        assert (
+            main(
+                [
+                    "train",
+                    *words,
+                    "--steps",
+                    "1",
+                    "--base-channels",
+                    "4",
+                    "--device",
+                    "cpu",
+                    "--out",
+                    "run",
+                ]
+            )
+            == 1
+        )
     finally:
         torch.set_num_threads(threads)
     assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
@@ -74,17 +143,49 @@ def test_what_would_fail_in_the_end_fails_at_once(tmp_path, capsys, monkeypatch,
 def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tmp_path):
     (tmp_path / "class").mkdir()
     monkeypatch.chdir(tmp_path / "class")
-    options = argparse.Namespace(command="train", run=None, stopped="", device="cpu", threads=1, out=Path("runs/a"), name=None, root=Path("."),
-                                 adversarial=0.0, steps=3, no_flips=True, extra=False, augment=[], licence="", seed=0)
-    assert _command(options) == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips --seed 0 --out runs/a"
+    options = argparse.Namespace(
+        command="train",
+        run=None,
+        stopped="",
+        device="cpu",
+        threads=1,
+        out=Path("runs/a"),
+        name=None,
+        root=Path("."),
+        adversarial=0.0,
+        steps=3,
+        no_flips=True,
+        extra=False,
+        augment=[],
+        licence="",
+        seed=0,
+    )
+    assert (
+        _command(options)
+        == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips --seed 0 --out runs/a"
+    )
 
 
 def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, capsys, monkeypatch):
-    short = {name: replace(variant, settings=replace(variant.settings, steps=4))
-             for name, variant in ablations.VARIANTS.items()}
+    short = {
+        name: replace(variant, settings=replace(variant.settings, steps=4))
+        for name, variant in ablations.VARIANTS.items()
+    }
     monkeypatch.setattr(ablations, "VARIANTS", short)
-    command = ["ablations", "--limit", "2", "--variants", "no prior", "l2", "--device", "cpu", "--threads", "1",
-               "--out", str(tmp_path / "a.json")]
+    command = [
+        "ablations",
+        "--limit",
+        "2",
+        "--variants",
+        "no prior",
+        "l2",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--out",
+        str(tmp_path / "a.json"),
+    ]
     threads = torch.get_num_threads()
     try:
         assert main(command) == 0
@@ -97,15 +198,21 @@ def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, cap
         torch.set_num_threads(threads)
     assert all(name in printed for name in ("reference", "no prior", "l2", "hole_psnr", "±"))
     stored = json.loads((tmp_path / "a.json").read_text())
-    assert stored["made_from"]["weights"] == "synthetic-faces" and stored["made_from"]["data"]["indices"] == [0, 1000]
+    assert stored["made_from"]["weights"] == "synthetic-faces" and stored["made_from"]["data"][
+        "indices"
+    ] == [0, 1000]
     assert stored["complete"] and str(tmp_path) not in json.dumps(stored)
 
 
 def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
-    monkeypatch.setattr("tutorial_lib.cli.fill_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "tutorial_lib.cli.fill_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     assert main(["inpaint", "a.png", "--device", "cpu", "--out", "nowhere"]) == 130
     assert "nothing was written" in capsys.readouterr().err
-    monkeypatch.setattr("tutorial_lib.cli.run_ablations", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "tutorial_lib.cli.run_ablations", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     assert main(["ablations", "--limit", "1", "--device", "cpu"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
@@ -115,25 +222,82 @@ def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):
     for split, count in (("train", 6), ("test", 3)):
         (tmp_path / "pictures" / split).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "pictures" / split / f"{number}.png")
+            Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+                tmp_path / "pictures" / split / f"{number}.png"
+            )
     threads = torch.get_num_threads()
-    common = ["--data", "folder", "--root", str(tmp_path / "pictures"), "--steps", "2", "--batch-size", "4", "--base-channels", "4",
-              "--device", "cpu"]
+    common = [
+        "--data",
+        "folder",
+        "--root",
+        str(tmp_path / "pictures"),
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+        "--base-channels",
+        "4",
+        "--device",
+        "cpu",
+    ]
     try:
-        assert main(["train", "--model", "vae", "--noise", "0.3", *common, "--out", str(tmp_path / "v")]) == 0
-        assert main(["train", "--model", "context-encoder", "--adversarial", "0.5", *common, "--out", str(tmp_path / "c")]) == 0
+        assert (
+            main(
+                ["train", "--model", "vae", "--noise", "0.3", *common, "--out", str(tmp_path / "v")]
+            )
+            == 0
+        )
+        assert (
+            main(
+                [
+                    "train",
+                    "--model",
+                    "context-encoder",
+                    "--adversarial",
+                    "0.5",
+                    *common,
+                    "--out",
+                    str(tmp_path / "c"),
+                ]
+            )
+            == 0
+        )
         capsys.readouterr()
         for model, option in (("dcgan", "--adversarial"), ("context-encoder", "--noise")):
-            assert main(["train", "--model", model, option, "0.5", *common, "--out", str(tmp_path / "g")]) == 1
+            assert (
+                main(
+                    [
+                        "train",
+                        "--model",
+                        model,
+                        option,
+                        "0.5",
+                        *common,
+                        "--out",
+                        str(tmp_path / "g"),
+                    ]
+                )
+                == 1
+            )
             assert f"{option} is a setting of vae" in capsys.readouterr().err
-        assert main(["train", "--model", "vae", "--noise", "0", *common, "--out", str(tmp_path / "g")]) == 1
+        assert (
+            main(["train", "--model", "vae", "--noise", "0", *common, "--out", str(tmp_path / "g")])
+            == 1
+        )
         assert "must be positive" in capsys.readouterr().err
     finally:
         torch.set_num_threads(threads)
     assert load_vae(tmp_path / "v" / "v.safetensors", "cpu").encoder.base_channels == 4
     network = load_context_encoder(tmp_path / "c" / "c.safetensors", "cpu")
     card = json.loads((tmp_path / "c" / "c.json").read_text())
-    assert card["training"]["adversarial"] == 0.5 and card["training"]["learning_rate"] == 2e-4 and "--model context-encoder" in card["command"]
+    assert (
+        card["training"]["adversarial"] == 0.5
+        and card["training"]["learning_rate"] == 2e-4
+        and "--model context-encoder" in card["command"]
+    )
     assert set(card["held_out"]["hole_psnr"]) == {"center", "pattern", "random", "half"}
-    assert network.fill.abs().max() < 0.1 and json.loads((tmp_path / "v" / "v.json").read_text())["held_out"]["pictures"] == 3
+    assert (
+        network.fill.abs().max() < 0.1
+        and json.loads((tmp_path / "v" / "v.json").read_text())["held_out"]["pictures"] == 3
+    )
     assert json.loads((tmp_path / "v" / "v.json").read_text())["training"]["noise"] == 0.3

@@ -12,7 +12,13 @@ from tutorial_lib.masks import FAMILIES, center_mask, make_masks
 from tutorial_lib.metrics import psnr
 from tutorial_lib.models.attributes import ATTRIBUTES as RENDERED
 from tutorial_lib.models.context_encoder import ChannelwiseLinear, ContextEncoder
-from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan, save_context_encoder, shipped
+from tutorial_lib.models.weights import (
+    load_card,
+    load_context_encoder,
+    load_gan,
+    save_context_encoder,
+    shipped,
+)
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.loop import train
 
@@ -41,8 +47,12 @@ def test_nothing_under_the_hole_is_read_and_what_is_known_is_kept(family):
         again = network.paint(torch.where(mask > 0, images, junk), mask)
         assert torch.equal(again[0], painted) and torch.equal(again[1], completed)
     known = (mask > 0).expand_as(images)
-    assert torch.equal(completed[known], images[known]) and torch.equal(completed[~known], painted[~known])
-    assert torch.equal(network.paint(images, mask, batch_size=2)[0], painted) or torch.allclose(network.paint(images, mask, 2)[0], painted, atol=1e-6)
+    assert torch.equal(completed[known], images[known]) and torch.equal(
+        completed[~known], painted[~known]
+    )
+    assert torch.equal(network.paint(images, mask, batch_size=2)[0], painted) or torch.allclose(
+        network.paint(images, mask, 2)[0], painted, atol=1e-6
+    )
 
 
 def test_what_is_wrong_is_said():
@@ -52,14 +62,25 @@ def test_what_is_wrong_is_said():
     with pytest.raises(ValueError, match="64, 64"):
         network(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match="families"):
-        ContextEncoderTask(ContextEncoderSettings(base_channels=4, families=("spiral",)), flat_pictures(2))
+        ContextEncoderTask(
+            ContextEncoderSettings(base_channels=4, families=("spiral",)), flat_pictures(2)
+        )
 
 
 def test_it_learns_to_look_around_the_hole(tmp_path):
     pictures = flat_pictures(64)
     task = ContextEncoderTask(ContextEncoderSettings(base_channels=8, learning_rate=2e-3), pictures)
-    torch.testing.assert_close(task.network.fill.flatten(), pictures.mean((0, 2, 3)), atol=1e-4, rtol=0)
-    log = train(task, ArrayImages(to_uint8(pictures), "flat"), steps=250, batch_size=16, run_dir=tmp_path / "run", progress=False)
+    torch.testing.assert_close(
+        task.network.fill.flatten(), pictures.mean((0, 2, 3)), atol=1e-4, rtol=0
+    )
+    log = train(
+        task,
+        ArrayImages(to_uint8(pictures), "flat"),
+        steps=250,
+        batch_size=16,
+        run_dir=tmp_path / "run",
+        progress=False,
+    )
     assert log.values.keys() == {"mse", "loss_d", "loss_adversarial"}
     network = task.finished_network()
     mask = center_mask()
@@ -68,8 +89,12 @@ def test_it_learns_to_look_around_the_hole(tmp_path):
     assert error < 0.3 * (pictures[:16] - pictures.mean((0, 2, 3), keepdim=True)).square().mean()
     path = save_context_encoder(tmp_path / "flat.safetensors", network, {"data": {}})
     again = load_context_encoder(path, "cpu")
-    torch.testing.assert_close(again.paint(pictures[:4], mask)[0], network.paint(pictures[:4], mask)[0], atol=0.02, rtol=0)
-    with pytest.raises(ValueError, match="holds weights of kind context-encoder, not of dcgan or vae"):
+    torch.testing.assert_close(
+        again.paint(pictures[:4], mask)[0], network.paint(pictures[:4], mask)[0], atol=0.02, rtol=0
+    )
+    with pytest.raises(
+        ValueError, match="holds weights of kind context-encoder, not of dcgan or vae"
+    ):
         load_gan(path, "cpu")
 
 
@@ -81,10 +106,29 @@ def test_a_batch_holds_as_many_masks_of_each_family():
 
 def test_a_run_resumes_with_the_same_numbers(tmp_path):
     pictures = flat_pictures(16)
-    data, settings = ArrayImages(to_uint8(pictures), "flat"), ContextEncoderSettings(base_channels=4)
-    whole = train(ContextEncoderTask(settings, pictures), data, steps=4, batch_size=8, progress=False)
-    train(ContextEncoderTask(settings, pictures), data, steps=2, batch_size=8, run_dir=tmp_path, progress=False)
-    parts = train(ContextEncoderTask(settings, pictures), data, steps=4, batch_size=8, run_dir=tmp_path, progress=False)
+    data, settings = (
+        ArrayImages(to_uint8(pictures), "flat"),
+        ContextEncoderSettings(base_channels=4),
+    )
+    whole = train(
+        ContextEncoderTask(settings, pictures), data, steps=4, batch_size=8, progress=False
+    )
+    train(
+        ContextEncoderTask(settings, pictures),
+        data,
+        steps=2,
+        batch_size=8,
+        run_dir=tmp_path,
+        progress=False,
+    )
+    parts = train(
+        ContextEncoderTask(settings, pictures),
+        data,
+        steps=4,
+        batch_size=8,
+        run_dir=tmp_path,
+        progress=False,
+    )
     assert parts.values == whole.values
 
 
@@ -104,7 +148,9 @@ def held_out(name, shared_pack, count=64):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_one_saw_as_many_pictures_as_the_dcgan_and_all_four_masks(name):
-    card, gan = (load_card(other)["training"] for other in (name, name.removesuffix("-context-encoder")))
+    card, gan = (
+        load_card(other)["training"] for other in (name, name.removesuffix("-context-encoder"))
+    )
     assert card["steps"] * card["batch_size"] >= gan["steps"] * gan["batch_size"]
     assert tuple(card["families"]) == FAMILIES and card["base_channels"] == gan["base_channels"]
 

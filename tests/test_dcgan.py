@@ -19,17 +19,39 @@ def test_generator_makes_pictures_in_range():
 
 @pytest.mark.parametrize("base", [4, 8, 128])
 def test_channels_halve_as_the_side_doubles(base):
-    shapes = [layer.weight.shape[:2] for layer in Generator(base).layers if isinstance(layer, torch.nn.ConvTranspose2d)]
-    assert shapes == [(100, 8 * base), (8 * base, 4 * base), (4 * base, 2 * base), (2 * base, base), (base, 3)]
-    mirror = [layer.weight.shape[:2] for layer in Discriminator(base).layers if isinstance(layer, torch.nn.Conv2d)]
-    assert mirror == [(base, 3), (2 * base, base), (4 * base, 2 * base), (8 * base, 4 * base), (1, 8 * base)]
+    shapes = [
+        layer.weight.shape[:2]
+        for layer in Generator(base).layers
+        if isinstance(layer, torch.nn.ConvTranspose2d)
+    ]
+    assert shapes == [
+        (100, 8 * base),
+        (8 * base, 4 * base),
+        (4 * base, 2 * base),
+        (2 * base, base),
+        (base, 3),
+    ]
+    mirror = [
+        layer.weight.shape[:2]
+        for layer in Discriminator(base).layers
+        if isinstance(layer, torch.nn.Conv2d)
+    ]
+    assert mirror == [
+        (base, 3),
+        (2 * base, base),
+        (4 * base, 2 * base),
+        (8 * base, 4 * base),
+        (1, 8 * base),
+    ]
 
 
 @given(st.lists(st.floats(-30, 30), min_size=2, max_size=2))
 @settings(max_examples=50, deadline=None)
 def test_one_logit_is_a_two_class_softmax(scores):
     scores = torch.tensor(scores, dtype=torch.float64)
-    assert torch.isclose(torch.softmax(scores, 0)[0], torch.sigmoid(scores[0] - scores[1]), atol=1e-12)
+    assert torch.isclose(
+        torch.softmax(scores, 0)[0], torch.sigmoid(scores[0] - scores[1]), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("norm", ["batch", "spectral", "none"])
@@ -86,8 +108,13 @@ def test_folded_batch_norms_change_nothing(name):
     z = torch.rand(8, 100, generator=torch.Generator().manual_seed(3)) * 2 - 1
     quick = folded(generator)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
-    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in generator.modules()), "the original is as it was"
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in generator.modules()), (
+        "the original is as it was"
+    )
     torch.testing.assert_close(quick(z), generator(z), atol=1e-4, rtol=0)
     plain = folded(generator.to(memory_format=torch.contiguous_format))
     torch.testing.assert_close(plain(z), quick(z), atol=1e-4, rtol=0)
-    assert plain.layers.to_4x4(z[:, :, None, None]).is_contiguous() and not quick.layers.to_4x4(z[:, :, None, None]).is_contiguous()
+    assert (
+        plain.layers.to_4x4(z[:, :, None, None]).is_contiguous()
+        and not quick.layers.to_4x4(z[:, :, None, None]).is_contiguous()
+    )

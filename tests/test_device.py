@@ -11,11 +11,24 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tutorial_lib.device import (autocast, describe, fast_precision, memory_format, pick_device, seed_everything, seeded_generator,
-                                 set_threads, stopwatch, synchronize)
+from tutorial_lib.device import (
+    autocast,
+    describe,
+    fast_precision,
+    memory_format,
+    pick_device,
+    seed_everything,
+    seeded_generator,
+    set_threads,
+    stopwatch,
+    synchronize,
+)
 
 CPU = torch.device("cpu")
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
 
 
 @pytest.fixture
@@ -28,7 +41,9 @@ def threads():
 # -- which device ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [set(c) for n in range(3) for c in itertools.combinations(("cuda", "mps"), n)], ids=str)
+@pytest.mark.parametrize(
+    "there", [set(c) for n in range(3) for c in itertools.combinations(("cuda", "mps"), n)], ids=str
+)
 def test_the_best_device_there_is_taken(monkeypatch, there):
     monkeypatch.delenv("TUTORIAL_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
@@ -40,14 +55,25 @@ def test_an_override_beats_the_environment_and_that_beats_the_choice(monkeypatch
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("TUTORIAL_DEVICE", "cpu")
-    assert pick_device() == CPU and pick_device("mps").type == "mps" and pick_device(torch.device("mps")).type == "mps"
+    assert (
+        pick_device() == CPU
+        and pick_device("mps").type == "mps"
+        and pick_device(torch.device("mps")).type == "mps"
+    )
     monkeypatch.setenv("TUTORIAL_DEVICE", "")
     assert pick_device().type == "mps" and pick_device("cpu") == CPU
 
 
-@pytest.mark.parametrize("name, message", [("gpu", "unknown device 'gpu'"), ("cpu:x", "unknown device"),
-                                           ("meta", "not available"), ("cuda:999", "cuda:999 is not available"),
-                                           ("cpu:1", "not available")])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("gpu", "unknown device 'gpu'"),
+        ("cpu:x", "unknown device"),
+        ("meta", "not available"),
+        ("cuda:999", "cuda:999 is not available"),
+        ("cpu:1", "not available"),
+    ],
+)
 def test_a_device_that_is_not_there_is_refused_with_a_way_out(monkeypatch, name, message):
     with pytest.raises(ValueError, match=f"{message}.*choose cpu"):
         pick_device(name)
@@ -56,7 +82,9 @@ def test_a_device_that_is_not_there_is_refused_with_a_way_out(monkeypatch, name,
         pick_device()
 
 
-@pytest.mark.parametrize("index, there", [(0, True), (1, True), (2, False), (99, False), (999, False)])
+@pytest.mark.parametrize(
+    "index, there", [(0, True), (1, True), (2, False), (99, False), (999, False)]
+)
 def test_of_several_gpus_only_those_that_exist_are_given(monkeypatch, index, there):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -77,7 +105,11 @@ def test_an_accelerator_asked_for_in_vain_is_not_replaced_in_silence(monkeypatch
 @pytest.mark.parametrize("name", DEVICES)
 def test_a_device_is_named_for_the_reader(name):
     device = pick_device(name)
-    expected = (f"CUDA ({torch.cuda.get_device_name()})" if name == "cuda" else f"CPU ({torch.get_num_threads()} thread")
+    expected = (
+        f"CUDA ({torch.cuda.get_device_name()})"
+        if name == "cuda"
+        else f"CPU ({torch.get_num_threads()} thread"
+    )
     assert describe(device).startswith(expected)
 
 
@@ -122,7 +154,14 @@ def test_a_stream_is_a_function_of_its_numbers(seed):
     assert draw(*seed) == first
 
 
-@given(st.lists(st.tuples(numbers, st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=6, unique=True))
+@given(
+    st.lists(
+        st.tuples(numbers, st.integers(0, 2), st.integers(0, 2)),
+        min_size=2,
+        max_size=6,
+        unique=True,
+    )
+)
 @settings(deadline=None)
 @example([(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)])
 def test_other_numbers_are_other_streams(seeds):
@@ -136,7 +175,9 @@ def test_the_order_of_the_numbers_counts(seed):
 
 
 def test_neighboring_seeds_are_not_alike():
-    values = torch.stack([torch.rand(1000, generator=seeded_generator(7, row)) for row in range(20)])
+    values = torch.stack(
+        [torch.rand(1000, generator=seeded_generator(7, row)) for row in range(20)]
+    )
     between = torch.corrcoef(values) - torch.eye(20)
     assert between.abs().max() < 0.15  # five standard deviations of independent draws
 
@@ -144,6 +185,7 @@ def test_neighboring_seeds_are_not_alike():
 def test_the_global_generators_follow_their_seed():
     def all_three():
         return random.random(), np.random.rand(), torch.rand(1).item()
+
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         seed_everything(2**33 + 5)
@@ -235,13 +277,22 @@ def test_bfloat16_only_where_the_hardware_has_it(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "arm64"})
     for has, wanted in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda has=has: has)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has
+        )
         assert fast_precision(torch.device("cpu")) == fast_precision(torch.device("cuda")) == wanted
         assert fast_precision(torch.device("mps")) == "float32"
 
 
-@pytest.mark.parametrize("found, wanted", [({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16"), ({"avx512_f": True}, "float32"),
-                                           ({"avx512_bf16": False}, "float32")])
+@pytest.mark.parametrize(
+    "found, wanted",
+    [
+        ({"avx512_bf16": True}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_f": True}, "float32"),
+        ({"avx512_bf16": False}, "float32"),
+    ],
+)
 def test_bfloat16_is_not_taken_where_onednn_emulates_it(monkeypatch, found, wanted):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", **found})

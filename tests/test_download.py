@@ -30,7 +30,11 @@ class Server(BaseHTTPRequestHandler):
         if content is None or isinstance(way, int):
             self.send_error(404 if content is None else way)
             return
-        start = int(self.headers["Range"][6:-1]) if "Range" in self.headers and way != "ignores ranges" else 0
+        start = (
+            int(self.headers["Range"][6:-1])
+            if "Range" in self.headers and way != "ignores ranges"
+            else 0
+        )
         if str(way).startswith("page"):
             content, start = b"<!DOCTYPE html><title>Sign in</title>", 0
         self.send_response(206 if start else 200)
@@ -39,7 +43,9 @@ class Server(BaseHTTPRequestHandler):
         if not str(way).endswith("length"):
             self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start:start + way[1]] if isinstance(way, tuple) else content[start:])
+        self.wfile.write(
+            content[start : start + way[1]] if isinstance(way, tuple) else content[start:]
+        )
         if isinstance(way, tuple) and way[0] == "stalls":
             self.wfile.flush()
             time.sleep(1.5)
@@ -63,7 +69,11 @@ def fresh(monkeypatch):
 
 
 def get(server, path, content=CONTENT, **changes):
-    options = {"size": len(content), "digest": hashlib.sha256(content).hexdigest(), "progress": False} | changes
+    options = {
+        "size": len(content),
+        "digest": hashlib.sha256(content).hexdigest(),
+        "progress": False,
+    } | changes
     return fetch(server + "a.bin", path, **options)
 
 
@@ -80,7 +90,9 @@ def test_whatever_breaks_off_is_resumed(server, tmp_path_factory, cuts):
 
 
 @pytest.mark.parametrize("way", ["ignores ranges", "no length", 416, 429, 500])
-def test_a_server_that_knows_no_ranges_or_stumbles_gives_the_file_all_the_same(server, tmp_path, way):
+def test_a_server_that_knows_no_ranges_or_stumbles_gives_the_file_all_the_same(
+    server, tmp_path, way
+):
     (tmp_path / "a.bin.partial").write_bytes(CONTENT[:1000])
     Server.ways = [way]
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
@@ -96,7 +108,10 @@ def test_what_is_there_is_not_fetched_again_and_what_is_wrong_is(server, tmp_pat
     assert get(server, path).read_bytes() == CONTENT and len(Server.asked) == 2
 
 
-@pytest.mark.parametrize(("ways", "said"), [(["page"], "a web page came instead"), ([("cut", 0), "page"], "a web page came instead")])
+@pytest.mark.parametrize(
+    ("ways", "said"),
+    [(["page"], "a web page came instead"), ([("cut", 0), "page"], "a web page came instead")],
+)
 def test_a_page_in_place_of_the_file_is_recognized(server, tmp_path, ways, said):
     Server.ways = ways
     with pytest.raises(ValueError, match=said):
@@ -112,7 +127,9 @@ def test_a_page_without_a_length_does_not_cost_what_has_come(server, tmp_path):
     assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:1000]
 
 
-def test_an_answer_that_is_too_long_is_cut_and_one_that_was_whole_is_not_fetched_again(server, tmp_path):
+def test_an_answer_that_is_too_long_is_cut_and_one_that_was_whole_is_not_fetched_again(
+    server, tmp_path
+):
     Server.files = {"/a.bin": CONTENT * 20}
     Server.ways = ["no length"]
     with pytest.raises(ValueError, match="size or hash differs"):
@@ -147,11 +164,13 @@ def test_after_too_many_breaks_what_has_come_is_kept(server, tmp_path):
     Server.ways = [("cut", 10)] * len(download.PAUSES)
     with pytest.raises(ConnectionError, match="what has come is kept"):
         get(server, tmp_path / "a.bin")
-    assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[:10 * len(download.PAUSES)]
+    assert (tmp_path / "a.bin.partial").read_bytes() == CONTENT[: 10 * len(download.PAUSES)]
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
 
 
-def test_a_transfer_without_a_byte_for_too_long_is_begun_again_where_it_was(server, tmp_path, monkeypatch):
+def test_a_transfer_without_a_byte_for_too_long_is_begun_again_where_it_was(
+    server, tmp_path, monkeypatch
+):
     monkeypatch.setattr(download, "TIMEOUT", 0.3)
     Server.ways = [("stalls", 1000)]
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
@@ -172,15 +191,28 @@ def test_a_file_that_has_moved_and_a_server_that_is_not_there(server, tmp_path, 
 
 
 def test_svhn_is_fetched_by_the_command(server, tmp_path, monkeypatch, capsys):
-    files = {"train_32x32.mat": b"train" * 99, "test_32x32.mat": b"test" * 99, "extra_32x32.mat": b"extra" * 99}
+    files = {
+        "train_32x32.mat": b"train" * 99,
+        "test_32x32.mat": b"test" * 99,
+        "extra_32x32.mat": b"extra" * 99,
+    }
     Server.files = {f"/{name}": content for name, content in files.items()}
-    monkeypatch.setattr(official, "FILES", {name: (len(content), hashlib.md5(content).hexdigest()) for name, content in files.items()})
+    monkeypatch.setattr(
+        official,
+        "FILES",
+        {name: (len(content), hashlib.md5(content).hexdigest()) for name, content in files.items()},
+    )
     monkeypatch.setattr(official.fetch_svhn, "__defaults__", (False, server, False))
     assert main(["data", "svhn"]) == 1 and "needs --root" in capsys.readouterr().err
     assert main(["data", "svhn", "--root", str(tmp_path)]) == 0
     assert "non-commercial" in capsys.readouterr().out
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: files[name] for name in ("train_32x32.mat", "test_32x32.mat")}
-    assert main(["data", "svhn", "--extra", "--root", str(tmp_path)]) == 0 and len(list(tmp_path.iterdir())) == 3
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        name: files[name] for name in ("train_32x32.mat", "test_32x32.mat")
+    }
+    assert (
+        main(["data", "svhn", "--extra", "--root", str(tmp_path)]) == 0
+        and len(list(tmp_path.iterdir())) == 3
+    )
 
 
 @pytest.mark.parametrize("name", ["celeba", "stanford-cars"])

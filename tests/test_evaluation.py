@@ -47,8 +47,8 @@ def test_a_mean_fill_is_always_told(faces):
 def test_the_judge_sees_the_hole_and_four_pixels_around_it_alone(faces):
     mask = center_mask()
     changed = faces[:24].clone()
-    changed[:, :, :16 - MARGIN] = 1
-    changed[:, :, :, 48 + MARGIN:] = -1
+    changed[:, :, : 16 - MARGIN] = 1
+    changed[:, :, :, 48 + MARGIN :] = -1
     same = two_sample_auc(faces[:24], changed, mask)
     assert same.auc == 0.5
     shown = visible(faces[:24], 1 - mask.expand(24, -1, -1, -1))
@@ -62,14 +62,16 @@ def test_every_pixel_shown_is_near_a_hole(faces, family):
     shown = visible(torch.ones(6, 3, 64, 64), 1 - masks)
     near = np.zeros((6, 64, 64), bool)
     for row, y, x in np.argwhere(masks[:, 0].numpy() == 0):
-        near[row, max(0, y - MARGIN):y + MARGIN + 1, max(0, x - MARGIN):x + MARGIN + 1] = True
+        near[row, max(0, y - MARGIN) : y + MARGIN + 1, max(0, x - MARGIN) : x + MARGIN + 1] = True
     assert shown[:, 0].sum() == near.sum() and shown[:, 3].sum() == (masks == 0).sum()
 
 
 def test_the_same_seed_gives_the_same_figure(faces):
     few, mask = faces[:20], center_mask()
-    first, second, third = (two_sample_auc(few, mean_filled(few, mask) * 0.5 + few * 0.5, mask, seed=seed)
-                            for seed in (1, 1, 2))
+    first, second, third = (
+        two_sample_auc(few, mean_filled(few, mask) * 0.5 + few * 0.5, mask, seed=seed)
+        for seed in (1, 1, 2)
+    )
     assert first.folds == second.folds and torch.equal(first.scores, second.scores)
     assert not torch.equal(first.scores, third.scores)
     assert str(first) == f"{first.auc:.3f} ± {first.standard_error:.3f}"
@@ -85,9 +87,17 @@ def test_too_few_or_unequal_pictures_are_refused(faces):
 
 
 def test_the_distance_is_zero_for_one_set_and_grows_with_a_disturbance(faces):
-    assert set(sliced_wasserstein(faces[:16], faces[:16], seed=3)) == {"64x64", "32x32", "16x16", "mean"}
+    assert set(sliced_wasserstein(faces[:16], faces[:16], seed=3)) == {
+        "64x64",
+        "32x32",
+        "16x16",
+        "mean",
+    }
     noise = torch.randn(faces[:16].shape, generator=torch.Generator().manual_seed(0))
-    near, far = (sliced_wasserstein(faces[:16], (faces[:16] + size * noise).clamp(-1, 1)) for size in (0.02, 0.2))
+    near, far = (
+        sliced_wasserstein(faces[:16], (faces[:16] + size * noise).clamp(-1, 1))
+        for size in (0.02, 0.2)
+    )
     other = sliced_wasserstein(faces[:16], faces[16:32])
     assert near["mean"] < far["mean"]
     assert far["64x64"] > other["64x64"]  # noise is seen where it is: at the finest level
@@ -99,7 +109,9 @@ def test_the_distance_is_zero_for_one_set_and_grows_with_a_disturbance(faces):
 def test_in_one_dimension_it_is_scipys_distance():
     rng = torch.Generator().manual_seed(4)
     a, b = torch.randn(50, 1, generator=rng), 1 + torch.randn(50, 1, generator=rng)
-    expected = wasserstein_distance(a[:, 0].numpy(), b[:, 0].numpy())  # the only directions are +1 and -1
+    expected = wasserstein_distance(
+        a[:, 0].numpy(), b[:, 0].numpy()
+    )  # the only directions are +1 and -1
     assert _sliced(a, b, rng) == pytest.approx(expected, rel=1e-5)
 
 

@@ -28,9 +28,18 @@ def made_up(count=2, restarts=2, seed=0, lams=LAMS, steps=STEPS):
         return torch.rand(*size, generator=rng) * 2 - 1
 
     mask = torch.cat([center_mask(size=SIZE), half_mask("left", size=SIZE)])[:count]
-    return Exploration([f"noise {seed} {number}" for number in range(count)], list(lams), list(steps),
-                       noise(count, 3, SIZE, SIZE) * mask, mask, noise(*shape, 3, SIZE, SIZE), noise(*shape, 3, SIZE, SIZE),
-                       30 + 20 * noise(*shape), noise(*shape), 2 * noise(*shape))
+    return Exploration(
+        [f"noise {seed} {number}" for number in range(count)],
+        list(lams),
+        list(steps),
+        noise(count, 3, SIZE, SIZE) * mask,
+        mask,
+        noise(*shape, 3, SIZE, SIZE),
+        noise(*shape, 3, SIZE, SIZE),
+        30 + 20 * noise(*shape),
+        noise(*shape),
+        2 * noise(*shape),
+    )
 
 
 def pixels(picture):
@@ -42,23 +51,46 @@ def strip(run, row, *rest):
     """What must be on display: corrupted with a gray hole, G(z), completed; gaps of two white pixels; three times as large."""
     corrupted = run.corrupted[row].numpy().copy()
     corrupted[:, run.mask[row, 0].numpy() == 0] = 0.2
-    parts = [pixels(picture) for picture in (torch.from_numpy(corrupted), run.generated[row, *rest], run.completed[row, *rest])]
+    parts = [
+        pixels(picture)
+        for picture in (
+            torch.from_numpy(corrupted),
+            run.generated[row, *rest],
+            run.completed[row, *rest],
+        )
+    ]
     gap = np.full((SIZE, 2, 3), 255, np.uint8)
-    return np.kron(np.concatenate([parts[0], gap, parts[1], gap, parts[2]], 1), np.ones((3, 3, 1), np.uint8))
+    return np.kron(
+        np.concatenate([parts[0], gap, parts[1], gap, parts[2]], 1), np.ones((3, 3, 1), np.uint8)
+    )
 
 
 def cells(explorer):
     """The readout as a dictionary."""
-    rows = [map(html.unescape, re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", explorer.readout.value)) for tag in ("th", "td")]
+    rows = [
+        map(html.unescape, re.findall(rf"<{tag}[^>]*>([^<]*)</{tag}>", explorer.readout.value))
+        for tag in ("th", "td")
+    ]
     return dict(zip(*rows, strict=True))
 
 
 def panels(explorer):
     """(circle's centers, polyline's points, y ticks as (value, y)) of each panel of the curve, read from the SVG."""
     svg = ElementTree.fromstring(explorer.curve.value)
-    markers = [(float(c.get("cx")), float(c.get("cy"))) for c in svg.iter("circle") if c.get("class") == "marker"]
-    lines = [[tuple(map(float, point.split(","))) for point in line.get("points").split()] for line in svg.iter("polyline")]
-    ticks = [(float(text.text), float(text.get("y")) - 4) for text in svg.iter("text") if text.get("class") == "y-tick"]
+    markers = [
+        (float(c.get("cx")), float(c.get("cy")))
+        for c in svg.iter("circle")
+        if c.get("class") == "marker"
+    ]
+    lines = [
+        [tuple(map(float, point.split(","))) for point in line.get("points").split()]
+        for line in svg.iter("polyline")
+    ]
+    ticks = [
+        (float(text.text), float(text.get("y")) - 4)
+        for text in svg.iter("text")
+        if text.get("class") == "y-tick"
+    ]
     return list(zip(markers, lines, [ticks[:3], ticks[3:]], strict=True))
 
 
@@ -73,21 +105,38 @@ def explorer(runs):
 
 
 def test_the_last_iterate_without_a_prior_is_shown_first(explorer, runs):
-    assert explorer.lam_slider.label == "0" and explorer.step_slider.label == "4" and explorer.restart.value == 0
+    assert (
+        explorer.lam_slider.label == "0"
+        and explorer.step_slider.label == "4"
+        and explorer.restart.value == 0
+    )
     assert np.array_equal(explorer.array, strip(runs[0], 0, 0, 0, 2))
 
 
 def test_every_position_of_the_controls_shows_its_pictures_and_numbers(explorer, runs):
-    for (number, run), row, restart, lam, step in product(enumerate(runs), range(2), range(2), range(5), range(3)):
+    for (number, run), row, restart, lam, step in product(
+        enumerate(runs), range(2), range(2), range(5), range(3)
+    ):
         explorer.picture.label = f"noise {number} {row}"
-        explorer.restart.value, explorer.lam_slider.index, explorer.step_slider.index = restart, lam, step
+        explorer.restart.value, explorer.lam_slider.index, explorer.step_slider.index = (
+            restart,
+            lam,
+            step,
+        )
         here = (row, restart, lam, step)
         assert np.array_equal(explorer.array, strip(run, *here))
         said = cells(explorer)
         assert float(said["lam"]) == LAMS[lam] and int(said["iteration"]) == STEPS[step]
-        context, prior, logit = (values[here].item() for values in (run.context, run.prior, run.logits))
-        for name, value, digits in (("context loss", context, 2), ("prior loss", prior, 3), ("total", context + prior, 2),
-                                    ("D's logit", logit, 2), ("D", 1 / (1 + np.exp(-logit)), 2)):
+        context, prior, logit = (
+            values[here].item() for values in (run.context, run.prior, run.logits)
+        )
+        for name, value, digits in (
+            ("context loss", context, 2),
+            ("prior loss", prior, 3),
+            ("total", context + prior, 2),
+            ("D's logit", logit, 2),
+            ("D", 1 / (1 + np.exp(-logit)), 2),
+        ):
             assert float(said[name]) == pytest.approx(value, abs=0.51 * 10**-digits), name
 
 
@@ -95,13 +144,17 @@ def test_the_circle_is_at_the_value_on_the_curve(explorer, runs):
     explorer.restart.value, explorer.step_slider.index = 1, 1
     for lam in range(5):
         explorer.lam_slider.index = lam
-        for (marker, line, ticks), values in zip(panels(explorer), (runs[0].context, runs[0].logits), strict=True):
+        for (marker, line, ticks), values in zip(
+            panels(explorer), (runs[0].context, runs[0].logits), strict=True
+        ):
             values = values[0, 1, :, 1].numpy()
             assert marker == line[lam] and len(line) == 5
             # the ticks say what a height means: read the heights of the line with them
             slope, offset = np.polyfit([y for _, y in ticks], [value for value, _ in ticks], 1)
             heights = np.array([y for _, y in line])
-            np.testing.assert_allclose(slope * heights + offset, values, atol=0.02 * np.ptp(values) + 0.01)
+            np.testing.assert_allclose(
+                slope * heights + offset, values, atol=0.02 * np.ptp(values) + 0.01
+            )
             assert slope < 0, "up is more"
 
 
@@ -110,9 +163,15 @@ def test_the_axis_is_logarithmic_with_a_place_for_0(explorer):
     x = np.array([x for x, _ in line])
     decades = np.diff(np.log10(LAMS[1:]))
     np.testing.assert_allclose(np.diff(x[1:]) / decades, np.diff(x[1:])[0] / decades[0], rtol=1e-2)
-    assert x[1] - x[0] == pytest.approx(np.diff(x[1:])[0] / decades[0], rel=1e-2), "0 is one decade to the left"
+    assert x[1] - x[0] == pytest.approx(np.diff(x[1:])[0] / decades[0], rel=1e-2), (
+        "0 is one decade to the left"
+    )
     svg = ElementTree.fromstring(explorer.curve.value)
-    labels = {text.text: float(text.get("x")) for text in svg.iter("text") if text.get("class") == "x-tick"}
+    labels = {
+        text.text: float(text.get("x"))
+        for text in svg.iter("text")
+        if text.get("class") == "x-tick"
+    }
     assert labels["0"] == x[0] and labels["37"] == x[4]
     assert "at lam 0" in svg.get("aria-label")
 
@@ -131,7 +190,10 @@ def test_lam_alone_may_be_one_value():
 
 
 def test_the_parts_have_the_names_that_the_browser_test_looks_for(explorer):
-    assert "lam-slider" in explorer.lam_slider._dom_classes and "step-slider" in explorer.step_slider._dom_classes
+    assert (
+        "lam-slider" in explorer.lam_slider._dom_classes
+        and "step-slider" in explorer.step_slider._dom_classes
+    )
     assert "explorer-image" in explorer.image._dom_classes
     assert (explorer.play.min, explorer.play.max) == (0, 2)
     assert [label for label, _ in explorer.lam_slider.options] == ["0", "0.001", "0.003", "1", "37"]
@@ -140,8 +202,10 @@ def test_the_parts_have_the_names_that_the_browser_test_looks_for(explorer):
 def test_a_move_takes_less_than_50_milliseconds():
     """At the size of the notebook; the fastest of several moves, for other programs run beside the test."""
     run = made_up(lams=[0, 0.001, 0.003, 0.01, 0.1, 1, 3, 10, 37, 100], steps=list(range(11)))
-    pictures = (x.repeat_interleave(4, -1).repeat_interleave(4, -2)
-                for x in (run.corrupted, run.mask, run.generated, run.completed))
+    pictures = (
+        x.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        for x in (run.corrupted, run.mask, run.generated, run.completed)
+    )
     big = Exploration(run.names, run.lams, run.steps, *pictures, run.context, run.prior, run.logits)
     explorer = LambdaExplorer(big)
     for part in (explorer.lam_slider, explorer.step_slider):
@@ -153,8 +217,14 @@ def test_a_move_takes_less_than_50_milliseconds():
         assert min(times[1:]) < 0.05
 
 
-@pytest.mark.parametrize(("other", "what"), [(made_up(lams=LAMS[1:]), "lams"), (made_up(steps=[0, 1, 5]), "steps"),
-                                             (made_up(restarts=1), "restarts")])
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (made_up(lams=LAMS[1:]), "lams"),
+        (made_up(steps=[0, 1, 5]), "steps"),
+        (made_up(restarts=1), "restarts"),
+    ],
+)
 def test_explorations_that_do_not_fit_together_are_refused(other, what):
     with pytest.raises(ValueError, match=f"differ in {what}"):
         LambdaExplorer(made_up(), other)
@@ -191,11 +261,17 @@ class TestErrorsMadeOnPurpose:
 
 # ---- the figure beside it --------------------------------------------------------------------------------------------
 
+
 def test_curves_over_lam_are_means_of_thin_lines_on_the_same_axis():
     values = {"a": torch.arange(15.0).view(3, 5), "b": torch.ones(1, 5)}
     figure = show_over_lam(LAMS, {"loss": values, "logit": {"a": -values["a"]}}, "two panels")
     left, right = figure.axes
-    assert (left.get_ylabel(), right.get_ylabel(), left.get_xlabel(), figure.alt) == ("loss", "logit", "lam", "two panels")
+    assert (left.get_ylabel(), right.get_ylabel(), left.get_xlabel(), figure.alt) == (
+        "loss",
+        "logit",
+        "lam",
+        "two panels",
+    )
     thick = [line for line in left.lines if line.get_label() in ("a", "b")]
     np.testing.assert_allclose(thick[0].get_ydata(), [5, 6, 7, 8, 9])
     assert len(left.lines) == 2 + 4 and len(right.lines) == 4

@@ -50,7 +50,11 @@ def test_a_picture_of_the_right_size_comes_back_to_the_bit(tmp_path):
     problems, said = run([write(tmp_path / "a.png", given)], tmp_path / "out")
     assert not problems and said == [f"{tmp_path / 'a.png'}: taken as it is"]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
-        "a-corrupted.png", "a-filled.png", "a-photo.png", "sheet.png"]
+        "a-corrupted.png",
+        "a-filled.png",
+        "a-photo.png",
+        "sheet.png",
+    ]
     filled = np.asarray(Image.open(tmp_path / "out" / "a-filled.png"))
     hole = np.zeros((64, 64), bool)
     hole[16:48, 16:48] = True
@@ -58,16 +62,26 @@ def test_a_picture_of_the_right_size_comes_back_to_the_bit(tmp_path):
     corrupted = np.asarray(Image.open(tmp_path / "out" / "a-corrupted.png"))
     assert (corrupted[~hole] == given[~hole]).all() and (corrupted[hole] == corrupted[16, 16]).all()
     sheet = np.asarray(Image.open(tmp_path / "out" / "sheet.png"))
-    assert sheet.shape == (64, 4 * 64 + 3 * 2, 3) and (sheet[:, :64] == given).all() and (sheet[:, -64:] == filled).all()
+    assert (
+        sheet.shape == (64, 4 * 64 + 3 * 2, 3)
+        and (sheet[:, :64] == given).all()
+        and (sheet[:, -64:] == filled).all()
+    )
 
 
-@pytest.mark.parametrize(("size", "box"), [((100, 300), (100, 0, 100)), ((301, 40), (0, 130.5, 40))])
+@pytest.mark.parametrize(
+    ("size", "box"), [((100, 300), (100, 0, 100)), ((301, 40), (0, 130.5, 40))]
+)
 def test_other_sizes_are_cut_to_the_square_in_the_middle(size, box):
     picture = Image.fromarray(pixels(*size))
     framed = frame_picture(picture)
     said = framed.said
     torch.testing.assert_close(framed.pixels, crop_square(picture, box))
-    assert f"{size[1]}x{size[0]}" in said and f"square of {min(size)} pixels in the middle" in said and "64x64" in said
+    assert (
+        f"{size[1]}x{size[0]}" in said
+        and f"square of {min(size)} pixels in the middle" in said
+        and "64x64" in said
+    )
 
 
 def test_faces_are_framed_as_everywhere():
@@ -86,24 +100,35 @@ def test_faces_are_framed_as_everywhere():
 def test_a_mask_as_large_as_the_picture_is_framed_with_it(size):
     """The picture is black where the mask has its hole: once framed, all that is dark is hole."""
     known = np.ones(size, bool)
-    known[size[0] // 3:size[0] // 2, size[1] // 3:size[1] // 2] = False
+    known[size[0] // 3 : size[0] // 2, size[1] // 3 : size[1] // 2] = False
     framed = frame_picture(Image.fromarray(known.astype(np.uint8) * 255).convert("RGB"))
     hole = mask_for(known, framed)
     found, dark = hole.mask[0, 0] == 0, framed.pixels[0, 0] < 0
     assert not (dark & ~found).any() and 0.01 < dark.float().mean() <= found.float().mean() < 0.2
-    assert (found & ~dark).sum() <= 2 * (found.any(0).sum() + found.any(1).sum()), "a pixel all around"
+    assert (found & ~dark).sum() <= 2 * (found.any(0).sum() + found.any(1).sum()), (
+        "a pixel all around"
+    )
     assert hole.known is known and hole.said == "the mask, as large as the photo, lies on the photo"
 
 
 def squared(size):
     """A mask of size x size whose left half is hole."""
     drawn = np.ones((size, size), bool)
-    drawn[:, :size // 2] = False
+    drawn[:, : size // 2] = False
     return drawn
 
 
-@pytest.mark.parametrize(("photo", "size"), [((100, 200), 128), ((100, 200), 64), ((100, 200), 500),
-                                             ((128, 128), 64), ((128, 128), 256), ((128, 128), 40)])
+@pytest.mark.parametrize(
+    ("photo", "size"),
+    [
+        ((100, 200), 128),
+        ((100, 200), 64),
+        ((100, 200), 500),
+        ((128, 128), 64),
+        ((128, 128), 256),
+        ((128, 128), 40),
+    ],
+)
 def test_another_square_mask_lies_on_what_is_taken_and_that_is_said(photo, size):
     """A square photo framed as a whole is what is taken: both meanings are the same."""
     hole = mask_for(squared(size), frame_picture(Image.fromarray(pixels(*photo))))
@@ -150,7 +175,9 @@ def test_holes_outside_the_frame_are_said_or_refused():
 def test_a_tiny_hole_in_a_large_photo_is_filled():
     known = np.ones((4000, 6000), bool)
     known[2000:2060, 3000:3060] = False
-    framed = Framed(torch.zeros(1, 3, 64, 64), Transform.of_box((1500, 500, 3000), (6000, 4000)), "")
+    framed = Framed(
+        torch.zeros(1, 3, 64, 64), Transform.of_box((1500, 500, 3000), (6000, 4000)), ""
+    )
     assert 1 <= (mask_for(known, framed).mask == 0).sum() <= 9
 
 
@@ -168,8 +195,9 @@ def test_the_photo_is_filled_at_its_own_size_and_nothing_else_of_it_changes(tmp_
     assert (photo == given)[~hole].all()
 
 
-@pytest.mark.parametrize(("size", "names"), [("photo", ["a-photo.png"]),
-                                             ("64", ["a-corrupted.png", "a-filled.png"])])
+@pytest.mark.parametrize(
+    ("size", "names"), [("photo", ["a-photo.png"]), ("64", ["a-corrupted.png", "a-filled.png"])]
+)
 def test_only_the_wanted_size_is_written(tmp_path, size, names):
     run([write(tmp_path / "a.png", pixels(100, 80))], tmp_path / "out", size=size)
     written = sorted(file.name for file in (tmp_path / "out").iterdir())
@@ -187,7 +215,9 @@ def test_a_photo_that_its_camera_turned_comes_out_upright(tmp_path, orientation)
     upright = load_picture(tmp_path / "a.png")
     known = np.ones(upright.size[::-1], bool)
     known[30:40, 20:50] = False
-    problems, _ = run([tmp_path / "a.png"], tmp_path / "out", lambda _, framed: mask_for(known, framed))
+    problems, _ = run(
+        [tmp_path / "a.png"], tmp_path / "out", lambda _, framed: mask_for(known, framed)
+    )
     photo = Image.open(tmp_path / "out" / "a-photo.png")
     assert not problems and photo.size == upright.size and not photo.getexif()
     assert ((np.asarray(photo) == np.asarray(upright)).all(-1)[known]).all()
@@ -203,7 +233,9 @@ def test_a_photo_that_is_gone_when_it_is_to_be_written_stops_nothing(tmp_path):
 
     problems = fill_files(paths, in_the_center, fill, tmp_path / "out", say=lambda _: None)
     assert problems == {paths[0]: f"no such file: {paths[0]}"}
-    assert (tmp_path / "out" / "b-photo.png").exists() and (tmp_path / "out" / "a-filled.png").exists()
+    assert (tmp_path / "out" / "b-photo.png").exists() and (
+        tmp_path / "out" / "a-filled.png"
+    ).exists()
     assert not (tmp_path / "out" / "a-photo.png").exists()
 
 
@@ -216,21 +248,45 @@ def test_the_command_fills_a_face_in_its_photo(tmp_path, capsys, weights):
     transform = align(photo).transform
     x, y = transform.to_photo(np.array([[32.0, 46.0]]))[0].astype(int)
     alpha = np.full(photo.size[::-1], 255, np.uint8)
-    alpha[y - 10:y + 10, x - 20:x + 20] = alpha[-20:, :20] = 0
+    alpha[y - 10 : y + 10, x - 20 : x + 20] = alpha[-20:, :20] = 0
     write(tmp_path / "erased.png", np.dstack([np.asarray(photo), alpha]))
     threads = torch.get_num_threads()
     try:
-        assert cli.main(["inpaint", str(source), "--mask", str(tmp_path / "erased.png"), "--weights", str(path),
-                         "--frame", "face", "--size", "photo", "--device", "cpu", "--restarts", "1", "--out", str(tmp_path / "out")]) == 0
+        assert (
+            cli.main(
+                [
+                    "inpaint",
+                    str(source),
+                    "--mask",
+                    str(tmp_path / "erased.png"),
+                    "--weights",
+                    str(path),
+                    "--frame",
+                    "face",
+                    "--size",
+                    "photo",
+                    "--device",
+                    "cpu",
+                    "--restarts",
+                    "1",
+                    "--out",
+                    str(tmp_path / "out"),
+                ]
+            )
+            == 0
+        )
     finally:
         torch.set_num_threads(threads)
     said = capsys.readouterr().out
-    assert f"erased.png: a mask of {photo.width}x{photo.height}; what is transparent is the hole" in said
+    assert (
+        f"erased.png: a mask of {photo.width}x{photo.height}; what is transparent is the hole"
+        in said
+    )
     assert "a face was found at" in said and "400 of 1200 hole pixels lie outside and stay" in said
     filled = np.asarray(Image.open(tmp_path / "out" / "hopper-photo.png"))
     changed = (filled != np.asarray(photo)).any(-1)
     assert not changed[(alpha > 0) | ~frame_in_photo(transform)].any()
-    assert changed[y - 10:y + 10, x - 20:x + 20].mean() > 0.9
+    assert changed[y - 10 : y + 10, x - 20 : x + 20].mean() > 0.9
 
 
 # ---- several files --------------------------------------------------------------------------------------------------
@@ -240,14 +296,34 @@ def test_a_picture_that_the_mask_does_not_fit_is_left_out_and_told(tmp_path, cap
     path, _ = weights
     drawn = np.full((96, 80), 255, np.uint8)
     drawn[30:60, 20:50] = 0
-    mask, wide, fits = write(tmp_path / "mask.png", drawn), write(tmp_path / "wide.png", pixels(80, 120)), write(tmp_path / "fits.png", pixels(96, 80))
+    mask, wide, fits = (
+        write(tmp_path / "mask.png", drawn),
+        write(tmp_path / "wide.png", pixels(80, 120)),
+        write(tmp_path / "fits.png", pixels(96, 80)),
+    )
     threads = torch.get_num_threads()
-    command = ["inpaint", str(wide), str(fits), "--weights", str(path), "--device", "cpu", "--restarts", "1", "--out", str(tmp_path / "out")]
+    command = [
+        "inpaint",
+        str(wide),
+        str(fits),
+        "--weights",
+        str(path),
+        "--device",
+        "cpu",
+        "--restarts",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     try:
         assert cli.main([*command, "--mask", str(mask)]) == 1
         assert f"left out: {wide}: the mask is 80x96, the picture 120x80" in capsys.readouterr().err
-        assert (tmp_path / "out" / "fits-filled.png").exists() and not (tmp_path / "out" / "wide-filled.png").exists()
-        assert cli.main([*command, "--mask", str(write(tmp_path / "small.png", pixels(16, 16)))]) == 1
+        assert (tmp_path / "out" / "fits-filled.png").exists() and not (
+            tmp_path / "out" / "wide-filled.png"
+        ).exists()
+        assert (
+            cli.main([*command, "--mask", str(write(tmp_path / "small.png", pixels(16, 16)))]) == 1
+        )
         said = capsys.readouterr().err
         assert f"--mask {tmp_path / 'small.png'}: the picture is 16x16" in said
         assert cli.main([*command, "--mask", str(fits)]) == 1
@@ -271,7 +347,10 @@ def test_what_cannot_be_read_is_told_and_the_others_are_filled(tmp_path):
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
-    paths = [write(tmp_path / folder / "face.png", pixels(64, 64, seed)) for seed, folder in enumerate(("a", "b", "c"))]
+    paths = [
+        write(tmp_path / folder / "face.png", pixels(64, 64, seed))
+        for seed, folder in enumerate(("a", "b", "c"))
+    ]
     run([*paths, paths[0]], tmp_path / "out")  # the same file twice is one
     for seed, name in enumerate(("face", "face-2", "face-3")):
         filled = np.asarray(Image.open(tmp_path / "out" / f"{name}-filled.png"))
@@ -282,7 +361,13 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
 def test_nothing_is_written_when_filling_fails_or_half_written(tmp_path, monkeypatch):
     path = write(tmp_path / "a.png", pixels(64, 64))
     with pytest.raises(KeyboardInterrupt):
-        fill_files([path], in_the_center, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), tmp_path / "out", say=print)
+        fill_files(
+            [path],
+            in_the_center,
+            lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
+            tmp_path / "out",
+            say=print,
+        )
     assert not (tmp_path / "out").exists()
     run([path], tmp_path / "out")
     before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
@@ -309,17 +394,87 @@ def test_the_command_fills_as_inpaint_does(tmp_path, capsys, weights):
     try:
         for chosen in ("center", "random", str(mask)):
             out = tmp_path / "out"
-            assert cli.main(["inpaint", *files, "--mask", chosen, "--weights", str(path), "--device", "cpu", "--restarts", "2", "--out", str(out)]) == 0
+            assert (
+                cli.main(
+                    [
+                        "inpaint",
+                        *files,
+                        "--mask",
+                        chosen,
+                        "--weights",
+                        str(path),
+                        "--device",
+                        "cpu",
+                        "--restarts",
+                        "2",
+                        "--out",
+                        str(out),
+                    ]
+                )
+                == 0
+            )
         assert "wrote 2 filled pictures and sheet.png" in capsys.readouterr().out
-        assert cli.main(["inpaint", *files, str(tmp_path / "no.png"), "--weights", str(path), "--device", "cpu", "--out", str(out)]) == 1
+        assert (
+            cli.main(
+                [
+                    "inpaint",
+                    *files,
+                    str(tmp_path / "no.png"),
+                    "--weights",
+                    str(path),
+                    "--device",
+                    "cpu",
+                    "--out",
+                    str(out),
+                ]
+            )
+            == 1
+        )
         assert "left out: no such file" in capsys.readouterr().err
-        assert cli.main(["inpaint", *files, "--mask", "centre", "--weights", str(path), "--out", str(tmp_path / "never")]) == 1
-        assert "--mask centre: neither one of center, pattern" in capsys.readouterr().err and not (tmp_path / "never").exists()
-        assert cli.main(["inpaint", *files, "--mask", str(mask), "--weights", str(path), "--device", "cpu", "--restarts", "2", "--out", str(out)]) == 0
+        assert (
+            cli.main(
+                [
+                    "inpaint",
+                    *files,
+                    "--mask",
+                    "centre",
+                    "--weights",
+                    str(path),
+                    "--out",
+                    str(tmp_path / "never"),
+                ]
+            )
+            == 1
+        )
+        assert (
+            "--mask centre: neither one of center, pattern" in capsys.readouterr().err
+            and not (tmp_path / "never").exists()
+        )
+        assert (
+            cli.main(
+                [
+                    "inpaint",
+                    *files,
+                    "--mask",
+                    str(mask),
+                    "--weights",
+                    str(path),
+                    "--device",
+                    "cpu",
+                    "--restarts",
+                    "2",
+                    "--out",
+                    str(out),
+                ]
+            )
+            == 0
+        )
     finally:
         torch.set_num_threads(threads)
     images = torch.cat([to_float(pixels(64, 64, number)) for number in range(2)])
-    wanted = to_uint8(inpaint(images, mask_from_file(mask), gan, restarts=2, progress=False).completed)
+    wanted = to_uint8(
+        inpaint(images, mask_from_file(mask), gan, restarts=2, progress=False).completed
+    )
     for number in range(2):
         filled = np.asarray(Image.open(out / f"{number}-filled.png")).astype(int)
         assert np.abs(filled - wanted[number]).mean() < 1  # half precision weights

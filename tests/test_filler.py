@@ -31,7 +31,9 @@ class Plain(nn.Module):
 
     def __init__(self, size=SIDE):
         super().__init__()
-        self.matrix = nn.Parameter(torch.randn(5, 3 * size * size, generator=torch.Generator().manual_seed(0)))
+        self.matrix = nn.Parameter(
+            torch.randn(5, 3 * size * size, generator=torch.Generator().manual_seed(0))
+        )
         self.size, self.failure = size, None
 
     def forward(self, z):
@@ -74,16 +76,22 @@ def wait_for(holds):
 
 # ---- what comes out --------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize(("restarts", "seed"), [(1, 0), (4, 3)])
 def test_the_result_is_that_of_inpaint(restarts, seed):
     made, mask = make(restarts=restarts, seed=seed), center_mask(size=SIDE)
     made.fill(wait=True)
-    expected = inpaint(picture(), mask, model(), settings=SHORT, restarts=restarts, seed=seed, progress=False)
+    expected = inpaint(
+        picture(), mask, model(), settings=SHORT, restarts=restarts, seed=seed, progress=False
+    )
     torch.testing.assert_close(made.result, expected.completed)
     assert made.loss == pytest.approx(expected.restart_losses.min().item(), rel=1e-5)
     assert torch.equal(made.mask, mask) and made.z.shape == (restarts, 5)
     assert np.array_equal(made.array, to_uint8(made.result)[0])
-    assert made.message.value.startswith("filled after 12 steps") and made.progress.value == made.progress.max == 12
+    assert (
+        made.message.value.startswith("filled after 12 steps")
+        and made.progress.value == made.progress.max == 12
+    )
 
 
 @settings(max_examples=20)
@@ -111,6 +119,7 @@ def test_every_picture_shown_on_the_way_keeps_what_is_known():
 
 
 # ---- where a search begins -------------------------------------------------------------------------------------------
+
 
 def test_after_a_changed_hole_the_search_goes_on_from_the_last_codes(starts):
     made = make(seed=2)
@@ -157,10 +166,13 @@ def test_a_photo_takes_the_place_of_the_picture(hopper):
     made.fill(wait=True)
     assert made.painter.load(photo)
     assert made.result is None
-    assert np.array_equal(made.array, to_uint8(corrupt(align(load_picture(photo)).pixels, center_mask(), 0.2))[0])
+    assert np.array_equal(
+        made.array, to_uint8(corrupt(align(load_picture(photo)).pixels, center_mask(), 0.2))[0]
+    )
 
 
 # ---- the photo at its own size ---------------------------------------------------------------------------------------
+
 
 def test_the_filled_photo_is_saved_at_its_own_size(hopper, monkeypatch):
     made, saved = HoleFiller(model(64), picture(size=64), center_mask(), SHORT), []
@@ -169,8 +181,12 @@ def test_the_filled_photo_is_saved_at_its_own_size(hopper, monkeypatch):
     made.fill(wait=True)
     assert not made.save_button.disabled
     made.save_button.click()
-    (content, name, kind), = saved
-    assert name == "filled.png" and kind == "image/png" and made.message.value == "saved as filled.png, 512x600"
+    ((content, name, kind),) = saved
+    assert (
+        name == "filled.png"
+        and kind == "image/png"
+        and made.message.value == "saved as filled.png, 512x600"
+    )
     photo, transform = load_picture(hopper), made.painter.transform
     expected = put_back(photo, made.result, center_mask(), transform)
     assert load_picture(content) == expected == made.filled_photo()
@@ -219,6 +235,7 @@ def test_nothing_is_saved_while_a_search_runs(hopper):
 
 # ---- buttons, stop, two at once --------------------------------------------------------------------------------------
 
+
 def test_the_painted_hole_is_shown_until_it_is_filled_and_then_the_result_stays():
     made = make()
     assert np.array_equal(made.array, to_uint8(corrupt(picture(), center_mask(size=SIDE), 0.2))[0])
@@ -235,7 +252,11 @@ def test_without_a_hole_filling_says_so():
     with pytest.raises(ValueError, match="paint a hole first"):
         made.fill()
     made.fill_button.click()
-    assert made.message.value.startswith("paint a hole first") and not made.running and made.result is None
+    assert (
+        made.message.value.startswith("paint a hole first")
+        and not made.running
+        and made.result is None
+    )
     made.new_button.click()
     assert made.message.value.startswith("paint a hole first")
 
@@ -244,11 +265,18 @@ def test_stop_keeps_what_was_found():
     made = make(how=LONG)
     made.fill_button.click()
     wait_for(lambda: made.message.value.startswith("step "))
-    assert made.running and made.fill_button.disabled and made.new_button.disabled and not made.stop_button.disabled
+    assert (
+        made.running
+        and made.fill_button.disabled
+        and made.new_button.disabled
+        and not made.stop_button.disabled
+    )
     made.stop_button.click()
     made.wait()
     assert made.message.value.startswith("stopped after") and not made.running
-    assert not made.fill_button.disabled and not made.new_button.disabled and made.stop_button.disabled
+    assert (
+        not made.fill_button.disabled and not made.new_button.disabled and made.stop_button.disabled
+    )
     assert np.array_equal(made.array, to_uint8(made.result)[0])
     assert torch.equal(made.result * made.mask, picture() * made.mask)
 
@@ -296,10 +324,15 @@ def test_interrupting_the_kernel_while_it_waits_stops_the_search(monkeypatch):
 
     monkeypatch.setattr(thread, "join", interrupted)
     made.wait()
-    assert not made.running and made.message.value.startswith("stopped after") and made.result is not None
+    assert (
+        not made.running
+        and made.message.value.startswith("stopped after")
+        and made.result is not None
+    )
 
 
 # ---- errors ----------------------------------------------------------------------------------------------------------
+
 
 def test_an_error_in_the_search_is_shown_and_raised_to_who_waits():
     made = make()
@@ -324,8 +357,10 @@ def test_a_picture_of_another_size_than_the_model_s_is_said():
     assert "makes pictures of 16x16" in made.message.value and not made.running
 
 
-@pytest.mark.parametrize(("options", "problem"), [({"restarts": 0}, "at least 1"),
-                                                  ({"mask": torch.ones(1, 1, SIDE, SIDE)}, "no hole")])
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [({"restarts": 0}, "at least 1"), ({"mask": torch.ones(1, 1, SIDE, SIDE)}, "no hole")],
+)
 def test_bad_input_is_refused(options, problem):
     with pytest.raises(ValueError, match=problem):
         make(**options)

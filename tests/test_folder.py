@@ -38,8 +38,13 @@ def write_zip(path, files):
     return path
 
 
-DIVIDED = {"train/b.png": png(20), "train/a.PNG": png(10), "test/c.png": png(30), "train/notes.txt": b"no picture",
-           "train/.hidden.png": b"junk"}
+DIVIDED = {
+    "train/b.png": png(20),
+    "train/a.PNG": png(10),
+    "test/c.png": png(30),
+    "train/notes.txt": b"no picture",
+    "train/.hidden.png": b"junk",
+}
 
 
 @pytest.mark.parametrize("store", [write_folder, write_zip])
@@ -48,7 +53,7 @@ def test_train_and_test_folders_are_the_splits(tmp_path, store):
     train, test = (load_dataset("folder", split=split, root=root) for split in ("train", "test"))
     assert (len(train), len(test)) == (2, 1)
     assert train.files == ["train/a.PNG", "train/b.png"]
-    values = torch.tensor([10., 0, 245]) / 127.5 - 1
+    values = torch.tensor([10.0, 0, 245]) / 127.5 - 1
     torch.testing.assert_close(train[0], values[:, None, None].expand(3, 64, 64))
     assert torch.equal(train.images([1, 0])[1], train[0])
     assert len(load_dataset("folder", root=root, limit=1)) == 1
@@ -57,7 +62,9 @@ def test_train_and_test_folders_are_the_splits(tmp_path, store):
 def test_undivided_folder_splits_by_name_and_stays_split(tmp_path):
     first = {f"{i:03}.png": png(i) for i in range(60)}
     write_folder(tmp_path, first)
-    train, test = (load_dataset("folder", split=split, root=tmp_path).files for split in ("train", "test"))
+    train, test = (
+        load_dataset("folder", split=split, root=tmp_path).files for split in ("train", "test")
+    )
     assert sorted(train + test) == sorted(first) and not set(train) & set(test) and test
     write_folder(tmp_path, {f"{i:03}.png": png(i) for i in range(60, 90)})
     later = load_dataset("folder", split="test", root=tmp_path).files
@@ -96,7 +103,9 @@ def test_what_is_wrong_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("store", [write_folder, write_zip])
-def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_path, store, capsys, monkeypatch):
+def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(
+    tmp_path, store, capsys, monkeypatch
+):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
     files = {"train/c.png": png(9, (300, 200)), "test/d.png": png(9)}
     for name, (person, photo) in zip("ab", photographs().items(), strict=True):
@@ -109,23 +118,39 @@ def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(tmp_
     assert faces.files == ["train/a.png", "train/b.png"] and len(faces) == 2
     expected = torch.cat([align(photo).pixels for photo in photographs().values()])
     expected = to_float(to_uint8(expected))
-    assert torch.equal(faces.images([1, 0]), expected.flip(0)) and torch.equal(faces[1], expected[1])
+    assert torch.equal(faces.images([1, 0]), expected.flip(0)) and torch.equal(
+        faces[1], expected[1]
+    )
     assert torch.equal(faces.images(slice(None)), expected)
-    assert NearestNeighbor(faces).pixels.reshape(2, -1).any(1).all(), "the black row of a picture without a face is no picture"
+    assert NearestNeighbor(faces).pixels.reshape(2, -1).any(1).all(), (
+        "the black row of a picture without a face is no picture"
+    )
     assert len(load_dataset("folder", root=root, crop="center")) == 3
     with pytest.raises(ValueError, match="no picture shows a face"):
         load_dataset("folder", split="test", root=root, crop="face")
 
 
-@pytest.mark.parametrize(("from_list", "place", "value", "said"), [
-    (True, 0, 0, "is a damaged zip archive"), (True, 6, 255, "is a damaged zip archive.*version"), (True, 8, 1, "a.png.*password"), (True, 10, 9, "a.png.*compression"), (False, 40, 0xFF, "a.png")])
-def test_a_zip_archive_that_cannot_be_read_says_so_and_which(tmp_path, from_list, place, value, said):
+@pytest.mark.parametrize(
+    ("from_list", "place", "value", "said"),
+    [
+        (True, 0, 0, "is a damaged zip archive"),
+        (True, 6, 255, "is a damaged zip archive.*version"),
+        (True, 8, 1, "a.png.*password"),
+        (True, 10, 9, "a.png.*compression"),
+        (False, 40, 0xFF, "a.png"),
+    ],
+)
+def test_a_zip_archive_that_cannot_be_read_says_so_and_which(
+    tmp_path, from_list, place, value, said
+):
     path = tmp_path / "class.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("train/a.png", png(3))
     content = bytearray(path.read_bytes())
-    place += content.index(b"PK\x01\x02") if from_list else len("train/a.png")  # in the list at the end: flags at 8, method at 10
-    content[place:place + (1 if from_list else 20)] = bytes([value]) * (1 if from_list else 20)
+    place += (
+        content.index(b"PK\x01\x02") if from_list else len("train/a.png")
+    )  # in the list at the end: flags at 8, method at 10
+    content[place : place + (1 if from_list else 20)] = bytes([value]) * (1 if from_list else 20)
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"class\.zip.*{said}"):
         load_dataset("folder", root=path)
@@ -154,6 +179,25 @@ def test_settings_that_a_set_does_not_have_are_refused(tmp_path, capsys):
         load_dataset("folder", root=tmp_path, crop="left")
     with pytest.raises(ValueError, match="synthetic-faces has no setting crop"):
         load_dataset("synthetic-faces", crop="face")
-    for words, said in ((["--data", "celeba", "--crop", "face"], "a number of pixels"), (["--data", "folder", "--extra"], "no setting extra")):
-        assert main(["train", *words, "--root", str(tmp_path), "--steps", "1", "--device", "cpu", "--out", str(tmp_path / "run")]) == 1
+    for words, said in (
+        (["--data", "celeba", "--crop", "face"], "a number of pixels"),
+        (["--data", "folder", "--extra"], "no setting extra"),
+    ):
+        assert (
+            main(
+                [
+                    "train",
+                    *words,
+                    "--root",
+                    str(tmp_path),
+                    "--steps",
+                    "1",
+                    "--device",
+                    "cpu",
+                    "--out",
+                    str(tmp_path / "run"),
+                ]
+            )
+            == 1
+        )
         assert said in capsys.readouterr().err

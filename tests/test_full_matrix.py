@@ -8,12 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tutorial_lib.inpainting import full_matrix
-from tutorial_lib.inpainting.full_matrix import DAMPING, RENEWED_EVERY, WARM_UP, FullMatrixAdam, inverse_root
+from tutorial_lib.inpainting.full_matrix import (
+    DAMPING,
+    RENEWED_EVERY,
+    WARM_UP,
+    FullMatrixAdam,
+    inverse_root,
+)
 
 
 def descend(optimizer, z, loss, steps):
     for _ in range(steps):
-        z.grad, = torch.autograd.grad(loss(z).sum(), z)
+        (z.grad,) = torch.autograd.grad(loss(z).sum(), z)
         optimizer.step()
     return z.detach()
 
@@ -22,13 +28,18 @@ def by_the_formula(gradients, lr, beta1, beta2):
     """One row: where the steps along these gradients lead from 0."""
     z, mean, products = np.zeros(gradients.shape[1]), 0.0, 0.0
     for number, g in enumerate(gradients, 1):
-        mean, products = beta1 * mean + (1 - beta1) * g, beta2 * products + (1 - beta2) * np.outer(g, g)
+        mean, products = (
+            beta1 * mean + (1 - beta1) * g,
+            beta2 * products + (1 - beta2) * np.outer(g, g),
+        )
         m, p = mean / (1 - beta1**number), products / (1 - beta2**number)
         if number <= WARM_UP:
             z -= lr * m / (np.sqrt(np.diag(p)) + 1e-8)
         else:
             if (number - WARM_UP) % RENEWED_EVERY == 1:
-                root = np.linalg.inv(scipy.linalg.sqrtm(p + DAMPING * np.trace(p) / len(p) * np.eye(len(p))).real)
+                root = np.linalg.inv(
+                    scipy.linalg.sqrtm(p + DAMPING * np.trace(p) / len(p) * np.eye(len(p))).real
+                )
             z -= lr * root @ m
     return z
 
@@ -36,14 +47,18 @@ def by_the_formula(gradients, lr, beta1, beta2):
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 6))
 @settings(max_examples=20)
 def test_it_is_the_formula_for_every_row(seed, rows, size):
-    gradients = np.random.default_rng(seed).normal(size=(28, rows, size)) * np.geomspace(1, 30, size)
+    gradients = np.random.default_rng(seed).normal(size=(28, rows, size)) * np.geomspace(
+        1, 30, size
+    )
     z = torch.zeros(rows, size, dtype=torch.float64, requires_grad=True)
     optimizer = FullMatrixAdam([z], 0.1, (0.8, 0.95))
     for gradient in gradients:
         z.grad = torch.from_numpy(gradient)
         optimizer.step()
     for row in range(rows):
-        np.testing.assert_allclose(z.detach().numpy()[row], by_the_formula(gradients[:, row], 0.1, 0.8, 0.95), atol=1e-6)
+        np.testing.assert_allclose(
+            z.detach().numpy()[row], by_the_formula(gradients[:, row], 0.1, 0.8, 0.95), atol=1e-6
+        )
 
 
 @given(st.integers(0, 10**6))
@@ -66,10 +81,15 @@ def test_turned_coordinates_change_nothing(monkeypatch):
 
     def run(kind, to_axes):
         z = (start @ to_axes.T).requires_grad_(True)
-        return descend(kind([z], 0.1), z, lambda z: ((z @ to_axes) * slopes).square().sum(1), 40) @ to_axes
+        return (
+            descend(kind([z], 0.1), z, lambda z: ((z @ to_axes) * slopes).square().sum(1), 40)
+            @ to_axes
+        )
 
     eye = torch.eye(6, dtype=torch.float64)
-    torch.testing.assert_close(run(FullMatrixAdam, eye), run(FullMatrixAdam, turn), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        run(FullMatrixAdam, eye), run(FullMatrixAdam, turn), atol=1e-6, rtol=0
+    )
     assert (run(torch.optim.Adam, eye) - run(torch.optim.Adam, turn)).abs().max() > 1e-2
 
 

@@ -45,8 +45,12 @@ def pictures():
 def judge(pictures):
     torch.manual_seed(0)
     classifier = AttributeClassifier(HEADS, 4).eval()
-    return Judge(classifier, {"name": "judge", "sha256": "7" * 64}, {"bright": torch.tensor([0, 1, -1])},
-                 classifier_features(classifier, pictures.images(slice(None))))
+    return Judge(
+        classifier,
+        {"name": "judge", "sha256": "7" * 64},
+        {"bright": torch.tensor([0, 1, -1])},
+        classifier_features(classifier, pictures.images(slice(None))),
+    )
 
 
 @pytest.fixture
@@ -57,13 +61,25 @@ def short(monkeypatch):
 
 
 def run(pictures, judge, folder, **changes):
-    options = {"data": {"name": "noise"}, "sizes": (2, 4), "lengths": (2, 1), "progress": False} | changes
-    return run_generators(pictures.images([0, 1, 2]), pictures, judge, folder / "g.json", folder / "work", **options)
+    options = {
+        "data": {"name": "noise"},
+        "sizes": (2, 4),
+        "lengths": (2, 1),
+        "progress": False,
+    } | changes
+    return run_generators(
+        pictures.images([0, 1, 2]), pictures, judge, folder / "g.json", folder / "work", **options
+    )
 
 
 def test_the_recipe_is_that_of_the_shipped_weights_but_for_size_and_average():
     card, ours = load_gan("synthetic-faces", "cpu").card["training"], settings_of(48)
-    assert {key for key, value in vars(ours).items() if card.get(key, getattr(GANSettings(), key)) != (list(value) if isinstance(value, tuple) else value)} == {"ema"}
+    assert {
+        key
+        for key, value in vars(ours).items()
+        if card.get(key, getattr(GANSettings(), key))
+        != (list(value) if isinstance(value, tuple) else value)
+    } == {"ema"}
     assert settings_of(16).discriminator_channels == 11
 
 
@@ -71,7 +87,10 @@ def test_a_longer_training_goes_on_from_the_shorter_in_the_same_bits(pictures, t
     for length in (1, 2):
         stepwise = train_generator(2, length, pictures, HELD_OUT, tmp_path / "a", progress=False)
     at_once = train_generator(2, 2, pictures, HELD_OUT, tmp_path / "b", progress=False)
-    first, second, other = (load_gan(path, "cpu").generator.state_dict() for path in (stepwise, at_once, tmp_path / "a" / "noise-2-channels-1-steps.safetensors"))
+    first, second, other = (
+        load_gan(path, "cpu").generator.state_dict()
+        for path in (stepwise, at_once, tmp_path / "a" / "noise-2-channels-1-steps.safetensors")
+    )
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     assert not all(torch.equal(value, other[key]) for key, value in first.items())
 
@@ -97,19 +116,35 @@ def test_the_figures_are_those_of_the_plain_calls(pictures, judge, short):
     gan = uniform_latent_model(Generator(4).eval(), Discriminator(4, "none").eval(), card={})
     images = pictures.images([0, 1, 2])
     found = measure_generator(gan, images, judge, progress=False)
-    wanted = inpaint(images, center_mask(), gan, settings=replace(DEFAULT, steps=5), seed=0).completed
-    np.testing.assert_allclose(found["measures"]["hole_psnr"], psnr(wanted, images, center_mask()), atol=1e-3)
+    wanted = inpaint(
+        images, center_mask(), gan, settings=replace(DEFAULT, steps=5), seed=0
+    ).completed
+    np.testing.assert_allclose(
+        found["measures"]["hole_psnr"], psnr(wanted, images, center_mask()), atol=1e-3
+    )
     guess = judge.classifier.predict(wanted)["bright"]
-    assert found["measures"]["recovered bright"] == [float(guess[0] == 0), float(guess[1] == 1), None]
+    assert found["measures"]["recovered bright"] == [
+        float(guess[0] == 0),
+        float(guess[1] == 1),
+        None,
+    ]
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         samples = torch.cat([gan.generator(gan.sample_z(40, rng)) for _ in range(2)])
-    assert found["frechet"] == pytest.approx(frechet_distance(classifier_features(judge.classifier, samples), judge.reference))
+    assert found["frechet"] == pytest.approx(
+        frechet_distance(classifier_features(judge.classifier, samples), judge.reference)
+    )
 
 
-def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(pictures, judge, short, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(
+    pictures, judge, short, tmp_path, monkeypatch
+):
     whole = run(pictures, judge, tmp_path / "whole")
-    assert list(whole["variants"]) == [f"{size} channels, {length} steps" for size in (2, 4) for length in (1, 2)] and whole["complete"]
+    assert (
+        list(whole["variants"])
+        == [f"{size} channels, {length} steps" for size in (2, 4) for length in (1, 2)]
+        and whole["complete"]
+    )
     measured = []
 
     def stop(*arguments, **options):
@@ -123,9 +158,15 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(pictures, judge, sho
         run(pictures, judge, tmp_path / "stopped")
     assert len(load_results(tmp_path / "stopped" / "g.json")["variants"]) == 2
     run(pictures, judge, tmp_path / "stopped")
-    assert len(measured) == 5 and load_results(tmp_path / "stopped" / "g.json") == load_results(tmp_path / "whole" / "g.json")
+    assert len(measured) == 5 and load_results(tmp_path / "stopped" / "g.json") == load_results(
+        tmp_path / "whole" / "g.json"
+    )
     text = generators_table(whole)
-    assert "4 channels, 2 steps" in text and f"{np.mean(whole['variants']['2 channels, 1 steps']['measures']['context']):.2f}" in text
+    assert (
+        "4 channels, 2 steps" in text
+        and f"{np.mean(whole['variants']['2 channels, 1 steps']['measures']['context']):.2f}"
+        in text
+    )
 
 
 def test_a_vae_is_measured_with_a_lam_of_its_own(pictures, judge, short, tmp_path):
@@ -134,23 +175,48 @@ def test_a_vae_is_measured_with_a_lam_of_its_own(pictures, judge, short, tmp_pat
     weights = save_vae(tmp_path / "small.safetensors", vae, {"data": {}, "training": training})
     results = run(pictures, judge, tmp_path, sizes=(), shipped=(str(weights),))
     stored = results["variants"][str(weights)]
-    assert stored["made_by"] == training | {"ema": None, "kind": "vae", "lam": generators.VAE_LAM, "weights_sha256": file_hash(weights)}
+    assert stored["made_by"] == training | {
+        "ema": None,
+        "kind": "vae",
+        "lam": generators.VAE_LAM,
+        "weights_sha256": file_hash(weights),
+    }
     images, model = pictures.images([0, 1, 2]), load_gan(weights, "cpu")
-    wanted = inpaint(images, center_mask(), model, settings=replace(DEFAULT, steps=5, lam=generators.VAE_LAM), seed=0).completed
-    np.testing.assert_allclose(stored["measures"]["hole_psnr"], psnr(wanted, images, center_mask()), atol=2e-3)
-    assert generators.lam_for(uniform_latent_model(Generator(2), Discriminator(2, "none"))) == DEFAULT.lam == 0.003
+    wanted = inpaint(
+        images,
+        center_mask(),
+        model,
+        settings=replace(DEFAULT, steps=5, lam=generators.VAE_LAM),
+        seed=0,
+    ).completed
+    np.testing.assert_allclose(
+        stored["measures"]["hole_psnr"], psnr(wanted, images, center_mask()), atol=2e-3
+    )
+    assert (
+        generators.lam_for(uniform_latent_model(Generator(2), Discriminator(2, "none")))
+        == DEFAULT.lam
+        == 0.003
+    )
 
 
 def test_an_interrupted_training_is_not_measured(pictures, judge, short, tmp_path, monkeypatch):
     monkeypatch.setattr(generators, "train_generator", lambda *arguments: None)
     results = run(pictures, judge, tmp_path)
-    assert results["variants"] == {} and not results["complete"] and not (tmp_path / "g.json").exists()
+    assert (
+        results["variants"] == {} and not results["complete"] and not (tmp_path / "g.json").exists()
+    )
 
 
 def test_other_judges_are_not_mixed_and_damaged_weights_are_named(pictures, judge, short, tmp_path):
     run(pictures, judge, tmp_path, sizes=(2,), lengths=(1,))
     with pytest.raises(ValueError, match="classifier_sha256"):
-        run(pictures, replace(judge, card={"name": "judge", "sha256": "8" * 64}), tmp_path, sizes=(2,), lengths=(1,))
+        run(
+            pictures,
+            replace(judge, card={"name": "judge", "sha256": "8" * 64}),
+            tmp_path,
+            sizes=(2,),
+            lengths=(1,),
+        )
     weights = train_generator(4, 1, pictures, HELD_OUT, tmp_path / "work", progress=False)
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(ValueError, match="is damaged"):
@@ -159,14 +225,35 @@ def test_other_judges_are_not_mixed_and_damaged_weights_are_named(pictures, judg
 
 def test_the_command(tmp_path, capsys, monkeypatch, short):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "load_dataset", lambda name, *, split, limit: load_little(name, split=split, limit=limit or 70))
+    monkeypatch.setattr(
+        cli,
+        "load_dataset",
+        lambda name, *, split, limit: load_little(name, split=split, limit=limit or 70),
+    )
     threads = torch.get_num_threads()
-    arguments = ["generators", "--data", "synthetic-numbers", "--sizes", "2", "--lengths", "1", "--limit", "2", "--device", "cpu",
-                 "--work", str(tmp_path / "work"), "--out", str(tmp_path / "g.json")]
+    arguments = [
+        "generators",
+        "--data",
+        "synthetic-numbers",
+        "--sizes",
+        "2",
+        "--lengths",
+        "1",
+        "--limit",
+        "2",
+        "--device",
+        "cpu",
+        "--work",
+        str(tmp_path / "work"),
+        "--out",
+        str(tmp_path / "g.json"),
+    ]
     try:
         assert cli.main(arguments) == 0
     finally:
         torch.set_num_threads(threads)
     assert "2 channels, 1 steps" in capsys.readouterr().out
     made_from = load_results(tmp_path / "g.json")["made_from"]
-    assert made_from["classifier_sha256"] == file_hash(WEIGHTS_DIR / "synthetic-numbers-attributes.safetensors")
+    assert made_from["classifier_sha256"] == file_hash(
+        WEIGHTS_DIR / "synthetic-numbers-attributes.safetensors"
+    )

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from tutorial_lib.images import check_images, crop_square, image_grid, load_picture, to_float, to_uint8
+from tutorial_lib.images import (
+    check_images,
+    crop_square,
+    image_grid,
+    load_picture,
+    to_float,
+    to_uint8,
+)
 
 
 def photo(height=40, width=48):
@@ -28,12 +35,18 @@ def encode(picture, format="PNG", **options):
 # -- floats and bytes --------------------------------------------------------------------------------------------------
 
 
-@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3))))
+@given(
+    arrays.arrays(
+        np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3))
+    )
+)
 def test_bytes_to_floats_and_back_is_exact(pixels):
     images = to_float(pixels)
     assert images.dtype == torch.float32 and images.shape == (len(pixels), 3, *pixels.shape[1:3])
     assert np.array_equal(to_uint8(images), pixels)
-    assert np.array_equal(to_uint8(to_float(pixels[0])), pixels[:1]) and np.array_equal(to_uint8(images[0]), pixels[:1])
+    assert np.array_equal(to_uint8(to_float(pixels[0])), pixels[:1]) and np.array_equal(
+        to_uint8(images[0]), pixels[:1]
+    )
 
 
 def test_the_range_is_minus_one_to_one():
@@ -48,8 +61,15 @@ def test_floats_outside_the_range_are_clamped_to_it():
     assert to_uint8(torch.tensor([-7.0, 0.9999, 3.0]).view(3, 1, 1)).tolist() == [[[[0, 255, 255]]]]
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8),
-                                    np.zeros((1, 1, 4, 4, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4, 3)),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((1, 1, 4, 4, 3), np.uint8),
+    ],
+)
 def test_only_uint8_rgb_becomes_floats(pixels):
     with pytest.raises(ValueError, match="uint8"):
         to_float(pixels)
@@ -58,8 +78,16 @@ def test_only_uint8_rgb_becomes_floats(pixels):
 # -- files -------------------------------------------------------------------------------------------------------------
 
 # The EXIF standard's table: at which side of the scene the file's first row and its first column lie.
-ORIENTATIONS = {1: ("top", "left"), 2: ("top", "right"), 3: ("bottom", "right"), 4: ("bottom", "left"),
-                5: ("left", "top"), 6: ("right", "top"), 7: ("right", "bottom"), 8: ("left", "bottom")}
+ORIENTATIONS = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -73,8 +101,18 @@ def test_a_turned_photo_stands_upright(tmp_path, orientation, source):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "photo.jpg"
-    path.write_bytes(encode(Image.fromarray(np.ascontiguousarray(stored)), "JPEG", quality=100, subsampling=0, exif=exif))
-    read = load_picture({"path": path, "bytes": path.read_bytes(), "picture": Image.open(path)}[source])
+    path.write_bytes(
+        encode(
+            Image.fromarray(np.ascontiguousarray(stored)),
+            "JPEG",
+            quality=100,
+            subsampling=0,
+            exif=exif,
+        )
+    )
+    read = load_picture(
+        {"path": path, "bytes": path.read_bytes(), "picture": Image.open(path)}[source]
+    )
     assert read.mode == "RGB" and read.size == (48, 40)
     assert np.abs(np.asarray(read).astype(int) - scene).max() <= 4
 
@@ -88,7 +126,9 @@ def over_white(colors, alpha):
 def test_transparency_is_laid_over_white(format):
     alpha = np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))
     rgba = Image.fromarray(np.dstack([photo(), alpha]))
-    read = load_picture(encode(rgba, format, **({"lossless": True, "exact": True} if format == "WEBP" else {})))
+    read = load_picture(
+        encode(rgba, format, **({"lossless": True, "exact": True} if format == "WEBP" else {}))
+    )
     np.testing.assert_allclose(np.asarray(read), over_white(photo(), alpha), atol=1)
 
 
@@ -132,7 +172,7 @@ def test_a_file_cut_short_is_refused(format, share):
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
     whole = encode(Image.fromarray(noise), format)
     with pytest.raises(ValueError, match="is the file complete"):
-        load_picture(whole[:int(share * len(whole))])
+        load_picture(whole[: int(share * len(whole))])
 
 
 def test_a_web_page_named_jpg_is_refused(tmp_path):
@@ -194,7 +234,9 @@ def test_without_a_box_the_central_square_is_taken(height, width):
     scene = photo(height, width)
     side, top, left = min(height, width), (height - 40) // 2, (width - 40) // 2
     square = to_uint8(crop_square(Image.fromarray(scene), size=side))[0].astype(int)
-    assert np.abs(square - scene[top:top + side, left:left + side]).max() <= (3 if width == 41 else 0)
+    assert np.abs(square - scene[top : top + side, left : left + side]).max() <= (
+        3 if width == 41 else 0
+    )
 
 
 @pytest.mark.parametrize("side", [0, -3])
@@ -209,13 +251,15 @@ def test_a_box_without_area_is_refused(side):
 @given(st.integers(1, 10), st.integers(1, 12), st.integers(1, 7), st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
 def test_a_grid_holds_every_picture_and_white_between(count, columns, height, width):
-    pictures = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(count)) - 1  # none is white
+    pictures = (
+        torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(count)) - 1
+    )  # none is white
     grid = image_grid(pictures, columns)
     across, down = min(columns, count), -(-count // columns)
     assert grid.shape == (down * (height + 2) - 2, across * (width + 2) - 2, 3)
     for number, picture in enumerate(to_uint8(pictures)):
         row, column = divmod(number, columns)
-        cell = grid[row * (height + 2):, column * (width + 2):][:height, :width]
+        cell = grid[row * (height + 2) :, column * (width + 2) :][:height, :width]
         assert np.array_equal(cell, picture)
         cell[:] = 255
     assert (grid == 255).all()
@@ -237,18 +281,21 @@ def with_value(value):
     return images
 
 
-@pytest.mark.parametrize("images, message", [
-    (np.zeros((1, 3, 8, 8), np.float32), "ndarray"),
-    (torch.zeros(3, 8, 8), r"\(B, 3, H, W\), got torch.float32 \(3, 8, 8\)"),
-    (torch.zeros(1, 1, 8, 8), r"\(1, 1, 8, 8\)"),
-    (torch.zeros(1, 8, 8, 3), r"\(1, 8, 8, 3\)"),
-    (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "torch.uint8"),
-    (torch.zeros(0, 3, 8, 8), "no pictures"),
-    (with_value(1.01), r"\[-1, 1\].*x / 127.5 - 1.*to 1.01"),
-    (with_value(-255), "from -255"),
-    (with_value(float("nan")), "NaN"),
-    (with_value(float("inf")), "to inf"),
-])
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((1, 3, 8, 8), np.float32), "ndarray"),
+        (torch.zeros(3, 8, 8), r"\(B, 3, H, W\), got torch.float32 \(3, 8, 8\)"),
+        (torch.zeros(1, 1, 8, 8), r"\(1, 1, 8, 8\)"),
+        (torch.zeros(1, 8, 8, 3), r"\(1, 8, 8, 3\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(0, 3, 8, 8), "no pictures"),
+        (with_value(1.01), r"\[-1, 1\].*x / 127.5 - 1.*to 1.01"),
+        (with_value(-255), "from -255"),
+        (with_value(float("nan")), "NaN"),
+        (with_value(float("inf")), "to inf"),
+    ],
+)
 def test_wrong_pictures_are_turned_away_with_what_is_wrong(images, message):
     with pytest.raises(ValueError, match=f"^portraits .*{message}"):
         check_images(images, "portraits")

@@ -33,11 +33,19 @@ def brute_force(mask: np.ndarray, window: int) -> np.ndarray:
 def test_equals_the_double_loop(family, window):
     masks = make_masks(family, 2, torch.Generator().manual_seed(1))
     for mask, weights in zip(masks, importance_weights(masks, window), strict=True):
-        np.testing.assert_allclose(weights[0].numpy(), brute_force(mask[0].numpy(), window), atol=1e-6)
+        np.testing.assert_allclose(
+            weights[0].numpy(), brute_force(mask[0].numpy(), window), atol=1e-6
+        )
 
 
-@given(arrays(np.float32, st.tuples(st.integers(2, 9), st.integers(2, 9)), elements=st.sampled_from([0.0, 1.0])),
-       st.sampled_from([3, 5, 7, 15]))
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(2, 9), st.integers(2, 9)),
+        elements=st.sampled_from([0.0, 1.0]),
+    ),
+    st.sampled_from([3, 5, 7, 15]),
+)
 @settings(max_examples=60, deadline=None)
 def test_equals_the_double_loop_on_any_mask(mask, window):
     if mask.all() or not mask.any():

@@ -11,8 +11,16 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "tutorial_lib"
-FLOORS = [{"device", "distributed", "images", "masks", "metrics"}, {"faces", "datasets", "models"}, {"training"}, {"inpainting"}, {"baselines", "evaluation"},
-          {"manifold", "experiments"}, {"plotting", "widgets", "exercises"}, {"cli", "__main__"}]
+FLOORS = [
+    {"device", "distributed", "images", "masks", "metrics"},
+    {"faces", "datasets", "models"},
+    {"training"},
+    {"inpainting"},
+    {"baselines", "evaluation"},
+    {"manifold", "experiments"},
+    {"plotting", "widgets", "exercises"},
+    {"cli", "__main__"},
+]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 NOT_AT_IMPORT = ["matplotlib", "sklearn", "skimage", "ipywidgets", "IPython"]
 
@@ -23,7 +31,9 @@ def imported(source, package):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[:len(package.split(".")) - node.level + 1] if node.level else []
+            base = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
             origin = ".".join([*base, *([node.module] if node.module else [])])
             names = [f"{origin}.{alias.name}" for alias in node.names]
         else:
@@ -66,12 +76,21 @@ def wrong_imports(files):
 
 def sources():
     """{dotted module name: source}, packages by their own name."""
-    paths = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
-    return {name.removesuffix(".__init__"): path.read_text(encoding="utf-8") for name, path in paths.items()}
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    return {
+        name.removesuffix(".__init__"): path.read_text(encoding="utf-8")
+        for name, path in paths.items()
+    }
 
 
 def asks_for_a_device(source):
-    return any(getattr(node, "attr", getattr(node, "id", "")) == "is_available" for node in ast.walk(ast.parse(source)))
+    return any(
+        getattr(node, "attr", getattr(node, "id", "")) == "is_available"
+        for node in ast.walk(ast.parse(source))
+    )
 
 
 def test_imports_point_to_lower_floors():
@@ -80,16 +99,20 @@ def test_imports_point_to_lower_floors():
     assert not list(wrong_imports(files))
 
 
-@pytest.mark.parametrize("module, source, said", [
-    ("models.weights", "import tutorial_lib.inpainting.pipeline", "floor above"),
-    ("images", "def late():\n    from tutorial_lib import datasets", "floor above"),
-    ("inpainting.search", "from ..training.loop import train", ""),
-    ("inpainting.search", "from ..plotting import show", "floor above"),
-    ("manifold", "from tutorial_lib.plotting import show", "floor above"),
-    ("models.dcgan", "from tutorial_lib import load_gan", "module that defines it"),
-    ("widgets", "from tutorial_lib.plotting import show", ""),
-    ("newcomer", "import os", "no floor"),
-    ("datasets.folder", "import torch, numpy", "")])
+@pytest.mark.parametrize(
+    "module, source, said",
+    [
+        ("models.weights", "import tutorial_lib.inpainting.pipeline", "floor above"),
+        ("images", "def late():\n    from tutorial_lib import datasets", "floor above"),
+        ("inpainting.search", "from ..training.loop import train", ""),
+        ("inpainting.search", "from ..plotting import show", "floor above"),
+        ("manifold", "from tutorial_lib.plotting import show", "floor above"),
+        ("models.dcgan", "from tutorial_lib import load_gan", "module that defines it"),
+        ("widgets", "from tutorial_lib.plotting import show", ""),
+        ("newcomer", "import os", "no floor"),
+        ("datasets.folder", "import torch, numpy", ""),
+    ],
+)
 def test_a_wrong_import_is_found(module, source, said):
     found = list(wrong_imports({f"tutorial_lib.{module}": source}))
     assert [said in problem for problem in found][:1] == ([True] if said else [])
@@ -97,8 +120,10 @@ def test_a_wrong_import_is_found(module, source, said):
 
 @pytest.mark.parametrize("one, other", [("images", "masks"), ("models.dcgan", "models.vae")])
 def test_a_circle_is_found(one, other):
-    files = {f"tutorial_lib.{one}": f"import tutorial_lib.{other}",
-             f"tutorial_lib.{other}": f"def late():\n    from tutorial_lib.{one} import something"}
+    files = {
+        f"tutorial_lib.{one}": f"import tutorial_lib.{other}",
+        f"tutorial_lib.{other}": f"def late():\n    from tutorial_lib.{one} import something",
+    }
     assert "circle" in next(wrong_imports(files))
 
 
@@ -125,5 +150,7 @@ def test_import_takes_little_more_than_torch():
 
 def test_import_leaves_the_heavy_packages_for_later():
     code = f"import sys, tutorial_lib; print([name for name in {NOT_AT_IMPORT} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True
+    )
     assert done.stdout.strip() == "[]"

@@ -24,7 +24,9 @@ def pictures():
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(two_sample, "EPOCHS", 1)
-    monkeypatch.setattr(looks, "inpaint", lambda *given, **more: inpaint(*given, **more, steps=2, lam=0))
+    monkeypatch.setattr(
+        looks, "inpaint", lambda *given, **more: inpaint(*given, **more, steps=2, lam=0)
+    )
 
 
 def gan():
@@ -46,10 +48,17 @@ def test_every_method_fills_every_hole_and_the_study_goes_on(pictures, tmp_path,
     one = run_looks(images, {"g": gan()}, pictures, tmp_path / "l.json", masks=["eyes"], **options)
     names = ["biharmonic", "nearest-neighbor", "g, 1 start", "g, 2 starts"]
     assert list(one["variants"]) == [f"eyes, {name}" for name in names] and one["complete"]
-    assert one["variants"]["eyes, nearest-neighbor"]["hole_psnr"] == [np.inf] * 20  # they are in the training set
-    both = run_looks(images, {"g": gan()}, pictures, tmp_path / "l.json", masks=["eyes", "center"], **options)
+    assert (
+        one["variants"]["eyes, nearest-neighbor"]["hole_psnr"] == [np.inf] * 20
+    )  # they are in the training set
+    both = run_looks(
+        images, {"g": gan()}, pictures, tmp_path / "l.json", masks=["eyes", "center"], **options
+    )
     assert len(both["variants"]) == 8
-    assert both["variants"]["eyes, g, 1 start"]["made_by"] == {"restarts": 1, "weights_sha256": "5" * 64}
+    assert both["variants"]["eyes, g, 1 start"]["made_by"] == {
+        "restarts": 1,
+        "weights_sha256": "5" * 64,
+    }
     with pytest.raises(ValueError, match="unknown mask ears"):
         run_looks(images, {}, pictures, tmp_path / "l.json", masks=["ears"], **options)
     with pytest.raises(ValueError, match="seed"):
@@ -61,8 +70,23 @@ def test_the_command_prints_and_stores_the_table(pictures, tmp_path, small, monk
     monkeypatch.setattr(cli, "load_gan", lambda name, device: gan())
     noise = [float(value) for value in range(20)]
     monkeypatch.setattr(looks, "psnr", lambda *_: torch.tensor(noise))
-    arguments = ["looks", "--data", "portraits", "--weights", "g", "--masks", "eyes", "--restarts", "1", "--limit", "20",
-                 "--device", "cpu", "--out", str(tmp_path / "l.json")]
+    arguments = [
+        "looks",
+        "--data",
+        "portraits",
+        "--weights",
+        "g",
+        "--masks",
+        "eyes",
+        "--restarts",
+        "1",
+        "--limit",
+        "20",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "l.json"),
+    ]
     assert cli.main(arguments) == 0
     assert "eyes, g, 1 start" in capsys.readouterr().out
     stored = load_results(tmp_path / "l.json")

@@ -12,7 +12,10 @@ from tutorial_lib.masks import FAMILIES, make_masks
 
 
 def draws(*shape, seed=0):
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
+    return (
+        torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2
+        - 1
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -20,20 +23,27 @@ def draws(*shape, seed=0):
 def test_context_loss_is_a_weighted_sum(family, norm, power):
     generated, images = draws(2, 3, 64, 64, seed=1), draws(2, 3, 64, 64, seed=2)
     weights = importance_weights(make_masks(family, 2)).double()
-    expected = [(np.abs(w.numpy() * (g.numpy() - y.numpy())) ** power).sum()
-                for g, y, w in zip(generated, images, weights, strict=True)]
-    np.testing.assert_allclose(context_loss(generated, images, weights, norm).numpy(), expected, rtol=1e-12)
+    expected = [
+        (np.abs(w.numpy() * (g.numpy() - y.numpy())) ** power).sum()
+        for g, y, w in zip(generated, images, weights, strict=True)
+    ]
+    np.testing.assert_allclose(
+        context_loss(generated, images, weights, norm).numpy(), expected, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("junk", [float("nan"), float("inf"), 1e9])
 def test_pixels_of_weight_zero_are_never_read(junk):
-    generated, images = draws(2, 3, 16, 16, seed=1).requires_grad_(True), draws(2, 3, 16, 16, seed=2)
+    generated, images = (
+        draws(2, 3, 16, 16, seed=1).requires_grad_(True),
+        draws(2, 3, 16, 16, seed=2),
+    )
     weights = importance_weights(make_masks("center", 2, size=16), 3).double()
     clean = context_loss(generated, images, weights)
-    clean_slope, = torch.autograd.grad(clean.sum(), generated)
+    (clean_slope,) = torch.autograd.grad(clean.sum(), generated)
     images = torch.where(weights > 0, images, junk)
     loss = context_loss(generated, images, weights)
-    slope, = torch.autograd.grad(loss.sum(), generated)
+    (slope,) = torch.autograd.grad(loss.sum(), generated)
     assert torch.equal(loss, clean) and torch.equal(slope, clean_slope)
 
 
@@ -42,15 +52,19 @@ def test_pixels_of_weight_zero_are_never_read(junk):
 def test_prior_losses_are_their_formulas(logit, lam):
     logits = torch.tensor([logit], dtype=torch.float64)
     d = 1 / (1 + np.exp(-np.longdouble(logit)))
-    assert prior_loss(logits, lam).item() == pytest.approx(float(lam * np.log1p(-d)), rel=1e-3, abs=1e-12)
-    assert prior_loss(logits, lam, "non-saturating").item() == pytest.approx(float(-lam * np.log(d)), rel=1e-9, abs=1e-12)
+    assert prior_loss(logits, lam).item() == pytest.approx(
+        float(lam * np.log1p(-d)), rel=1e-3, abs=1e-12
+    )
+    assert prior_loss(logits, lam, "non-saturating").item() == pytest.approx(
+        float(-lam * np.log(d)), rel=1e-9, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("form", PRIORS)
 def test_prior_loss_stays_finite_and_falls_where_d_is_convinced(form):
     logits = torch.tensor([-500.0, -5.0, 0.0, 5.0, 500.0], requires_grad=True)
     loss = prior_loss(logits, 1.0, form)
-    slope, = torch.autograd.grad(loss.sum(), logits)
+    (slope,) = torch.autograd.grad(loss.sum(), logits)
     assert loss.isfinite().all() and slope.isfinite().all()
     assert (loss.diff() <= 0).all() and (slope <= 0).all()
     steepest = {"saturating": -1, "non-saturating": 0}[form]
@@ -74,7 +88,9 @@ def test_context_gradient(norm):
 
 @pytest.mark.parametrize("form", PRIORS)
 def test_prior_gradient(form):
-    assert torch.autograd.gradcheck(lambda l: prior_loss(l, 0.7, form), (4 * draws(6)).requires_grad_(True))
+    assert torch.autograd.gradcheck(
+        lambda l: prior_loss(l, 0.7, form), (4 * draws(6)).requires_grad_(True)
+    )
 
 
 def test_unknown_names_are_refused():

@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from tutorial_lib.baselines import low_rank
-from tutorial_lib.baselines.low_rank import (PENALTIES, complete_nonconvex, complete_truncated, irnn_step,
-                                             nonconvex_low_rank_fill, shrink, truncated_nuclear_norm_fill)
+from tutorial_lib.baselines.low_rank import (
+    PENALTIES,
+    complete_nonconvex,
+    complete_truncated,
+    irnn_step,
+    nonconvex_low_rank_fill,
+    shrink,
+    truncated_nuclear_norm_fill,
+)
 from tutorial_lib.masks import center_mask, half_mask
 
 
@@ -27,14 +34,20 @@ def relative_error(completed, truth):
     return ((completed - truth).norm() / truth.norm()).item()
 
 
-@given(st.lists(st.floats(0, 3), min_size=3, max_size=3), st.lists(st.floats(0, 2), min_size=3, max_size=3))
+@given(
+    st.lists(st.floats(0, 3), min_size=3, max_size=3),
+    st.lists(st.floats(0, 2), min_size=3, max_size=3),
+)
 def test_shrinking_is_the_proximal_operator_by_grid_search(values, amounts):
     """On a diagonal matrix the problem falls apart into one a singular value."""
     values, amounts = sorted(values, reverse=True), sorted(amounts)
     matrix = torch.diag(torch.tensor(values, dtype=torch.float64))
     x, u, s, vh = shrink(matrix[None], torch.tensor([amounts], dtype=torch.float64))
     grid = np.linspace(0, 3, 3001)
-    expected = [grid[np.argmin(amount * grid + (grid - value) ** 2 / 2)] for value, amount in zip(values, amounts, strict=True)]
+    expected = [
+        grid[np.argmin(amount * grid + (grid - value) ** 2 / 2)]
+        for value, amount in zip(values, amounts, strict=True)
+    ]
     np.testing.assert_allclose(s[0], expected, atol=1e-3)
     np.testing.assert_allclose(torch.linalg.svdvals(x[0]), expected, atol=1e-3)
     torch.testing.assert_close((u * s[:, None]) @ vh, x)
@@ -62,7 +75,9 @@ def test_penalties_are_concave_with_their_slopes(name, a, b, gamma):
     assert g(torch.zeros(1, dtype=torch.float64), gamma) == 0 and slope(a, gamma) >= 0
     assert g(b, gamma) <= g(a, gamma) + slope(a, gamma) * (b - a) + 1e-9  # below the tangent
     step = 1e-6
-    np.testing.assert_allclose(slope(a + step, gamma), (g(a + 2 * step, gamma) - g(a, gamma)) / (2 * step), atol=1e-6)
+    np.testing.assert_allclose(
+        slope(a + step, gamma), (g(a + 2 * step, gamma) - g(a, gamma)) / (2 * step), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -89,17 +104,22 @@ def test_an_irnn_step_never_raises_the_objective(name, seed, lam):
 
 def least_nuclear_norm(matrix, known):
     """By L-BFGS over the unknown entries, singular values rounded off to sqrt(s^2 + smooth^2)."""
+
     def smoothed(values, smooth):
         x = torch.tensor(values, requires_grad=True)
         full = matrix.clone()
         full[~known] = x
-        total = (torch.linalg.eigvalsh(full @ full.T + smooth**2 * torch.eye(len(full))).sqrt()).sum()
+        total = (
+            torch.linalg.eigvalsh(full @ full.T + smooth**2 * torch.eye(len(full))).sqrt()
+        ).sum()
         total.backward()
         return total.item(), x.grad.numpy()
 
     values = np.zeros(int((~known).sum()))
     for smooth in (1e-1, 1e-2, 1e-3):
-        values = minimize(smoothed, values, args=(smooth,), jac=True, method="L-BFGS-B", options={"maxiter": 5000}).x
+        values = minimize(
+            smoothed, values, args=(smooth,), jac=True, method="L-BFGS-B", options={"maxiter": 5000}
+        ).x
     full = matrix.clone()
     full[~known] = torch.from_numpy(values)
     return torch.linalg.svdvals(full).sum().item()
@@ -112,16 +132,25 @@ def test_rank_0_is_the_nuclear_norm_and_its_minimum_a_general_optimizers(seed):
     matrix = torch.randn(6, 8, generator=rng, dtype=torch.float64)
     known = torch.rand(6, 8, generator=rng) > 0.4
     known[0, 0] = True
-    x, left = complete_truncated((matrix * known)[None], known[None], 0, penalty=1.0, tolerance=1e-6, max_steps=5000)
+    x, left = complete_truncated(
+        (matrix * known)[None], known[None], 0, penalty=1.0, tolerance=1e-6, max_steps=5000
+    )
     assert left == 0 and torch.equal(x[0][known], matrix[known])
     ours, expected = torch.linalg.svdvals(x[0]).sum().item(), least_nuclear_norm(matrix, known)
     assert ours == pytest.approx(expected, rel=2e-3)
 
 
-METHODS = {"truncated": lambda y, known, rank: complete_truncated(y, known, rank, penalty=1.0, tolerance=1e-5, max_steps=3000),
-           **{name: lambda y, known, rank, name=name, gamma=gamma: complete_nonconvex(y, known, name, gamma, tolerance=1e-5,
-                                                                                     max_steps=3000)
-              for name, gamma in (("log", 1.0), ("etp", 0.1), ("geman", 10.0))}}
+METHODS = {
+    "truncated": lambda y, known, rank: complete_truncated(
+        y, known, rank, penalty=1.0, tolerance=1e-5, max_steps=3000
+    ),
+    **{
+        name: lambda y, known, rank, name=name, gamma=gamma: complete_nonconvex(
+            y, known, name, gamma, tolerance=1e-5, max_steps=3000
+        )
+        for name, gamma in (("log", 1.0), ("etp", 0.1), ("geman", 10.0))
+    },
+}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -140,8 +169,11 @@ def test_a_matrix_with_a_rank_too_high_for_its_entries_is_not(method):
     """Rank 20 of 64x64 has 2160 degrees of freedom; 819 entries cannot tell them."""
     truth = low_rank_matrix(20, seed=2)
     known = torch.rand(truth.shape, generator=generator(5)) >= 0.8
-    completed, _ = complete_truncated(truth * known, known, 20, max_steps=50) if method == "truncated" else (
-        complete_nonconvex(truth * known, known, method, max_steps=50))
+    completed, _ = (
+        complete_truncated(truth * known, known, 20, max_steps=50)
+        if method == "truncated"
+        else (complete_nonconvex(truth * known, known, method, max_steps=50))
+    )
     assert relative_error(completed, truth) > 0.3
 
 
@@ -160,7 +192,9 @@ def test_a_column_without_any_known_entry_comes_out_0(method):
 def test_a_missing_half_comes_out_black_and_a_block_does_not(fill):
     rng = generator(7)
     # brightness of rank 1, from 0 to 2: rows times columns
-    images = (torch.rand(1, 3, 32, 1, generator=rng) + 0.4) * (torch.rand(1, 3, 1, 32, generator=rng) + 0.4) - 1
+    images = (torch.rand(1, 3, 32, 1, generator=rng) + 0.4) * (
+        torch.rand(1, 3, 1, 32, generator=rng) + 0.4
+    ) - 1
     half = half_mask("right", size=32)
     black = torch.where(half > 0, images, -1.0)
     torch.testing.assert_close(fill(images, half), black, atol=1e-6, rtol=0)

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from tutorial_lib import load_gan
 from tutorial_lib.inpainting.latent_search import SearchSettings, search
 from tutorial_lib.inpainting.pipeline import start_codes
-from tutorial_lib.manifold import embed, own_path_share, path_extent, pictures_of, sample_pictures, spaced_out, spread
+from tutorial_lib.manifold import (
+    embed,
+    own_path_share,
+    path_extent,
+    pictures_of,
+    sample_pictures,
+    spaced_out,
+    spread,
+)
 from tutorial_lib.masks import center_mask
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -53,13 +61,16 @@ def trustworthiness(points, places, k):
 
 # ---- pictures of codes -----------------------------------------------------------------------------------------------
 
+
 def test_many_codes_make_the_pictures_that_each_makes_alone(model):
     codes = start_codes(model, 3, 2).view(3, 2, 100)
     pictures = pictures_of(model, codes, batch=4)
     assert pictures.shape == (3, 2, 3, 64, 64) and not pictures.requires_grad
     for i in range(3):
         for j in range(2):
-            torch.testing.assert_close(pictures[i, j], model.generator(codes[i, j][None])[0], atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                pictures[i, j], model.generator(codes[i, j][None])[0], atol=1e-5, rtol=0
+            )
 
 
 def test_samples_depend_on_the_seed_alone(model):
@@ -74,6 +85,7 @@ def test_samples_depend_on_the_seed_alone(model):
 
 # ---- embed -----------------------------------------------------------------------------------------------------------
 
+
 def test_features_are_the_principal_components_of_the_samples():
     # six directions that matter, and a little noise
     factors = 2.0 ** torch.arange(6, 0, -1) * torch.linalg.qr(draws(48, 6, seed=2)).Q
@@ -85,14 +97,19 @@ def test_features_are_the_principal_components_of_the_samples():
     _, scale, directions = np.linalg.svd(flat - mean, full_matrices=False)
     for features, values in ((atlas.sample_features, samples), (atlas.path_features[0], path)):
         expected = (values.flatten(1).numpy() - mean) @ directions[:6].T
-        np.testing.assert_allclose(np.abs(features), np.abs(expected), atol=1e-3)  # a direction's sign is free
+        np.testing.assert_allclose(
+            np.abs(features), np.abs(expected), atol=1e-3
+        )  # a direction's sign is free
         np.testing.assert_allclose(distances(features), distances(expected), atol=5e-3)
     assert atlas.kept_variance == pytest.approx((scale[:6] ** 2).sum() / (scale**2).sum(), abs=1e-4)
 
 
 def test_paths_do_not_change_what_the_samples_are_compared_by():
     samples = draws(40, 12)
-    alone, beside = embed(samples, components=4, perplexity=5), embed(samples, [100 * draws(9, 12)], components=4, perplexity=5)
+    alone, beside = (
+        embed(samples, components=4, perplexity=5),
+        embed(samples, [100 * draws(9, 12)], components=4, perplexity=5),
+    )
     np.testing.assert_allclose(alone.sample_features, beside.sample_features)
 
 
@@ -132,16 +149,21 @@ def test_the_same_seed_gives_the_same_map():
     np.testing.assert_array_equal(one.paths[0], two.paths[0])
 
 
-@pytest.mark.parametrize(("samples", "paths", "options", "problem"), [
-    (draws(30, 5), [draws(4, 6)], {}, "one kind"), (draws(30), [], {}, "one thing a row"),
-    (draws(30, 5), [], {"perplexity": 30}, "less than the number of points"),
-    (draws(30, 5), [], {"perplexity": 0.5}, "at least 1"),
-    (draws(30, 5), [], {"perplexity": 5, "neighbors": 15}, "half the number"),
-    (draws(30, 5), [], {"perplexity": 5, "neighbors": 0}, "at least 1"),
-    (draws(30, 5), [], {"perplexity": 5, "components": 1}, "two principal"),
-    (draws(30, 5), [draws(0, 5)], {}, "path 1 must hold"),
-    (draws(30, 5).log(), [], {"perplexity": 5}, "samples must hold no NaN"),
-    (draws(30, 5), [draws(4, 5) / 0], {}, "path 1 must hold no NaN")])
+@pytest.mark.parametrize(
+    ("samples", "paths", "options", "problem"),
+    [
+        (draws(30, 5), [draws(4, 6)], {}, "one kind"),
+        (draws(30), [], {}, "one thing a row"),
+        (draws(30, 5), [], {"perplexity": 30}, "less than the number of points"),
+        (draws(30, 5), [], {"perplexity": 0.5}, "at least 1"),
+        (draws(30, 5), [], {"perplexity": 5, "neighbors": 15}, "half the number"),
+        (draws(30, 5), [], {"perplexity": 5, "neighbors": 0}, "at least 1"),
+        (draws(30, 5), [], {"perplexity": 5, "components": 1}, "two principal"),
+        (draws(30, 5), [draws(0, 5)], {}, "path 1 must hold"),
+        (draws(30, 5).log(), [], {"perplexity": 5}, "samples must hold no NaN"),
+        (draws(30, 5), [draws(4, 5) / 0], {}, "path 1 must hold no NaN"),
+    ],
+)
 def test_what_cannot_be_mapped_is_refused(samples, paths, options, problem):
     with pytest.raises(ValueError, match=problem):
         embed(samples, paths, **options)
@@ -149,19 +171,29 @@ def test_what_cannot_be_mapped_is_refused(samples, paths, options, problem):
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
 
+
 @given(st.integers(0, 2**31), st.integers(1, 6))
 def test_own_path_share_is_what_counting_gives(seed, k):
     random = np.random.default_rng(seed)
-    samples, paths = random.normal(size=(9, 3)), [random.normal(size=(length, 3)) for length in (4, 7)]
+    samples, paths = (
+        random.normal(size=(9, 3)),
+        [random.normal(size=(length, 3)) for length in (4, 7)],
+    )
     points = np.concatenate([samples, *paths])
     owner = [None] * 9 + [0] * 4 + [1] * 7
     near = nearest(points, k)
-    counted = [np.mean([owner[j] == number for i in range(20) if owner[i] == number for j in near[i]]) for number in range(2)]
+    counted = [
+        np.mean([owner[j] == number for i in range(20) if owner[i] == number for j in near[i]])
+        for number in range(2)
+    ]
     np.testing.assert_allclose(own_path_share(samples, paths, k), counted)
 
 
 def test_a_lonely_path_keeps_to_itself_and_a_standing_one_counts_its_copies():
-    samples, far = np.random.default_rng(0).normal(size=(30, 4)), 100 + np.random.default_rng(1).normal(size=(8, 4))
+    samples, far = (
+        np.random.default_rng(0).normal(size=(30, 4)),
+        100 + np.random.default_rng(1).normal(size=(8, 4)),
+    )
     standing = np.full((8, 4), -50.0)
     np.testing.assert_allclose(own_path_share(samples, [far, standing], 5), [1, 1])
     assert own_path_share(samples, [far], 14)[0] == pytest.approx(7 / 14)
@@ -186,8 +218,16 @@ def test_spread_is_the_mean_over_the_pairs(seed, count):
     region = torch.zeros(1, 1, 6, 6)
     region[..., 1:4, 2:] = 1
     for where in (None, region):
-        rms = [((a - b).double().square().mean() if where is None else (a - b)[:, 1:4, 2:].double().square().mean()).sqrt().item()
-               for a, b in combinations(pictures, 2)]
+        rms = [
+            (
+                (a - b).double().square().mean()
+                if where is None
+                else (a - b)[:, 1:4, 2:].double().square().mean()
+            )
+            .sqrt()
+            .item()
+            for a, b in combinations(pictures, 2)
+        ]
         assert spread(pictures, where) == pytest.approx(np.mean(rms), rel=1e-6)
 
 
@@ -220,19 +260,25 @@ def test_a_gap_must_be_positive(gap):
 
 # ---- the notebook's claim, small -------------------------------------------------------------------------------------
 
+
 def test_codes_crowd_on_their_path_and_pictures_spread():
     """Two real searches among 300 samples: the codes' neighbors are all from the same walk, the pictures' are not."""
     gan = load_gan("synthetic-faces", "cpu")
     codes, samples = sample_pictures(gan, 300)
     targets = sample_pictures(gan, 2, seed=1)[1]
     settings = SearchSettings(steps=40, keep="last")
-    found = search(targets, center_mask(), gan, start_codes(gan, 2), settings, path_points=12, progress=False)
+    found = search(
+        targets, center_mask(), gan, start_codes(gan, 2), settings, path_points=12, progress=False
+    )
     assert len(found.path) <= 12 and found.path_steps[0] == 0 and found.path_steps[-1] == 40
     assert (np.diff(found.path_steps, n=2) >= -1).all(), "log-spaced: gaps grow, but for rounding"
     pictures = embed(samples, list(pictures_of(gan, found.path).transpose(0, 1)), perplexity=15)
     raw = embed(codes, list(found.path.transpose(0, 1)), components=None, perplexity=15)
     maps = {"pictures": pictures, "codes": raw}
-    share = {name: own_path_share(atlas.sample_features, atlas.path_features, 5) for name, atlas in maps.items()}
+    share = {
+        name: own_path_share(atlas.sample_features, atlas.path_features, 5)
+        for name, atlas in maps.items()
+    }
     extent = {name: path_extent(atlas.samples, atlas.paths) for name, atlas in maps.items()}
     assert share["codes"].min() > 0.9 and share["pictures"].mean() < share["codes"].mean()
     assert extent["pictures"].mean() > 3 * extent["codes"].mean()

@@ -7,8 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tutorial_lib.masks import (FAMILIES, SIDES, center_mask, check_mask, corrupt, half_mask, make_masks, mask_from_array,
-                                mask_from_file, pattern_mask, random_mask, read_mask, rectangle_mask)
+from tutorial_lib.masks import (
+    FAMILIES,
+    SIDES,
+    center_mask,
+    check_mask,
+    corrupt,
+    half_mask,
+    make_masks,
+    mask_from_array,
+    mask_from_file,
+    pattern_mask,
+    random_mask,
+    read_mask,
+    rectangle_mask,
+)
 
 DRAWN = ("pattern", "random", "half")
 
@@ -82,9 +95,11 @@ def test_the_global_generator_is_neither_read_nor_moved(family, given_rng):
 
 def test_pattern_is_blobs_and_random_is_not():
     """How often a hole pixel's right neighbor is a hole too: nearly always in blobs, 80 % where pixels are independent."""
+
     def together(masks):
         hole = masks == 0
         return (hole[..., :-1] & hole[..., 1:]).sum() / hole[..., :-1].sum()
+
     assert together(make_masks("pattern", 30, rng())) > 0.9
     assert together(make_masks("random", 30, rng())) == pytest.approx(0.8, abs=0.01)
 
@@ -98,7 +113,9 @@ def test_random_pixels_are_missing_equally_often_everywhere():
 @pytest.mark.parametrize("side", SIDES)
 def test_half_takes_the_side_it_says(side):
     rows, columns = np.mgrid[0:64, 0:64]
-    hole = {"left": columns < 32, "right": columns >= 32, "top": rows < 32, "bottom": rows >= 32}[side]
+    hole = {"left": columns < 32, "right": columns >= 32, "top": rows < 32, "bottom": rows >= 32}[
+        side
+    ]
     assert np.array_equal(half_mask(side)[0, 0].numpy(), 1 - hole)
 
 
@@ -125,8 +142,18 @@ def test_what_is_unknown_is_refused_with_the_choices():
 @given(st.integers(-3, 20), st.integers(-3, 20), st.integers(-1, 20), st.integers(-1, 20))
 @settings(max_examples=200, deadline=None)
 def test_a_rectangle_is_where_it_was_put_or_refused(top, left, height, width):
-    rows, columns = np.mgrid[top:top + height, left:left + width] if height > 0 and width > 0 else np.empty((2, 0, 0), int)
-    fits = rows.size and min(top, left) >= 0 and rows.max() < 16 and columns.max() < 16 and rows.size < 256
+    rows, columns = (
+        np.mgrid[top : top + height, left : left + width]
+        if height > 0 and width > 0
+        else np.empty((2, 0, 0), int)
+    )
+    fits = (
+        rows.size
+        and min(top, left) >= 0
+        and rows.max() < 16
+        and columns.max() < 16
+        and rows.size < 256
+    )
     if not fits:
         with pytest.raises(ValueError, match="does not fit|no known pixel"):
             rectangle_mask(top, left, height, width, size=16)
@@ -138,19 +165,30 @@ def test_a_rectangle_is_where_it_was_put_or_refused(top, left, height, width):
 
 @pytest.mark.parametrize("known", [True, 1, 255, 1.0, 255.0])
 def test_an_array_means_the_same_in_every_type(known):
-    array = np.zeros((20, 30), type(known) if not isinstance(known, int) or known is True else np.uint8)
+    array = np.zeros(
+        (20, 30), type(known) if not isinstance(known, int) or known is True else np.uint8
+    )
     array[4:9, 3:30] = known
     mask = mask_from_array(array)
     assert mask.shape == (1, 1, 20, 30) and mask.dtype == torch.float32
     assert np.array_equal(mask[0, 0].numpy(), array > 0)
 
 
-@pytest.mark.parametrize("array, message", [
-    (np.ones((8, 8, 3)), r"\(8, 8, 3\)"), (np.eye(8) * 2, r"\[0.0, 2.0\]"), (np.eye(8) * 0.5, "0.5"), (-np.eye(8), "-1"),
-    (np.arange(64).reshape(8, 8), r"\[0, 1, 2, 3, 4\]"), (np.where(np.eye(8), np.nan, 1), "nan"),
-    (np.eye(8) * 254, "254"), (np.ones((8, 8)), "no hole"), (np.zeros((8, 8)), "no known pixel"),
-    (np.full((8, 8), 255), "no hole"),
-])
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.ones((8, 8, 3)), r"\(8, 8, 3\)"),
+        (np.eye(8) * 2, r"\[0.0, 2.0\]"),
+        (np.eye(8) * 0.5, "0.5"),
+        (-np.eye(8), "-1"),
+        (np.arange(64).reshape(8, 8), r"\[0, 1, 2, 3, 4\]"),
+        (np.where(np.eye(8), np.nan, 1), "nan"),
+        (np.eye(8) * 254, "254"),
+        (np.ones((8, 8)), "no hole"),
+        (np.zeros((8, 8)), "no known pixel"),
+        (np.full((8, 8), 255), "no hole"),
+    ],
+)
 def test_arrays_that_are_no_mask_are_refused(array, message):
     with pytest.raises(ValueError, match=message):
         mask_from_array(array)
@@ -215,17 +253,27 @@ def test_white_drawn_on_transparent_is_known():
     assert np.array_equal(read_mask(white)[0], expected)
 
 
-@pytest.mark.parametrize(("make", "problem"), [
-    (lambda: photo_with_alpha(np.full((60, 80), 255)).convert("RGB"), "mostly gray: is it a photo"),
-    (lambda: photo_with_alpha(np.full((60, 80), 255)), "mostly gray"),
-    (lambda: drawn(hole=100, known=150)[0], "mostly gray"),
-    (lambda: Image.fromarray(np.dstack([np.zeros((60, 80, 3)), ~drawn()[1] * 255]).astype(np.uint8)),
-     "either could be the hole"),
-    (lambda: drawn(hole=255)[0], "no hole"),
-    (lambda: drawn(known=0)[0], "no known pixel"),
-    (lambda: photo_with_alpha(np.zeros((60, 80))), "no known pixel"),
-    (lambda: b"no picture", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (
+            lambda: photo_with_alpha(np.full((60, 80), 255)).convert("RGB"),
+            "mostly gray: is it a photo",
+        ),
+        (lambda: photo_with_alpha(np.full((60, 80), 255)), "mostly gray"),
+        (lambda: drawn(hole=100, known=150)[0], "mostly gray"),
+        (
+            lambda: Image.fromarray(
+                np.dstack([np.zeros((60, 80, 3)), ~drawn()[1] * 255]).astype(np.uint8)
+            ),
+            "either could be the hole",
+        ),
+        (lambda: drawn(hole=255)[0], "no hole"),
+        (lambda: drawn(known=0)[0], "no known pixel"),
+        (lambda: photo_with_alpha(np.zeros((60, 80))), "no known pixel"),
+        (lambda: b"no picture", "cannot be read"),
+    ],
+)
 def test_files_that_are_no_mask_are_refused(make, problem):
     with pytest.raises(ValueError, match=problem):
         read_mask(make())
@@ -242,20 +290,24 @@ def second_row(value):
     def change(mask):
         mask[1] = value
         return mask
+
     return change
 
 
-@pytest.mark.parametrize("mask, message", [
-    (np.ones((1, 1, 8, 8)), "ndarray"),
-    (two()[0], r"\(B, 1, H, W\).*\(1, 8, 8\)"),
-    (two().expand(-1, 3, -1, -1), r"\(2, 3, 8, 8\)"),
-    (two(lambda m: m * 255), "only 0"),
-    (two(lambda m: m * 2 - 1), "only 0"),
-    (two(lambda m: m * 0.5), "only 0"),
-    (two(lambda m: torch.where(m > 0, torch.nan, m)), "only 0"),
-    (two(second_row(1)), "no hole"),
-    (two(second_row(0)), "no known pixel"),
-])
+@pytest.mark.parametrize(
+    "mask, message",
+    [
+        (np.ones((1, 1, 8, 8)), "ndarray"),
+        (two()[0], r"\(B, 1, H, W\).*\(1, 8, 8\)"),
+        (two().expand(-1, 3, -1, -1), r"\(2, 3, 8, 8\)"),
+        (two(lambda m: m * 255), "only 0"),
+        (two(lambda m: m * 2 - 1), "only 0"),
+        (two(lambda m: m * 0.5), "only 0"),
+        (two(lambda m: torch.where(m > 0, torch.nan, m)), "only 0"),
+        (two(second_row(1)), "no hole"),
+        (two(second_row(0)), "no known pixel"),
+    ],
+)
 def test_wrong_masks_are_turned_away_with_what_is_wrong(mask, message):
     with pytest.raises(ValueError, match=message):
         check_mask(mask)
@@ -263,13 +315,17 @@ def test_wrong_masks_are_turned_away_with_what_is_wrong(mask, message):
         corrupt(torch.zeros(2, 3, 8, 8), mask)
 
 
-@pytest.mark.parametrize("mask", [center_mask(4, 10), two().repeat(2, 1, 1, 1), torch.cat([two(), two()[:1]])])
+@pytest.mark.parametrize(
+    "mask", [center_mask(4, 10), two().repeat(2, 1, 1, 1), torch.cat([two(), two()[:1]])]
+)
 def test_a_mask_must_fit_the_pictures(mask):
     with pytest.raises(ValueError, match=r"does not fit the pictures \(2, 3, 8, 8\)"):
         check_mask(mask, torch.zeros(2, 3, 8, 8))
 
 
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "dtype", [torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64]
+)
 def test_every_type_of_mask_comes_out_as_float_and_one_for_each_picture(dtype):
     images = torch.zeros(5, 3, 8, 8)
     mask = check_mask(two()[:1].to(dtype), images)
@@ -281,10 +337,17 @@ def test_every_type_of_mask_comes_out_as_float_and_one_for_each_picture(dtype):
 # -- the corrupted picture ---------------------------------------------------------------------------------------------
 
 
-@given(st.sampled_from(FAMILIES), st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e9]), st.integers(0, 999),
-       st.booleans(), st.sampled_from([0.0, -1.0, 1.0, 0.25]))
+@given(
+    st.sampled_from(FAMILIES),
+    st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e9]),
+    st.integers(0, 999),
+    st.booleans(),
+    st.sampled_from([0.0, -1.0, 1.0, 0.25]),
+)
 @settings(max_examples=60, deadline=None)
-def test_nothing_under_the_hole_comes_through_and_known_pixels_keep_every_bit(family, poison, seed, single, fill):
+def test_nothing_under_the_hole_comes_through_and_known_pixels_keep_every_bit(
+    family, poison, seed, single, fill
+):
     pictures = torch.rand(3, 3, 64, 64, generator=rng(seed)) * 2 - 1
     mask = make_masks(family, 1 if single else 3, rng(seed))
     hole = (mask == 0).expand(3, 3, 64, 64)
@@ -293,4 +356,6 @@ def test_nothing_under_the_hole_comes_through_and_known_pixels_keep_every_bit(fa
     assert y.dtype == pictures.dtype and torch.equal(y, corrupt(pictures, mask, fill))
     assert (y[hole] == fill).all()
     assert torch.equal(y[~hole].view(torch.int32), pictures[~hole].view(torch.int32))
-    assert torch.equal(poisoned[~hole], pictures[~hole]) and not (poisoned[hole] == fill).any()  # the input is left alone
+    assert (
+        torch.equal(poisoned[~hole], pictures[~hole]) and not (poisoned[hole] == fill).any()
+    )  # the input is left alone

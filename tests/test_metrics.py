@@ -30,10 +30,15 @@ def pair(seed=0, count=3, error=0.3, size=(64, 64)):
 def test_whole_pictures_equal_scikit_image(seed, error, size):
     images, originals = pair(seed, 2, error, size)
     images, originals = (to_float(to_uint8(pictures)) for pictures in (images, originals))
-    for metric, theirs in ((psnr, lambda a, b: peak_signal_noise_ratio(b, a)), (ssim, partial(structural_similarity, channel_axis=2, **WANG))):
+    for metric, theirs in (
+        (psnr, lambda a, b: peak_signal_noise_ratio(b, a)),
+        (ssim, partial(structural_similarity, channel_axis=2, **WANG)),
+    ):
         values = metric(images, originals)
         assert values.shape == (2,) and values.dtype == torch.float64
-        expected = [theirs(a, b) for a, b in zip(to_uint8(images), to_uint8(originals))]  # of 8 bit pixels, as everybody takes them
+        expected = [
+            theirs(a, b) for a, b in zip(to_uint8(images), to_uint8(originals))
+        ]  # of 8 bit pixels, as everybody takes them
         np.testing.assert_allclose(values.numpy(), expected, atol=1e-4)
 
 
@@ -41,15 +46,29 @@ def test_whole_pictures_equal_scikit_image(seed, error, size):
 def test_hole_only_equals_a_plain_loop(family):
     images, originals = pair(size=(24, 24))
     masks = make_masks(family, 3, torch.Generator().manual_seed(5), size=24)
-    for row, (decibels, similarity) in enumerate(zip(psnr(images, originals, masks), ssim(images, originals, masks))):
-        _, local = structural_similarity(images[row].double().numpy() + 1, originals[row].double().numpy() + 1, channel_axis=0,
-                                         data_range=2, full=True, **WANG)
+    for row, (decibels, similarity) in enumerate(
+        zip(psnr(images, originals, masks), ssim(images, originals, masks))
+    ):
+        _, local = structural_similarity(
+            images[row].double().numpy() + 1,
+            originals[row].double().numpy() + 1,
+            channel_axis=0,
+            data_range=2,
+            full=True,
+            **WANG,
+        )
         squares, similarities = [], []
         for y in range(24):
             for x in range(24):
                 if masks[row, 0, y, x] == 0:
                     for channel in range(3):
-                        squares.append((float(images[row, channel, y, x]) - float(originals[row, channel, y, x])) ** 2)
+                        squares.append(
+                            (
+                                float(images[row, channel, y, x])
+                                - float(originals[row, channel, y, x])
+                            )
+                            ** 2
+                        )
                         similarities.append(local[channel, y, x])
         assert decibels == pytest.approx(10 * np.log10(4 / np.mean(squares)), abs=1e-6)
         assert similarity == pytest.approx(np.mean(similarities), abs=1e-6)
@@ -58,16 +77,24 @@ def test_hole_only_equals_a_plain_loop(family):
 def test_ssim_is_that_of_wang_written_out():
     images, originals = (pictures[:, :1] for pictures in pair(7, 2, size=(20, 26)))
     x = np.arange(-5, 6)
-    window = np.exp(-(x[:, None]**2 + x**2) / (2 * 1.5**2))
+    window = np.exp(-(x[:, None] ** 2 + x**2) / (2 * 1.5**2))
     window = torch.from_numpy(window / window.sum())[None, None]
 
     def mean(values):
         return torch.nn.functional.conv2d(values, window)
 
     a, b = images.double() + 1, originals.double() + 1
-    c1, c2 = (0.01 * 2)**2, (0.03 * 2)**2
-    variance_a, variance_b, covariance = mean(a * a) - mean(a)**2, mean(b * b) - mean(b)**2, mean(a * b) - mean(a) * mean(b)
-    expected = (2 * mean(a) * mean(b) + c1) * (2 * covariance + c2) / ((mean(a)**2 + mean(b)**2 + c1) * (variance_a + variance_b + c2))
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    variance_a, variance_b, covariance = (
+        mean(a * a) - mean(a) ** 2,
+        mean(b * b) - mean(b) ** 2,
+        mean(a * b) - mean(a) * mean(b),
+    )
+    expected = (
+        (2 * mean(a) * mean(b) + c1)
+        * (2 * covariance + c2)
+        / ((mean(a) ** 2 + mean(b) ** 2 + c1) * (variance_a + variance_b + c2))
+    )
     three = ssim(images.expand(-1, 3, -1, -1), originals.expand(-1, 3, -1, -1))
     torch.testing.assert_close(three, expected.mean((1, 2, 3)), atol=1e-6, rtol=0)
 
@@ -86,8 +113,12 @@ def test_whole_and_hole_differ_by_six_decibels_for_the_center_hole(seed):
     images, originals = pair(seed)
     completed = torch.where(center_mask() == 0, images, originals)
     whole, hole = psnr(completed, originals), psnr(completed, originals, center_mask())
-    torch.testing.assert_close(whole - hole, torch.full_like(whole, 20 * np.log10(2)), atol=1e-9, rtol=0)  # 6.02
-    torch.testing.assert_close(psnr(images, originals, center_mask()), hole)  # known pixels do not count
+    torch.testing.assert_close(
+        whole - hole, torch.full_like(whole, 20 * np.log10(2)), atol=1e-9, rtol=0
+    )  # 6.02
+    torch.testing.assert_close(
+        psnr(images, originals, center_mask()), hole
+    )  # known pixels do not count
 
 
 def test_equal_pictures_are_infinitely_good():
@@ -101,20 +132,29 @@ def test_equal_pictures_are_infinitely_good():
 
 def test_black_against_white_is_zero_decibels():
     black = -torch.ones(1, 3, 16, 16)
-    assert psnr(black, -black).tolist() == [0] and psnr(0 * black, black).item() == pytest.approx(6.0206, abs=1e-4)
+    assert psnr(black, -black).tolist() == [0] and psnr(0 * black, black).item() == pytest.approx(
+        6.0206, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("metric", [psnr, ssim])
-@pytest.mark.parametrize("images, mask, message", [
-    (torch.zeros(2, 3, 64, 64), None, "of one shape"),
-    (torch.zeros(3, 3, 64, 32), None, "of one shape"),
-    (torch.zeros(3, 3, 64, 64), center_mask()[0], r"\(1, 64, 64\)"),
-    (torch.zeros(3, 3, 64, 64), center_mask(size=32), r"\(1, 1, 32, 32\)"),
-    (torch.zeros(3, 3, 64, 64), center_mask().expand(2, -1, -1, -1), r"\(2, 1, 64, 64\)"),
-    (torch.zeros(3, 3, 64, 64), center_mask().expand(3, 3, -1, -1), r"\(3, 3, 64, 64\)"),
-    (torch.zeros(3, 3, 64, 64), torch.ones(1, 1, 64, 64), "hole pixel"),
-    (torch.zeros(3, 3, 64, 64), torch.cat([center_mask(), torch.ones(1, 1, 64, 64), center_mask()]), "every picture"),
-])
+@pytest.mark.parametrize(
+    "images, mask, message",
+    [
+        (torch.zeros(2, 3, 64, 64), None, "of one shape"),
+        (torch.zeros(3, 3, 64, 32), None, "of one shape"),
+        (torch.zeros(3, 3, 64, 64), center_mask()[0], r"\(1, 64, 64\)"),
+        (torch.zeros(3, 3, 64, 64), center_mask(size=32), r"\(1, 1, 32, 32\)"),
+        (torch.zeros(3, 3, 64, 64), center_mask().expand(2, -1, -1, -1), r"\(2, 1, 64, 64\)"),
+        (torch.zeros(3, 3, 64, 64), center_mask().expand(3, 3, -1, -1), r"\(3, 3, 64, 64\)"),
+        (torch.zeros(3, 3, 64, 64), torch.ones(1, 1, 64, 64), "hole pixel"),
+        (
+            torch.zeros(3, 3, 64, 64),
+            torch.cat([center_mask(), torch.ones(1, 1, 64, 64), center_mask()]),
+            "every picture",
+        ),
+    ],
+)
 def test_what_does_not_fit_is_refused(metric, images, mask, message):
     with pytest.raises(ValueError, match=message):
         metric(images, torch.zeros(3, 3, 64, 64), mask)

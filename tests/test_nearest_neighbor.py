@@ -27,10 +27,19 @@ def draws(count, seed):
 def by_hand(pixels, images, weights):
     """argmin over the collection of sum w (x - y)^2, w (B, 1, H, W) 0 in the hole; a pixel without weight is not read."""
     best = []
-    for image, weight in zip(images.double().numpy(), weights.expand(len(images), -1, -1, -1).double().numpy(), strict=True):
+    for image, weight in zip(
+        images.double().numpy(),
+        weights.expand(len(images), -1, -1, -1).double().numpy(),
+        strict=True,
+    ):
         counts = weight[0] > 0
-        distances = [(weight[0][counts] * (picture.transpose(2, 0, 1)[:, counts] / 127.5 - 1 - image[:, counts]) ** 2).sum()
-                     for picture in pixels]
+        distances = [
+            (
+                weight[0][counts]
+                * (picture.transpose(2, 0, 1)[:, counts] / 127.5 - 1 - image[:, counts]) ** 2
+            ).sum()
+            for picture in pixels
+        ]
         best.append(int(np.argmin(distances)))
     return best
 
@@ -40,7 +49,11 @@ def by_hand(pixels, images, weights):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_closest_picture_is_the_loops(family, chunk, weighted, monkeypatch):
     monkeypatch.setattr(nearest_neighbor, "_CHUNK", chunk)
-    pixels, images, masks = collection(), draws(6, 1), make_masks(family, 6, size=16)[..., 2:14, 2:14]
+    pixels, images, masks = (
+        collection(),
+        draws(6, 1),
+        make_masks(family, 6, size=16)[..., 2:14, 2:14],
+    )
     weights = importance_weights(masks) if weighted else None
     images = torch.where(masks > 0, images, torch.nan)
     found = NearestNeighbor(pixels).indices(images, masks, weights)
@@ -64,7 +77,9 @@ def test_a_picture_of_the_collection_is_found_from_a_part(index, seed):
 
 def test_ties_go_to_the_first():
     pixels = np.concatenate([collection(3), collection(3)])
-    assert NearestNeighbor(pixels).indices(to_float(pixels[4]), center_mask(6, SIZE)).tolist() == [1]
+    assert NearestNeighbor(pixels).indices(to_float(pixels[4]), center_mask(6, SIZE)).tolist() == [
+        1
+    ]
 
 
 def test_blending_is_eq_6_of_the_closest_picture():
@@ -85,17 +100,30 @@ def test_a_data_sets_pixels_are_used_in_place():
     assert nearest.indices(faces.images([5, 2]), center_mask()).tolist() == [5, 2]
 
 
-@pytest.mark.parametrize("pictures, said", [
-    (collection().astype(np.float32), "uint8 array"), (collection()[0], "uint8 array"), (draws(2, 0), "uint8 array"),
-    ([1, 2], "uint8 array"), (collection()[:0], "no pictures")])
+@pytest.mark.parametrize(
+    "pictures, said",
+    [
+        (collection().astype(np.float32), "uint8 array"),
+        (collection()[0], "uint8 array"),
+        (draws(2, 0), "uint8 array"),
+        ([1, 2], "uint8 array"),
+        (collection()[:0], "no pictures"),
+    ],
+)
 def test_wrong_collections_are_refused(pictures, said):
     with pytest.raises(ValueError, match=said):
         NearestNeighbor(pictures)
 
 
-@pytest.mark.parametrize("weights, said", [
-    (torch.ones(1, 1, 5, 5), "mask's shape"), (-torch.ones(1, 1, SIZE, SIZE), "negative"),
-    (torch.full((1, 1, SIZE, SIZE), torch.nan), "NaN"), (1 - center_mask(6, SIZE), "needs a weight")])
+@pytest.mark.parametrize(
+    "weights, said",
+    [
+        (torch.ones(1, 1, 5, 5), "mask's shape"),
+        (-torch.ones(1, 1, SIZE, SIZE), "negative"),
+        (torch.full((1, 1, SIZE, SIZE), torch.nan), "NaN"),
+        (1 - center_mask(6, SIZE), "needs a weight"),
+    ],
+)
 def test_wrong_weights_are_refused(weights, said):
     with pytest.raises(ValueError, match=said):
         NearestNeighbor(collection()).indices(draws(1, 0), center_mask(6, SIZE), weights)

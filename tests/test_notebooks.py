@@ -14,15 +14,22 @@ import pytest
 from conftest import MACHINE_PATH, ROOT
 from nbformat import v4
 
-NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+NOTEBOOKS = sorted(
+    path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
 MAIN = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
 CHECKED, RAISES = "nbval-check-output", "raises-exception"
-WIDGET_STATE, WIDGET_VIEW = "application/vnd.jupyter.widget-state+json", "application/vnd.jupyter.widget-view+json"
+WIDGET_STATE, WIDGET_VIEW = (
+    "application/vnd.jupyter.widget-state+json",
+    "application/vnd.jupyter.widget-view+json",
+)
 BIGGEST = 3_000_000
 
 
 def code_cells(notebook):
-    return [(number, cell) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    return [
+        (number, cell) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"
+    ]
 
 
 def tags(cell):
@@ -31,9 +38,16 @@ def tags(cell):
 
 def printed(cell):
     """The text that nbval compares: printed, or a result that is no figure."""
-    streams = [output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stdout"]
-    results = [output.data.get("text/plain", "") for output in cell.outputs
-               if "data" in output and "image/png" not in output.data]
+    streams = [
+        output.text
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    ]
+    results = [
+        output.data.get("text/plain", "")
+        for output in cell.outputs
+        if "data" in output and "image/png" not in output.data
+    ]
     errors = [output.evalue for output in cell.outputs if output.output_type == "error"]
     return "".join(streams + results + errors).strip()
 
@@ -57,6 +71,7 @@ def strings(value, key=""):
 
 
 # ---- checks of every notebook ----------------------------------------------------------------------------------------
+
 
 def is_valid(notebook):
     try:
@@ -96,7 +111,10 @@ def has_checked_text(notebook):
 def skips_nothing(notebook):
     for number, cell in code_cells(notebook):
         for tag in tags(cell):
-            if re.sub("[-_]", "", tag).lower().startswith(("nbval", "raises")) and tag not in (CHECKED, RAISES):
+            if re.sub("[-_]", "", tag).lower().startswith(("nbval", "raises")) and tag not in (
+                CHECKED,
+                RAISES,
+            ):
                 yield f"cell {number} has the tag {tag}: only {CHECKED} and {RAISES} are in use"
         if re.search(r"^\s*#\s*(NBVAL|PYTEST_VALIDATE)_", cell.source, re.M):
             yield f"cell {number} has a comment for nbval: use tags"
@@ -106,7 +124,7 @@ def names_no_machine(notebook):
     for text in strings(notebook):
         found = MACHINE_PATH.search(text)
         if found:
-            yield f"a path of one machine: {text[max(0, found.start() - 30):found.end() + 30]!r}"
+            yield f"a path of one machine: {text[max(0, found.start() - 30) : found.end() + 30]!r}"
 
 
 def has_whole_widgets_or_none(notebook):
@@ -135,7 +153,9 @@ def has_a_number_beside_each_figure(notebook):
     cells = code_cells(notebook)
     for index, (number, cell) in enumerate(cells):
         if any("image/png" in output.get("data", {}) for output in cell.outputs):
-            if not any(CHECKED in tags(near) and printed(near) for _, near in cells[index:index + 2]):
+            if not any(
+                CHECKED in tags(near) and printed(near) for _, near in cells[index : index + 2]
+            ):
                 yield f"cell {number} has a figure, but neither it nor the next code cell prints something that is checked"
 
 
@@ -152,6 +172,7 @@ def is_small(notebook):
 
 # ---- checks of the notebooks 00, 01, ... -----------------------------------------------------------------------------
 
+
 def tells_what_to_expect(notebook):
     opening = notebook.cells[0].source if notebook.cells else ""
     for word in ("**Aim", "**Time", "**You need"):
@@ -165,8 +186,19 @@ def closes_with_summary_and_exercises(notebook):
             yield f"no {word} among the last three headings"
 
 
-EVERY = [is_valid, was_run_in_order, has_only_wanted_errors, has_checked_text, skips_nothing, names_no_machine,
-         has_whole_widgets_or_none, runs_on_python3, has_a_number_beside_each_figure, opens_with_text, is_small]
+EVERY = [
+    is_valid,
+    was_run_in_order,
+    has_only_wanted_errors,
+    has_checked_text,
+    skips_nothing,
+    names_no_machine,
+    has_whole_widgets_or_none,
+    runs_on_python3,
+    has_a_number_beside_each_figure,
+    opens_with_text,
+    is_small,
+]
 OF_MAIN = [tells_what_to_expect, closes_with_summary_and_exercises]
 
 
@@ -175,6 +207,7 @@ def problems(notebook, checks=(*EVERY, *OF_MAIN)):
 
 
 # ---- the stored notebooks --------------------------------------------------------------------------------------------
+
 
 def test_the_first_notebook_is_there():
     assert ROOT / "notebooks" / "00_start_here.ipynb" in MAIN
@@ -185,10 +218,14 @@ def test_numbers_have_no_gap_and_each_notebook_has_its_solutions():
     assert numbers == [f"{number:02d}" for number in range(len(MAIN))]
     solutions = [path.name[:2] for path in NOTEBOOKS if path.parent.name == "solutions"]
     assert solutions == numbers
-    assert len(MAIN) + len(solutions) == len(NOTEBOOKS), "a notebook that is neither numbered nor a solution"
+    assert len(MAIN) + len(solutions) == len(NOTEBOOKS), (
+        "a notebook that is neither numbered nor a solution"
+    )
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix())
+@pytest.mark.parametrize(
+    "path", NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "notebooks").as_posix()
+)
 def test_stored_notebook(path):
     notebook = nbformat.read(path, as_version=4)
     assert not problems(notebook, [*EVERY, *(OF_MAIN if path in MAIN else [])])
@@ -201,25 +238,39 @@ def test_nbval_runs_every_notebook(pytestconfig):
 
 # ---- the checks themselves -------------------------------------------------------------------------------------------
 
+
 def good():
     """A small notebook that passes every check."""
-    figure = v4.new_output("display_data", data={"image/png": "aGk=", "text/plain": "Figure: a line"})
+    figure = v4.new_output(
+        "display_data", data={"image/png": "aGk=", "text/plain": "Figure: a line"}
+    )
     text = v4.new_output("stream", name="stdout", text="4\n")
     error = v4.new_output("error", ename="ValueError", evalue="no hole", traceback=[])
-    cells = [v4.new_markdown_cell("# A title\n**Aim.** Try.\n**Time.** 1 minute.\n**You need** nothing."),
-             v4.new_code_cell("plot()", execution_count=1, outputs=[figure]),
-             v4.new_code_cell("print(2 + 2)", execution_count=2, outputs=[text], metadata={"tags": [CHECKED]}),
-             v4.new_code_cell("fail()", execution_count=3, outputs=[error], metadata={"tags": [CHECKED, RAISES]}),
-             v4.new_markdown_cell("## Summary\nIt is 4.\n## Exercises\nTry 2 + 3.")]
+    cells = [
+        v4.new_markdown_cell(
+            "# A title\n**Aim.** Try.\n**Time.** 1 minute.\n**You need** nothing."
+        ),
+        v4.new_code_cell("plot()", execution_count=1, outputs=[figure]),
+        v4.new_code_cell(
+            "print(2 + 2)", execution_count=2, outputs=[text], metadata={"tags": [CHECKED]}
+        ),
+        v4.new_code_cell(
+            "fail()", execution_count=3, outputs=[error], metadata={"tags": [CHECKED, RAISES]}
+        ),
+        v4.new_markdown_cell("## Summary\nIt is 4.\n## Exercises\nTry 2 + 3."),
+    ]
     kernel = {"name": "python3", "language": "python", "display_name": "Python 3 (ipykernel)"}
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
 def widgets(state, shown="m1"):
     def change(notebook):
-        notebook.metadata["widgets"] = nbformat.from_dict({WIDGET_STATE: {"version_major": 2, "version_minor": 0, **state}})
+        notebook.metadata["widgets"] = nbformat.from_dict(
+            {WIDGET_STATE: {"version_major": 2, "version_minor": 0, **state}}
+        )
         view = {WIDGET_VIEW: {"model_id": shown, "version_major": 2, "version_minor": 0}}
         notebook.cells[1].outputs.append(v4.new_output("display_data", data=view))
+
     return change
 
 
@@ -235,31 +286,56 @@ BAD = {
     "not run": (was_run_in_order, lambda n: n.cells[1].update(execution_count=None)),
     "invalid": (is_valid, lambda n: n.cells[0].update(metadata=[])),
     "failed": (has_only_wanted_errors, lambda n: n.cells[1].outputs.append(n.cells[3].outputs[0])),
-    "raised nothing": (has_only_wanted_errors, lambda n: n.cells[3].update(outputs=n.cells[2].outputs)),
-    "unchecked error": (has_only_wanted_errors, lambda n: n.cells[3].metadata.update(tags=[RAISES])),
+    "raised nothing": (
+        has_only_wanted_errors,
+        lambda n: n.cells[3].update(outputs=n.cells[2].outputs),
+    ),
+    "unchecked error": (
+        has_only_wanted_errors,
+        lambda n: n.cells[3].metadata.update(tags=[RAISES]),
+    ),
     "stripped": (has_checked_text, lambda n: n.cells[2].update(outputs=[])),
     "figure only": (has_checked_text, lambda n: n.cells[2].update(outputs=n.cells[1].outputs)),
     "no check": (has_checked_text, lambda n: [cell.metadata.update(tags=[]) for cell in n.cells]),
-    "progress bar": (has_checked_text, lambda n: n.cells[2].outputs.append(
-        v4.new_output("stream", name="stderr", text="100%"))),
+    "progress bar": (
+        has_checked_text,
+        lambda n: n.cells[2].outputs.append(v4.new_output("stream", name="stderr", text="100%")),
+    ),
     "skip": (skips_nothing, lambda n: n.cells[1].metadata.update(tags=["nbval-skip"])),
     "ignore": (skips_nothing, lambda n: n.cells[1].metadata.update(tags=["nbval-ignore-output"])),
     "misspelt": (skips_nothing, lambda n: n.cells[1].metadata.update(tags=["nbval-check-outputs"])),
     "comment": (skips_nothing, lambda n: n.cells[1].update(source="# NBVAL_SKIP\nplot()")),
-    "path printed": (names_no_machine, lambda n: n.cells[2].outputs[0].update(text="saved in /" + "home/ada/x.png")),
+    "path printed": (
+        names_no_machine,
+        lambda n: n.cells[2].outputs[0].update(text="saved in /" + "home/ada/x.png"),
+    ),
     "path in code": (names_no_machine, lambda n: n.cells[1].update(source="open('/" + "tmp/x')")),
-    "windows path": (names_no_machine, lambda n: n.cells[1].update(source="open(r'C:" + "\\Users\\ada')")),
+    "windows path": (
+        names_no_machine,
+        lambda n: n.cells[1].update(source="open(r'C:" + "\\Users\\ada')"),
+    ),
     "no state": (has_whole_widgets_or_none, widgets({})),
     "half a state": (has_whole_widgets_or_none, widgets({"state": {"m1": {}}}, shown="m2")),
     "kernel": (runs_on_python3, lambda n: n.metadata.kernelspec.update(name="my-env")),
     "language": (runs_on_python3, lambda n: n.metadata.update(language_info={"name": "julia"})),
-    "figure alone": (has_a_number_beside_each_figure, lambda n: n.cells[2].metadata.update(tags=[])),
+    "figure alone": (
+        has_a_number_beside_each_figure,
+        lambda n: n.cells[2].metadata.update(tags=[]),
+    ),
     "no opening": (opens_with_text, lambda n: n.cells.pop(0)),
     "big": (is_small, lambda n: n.cells[0].update(source=n.cells[0].source + " " * BIGGEST)),
-    "no aim": (tells_what_to_expect, lambda n: n.cells[0].update(source="# A title\n**Time.** 1. **You need** nothing.")),
-    "no exercises": (closes_with_summary_and_exercises, lambda n: n.cells[-1].update(source="## Summary\nIt is 4.")),
-    "summary early": (closes_with_summary_and_exercises, lambda n: n.cells[-1].update(
-        source="## Summary\n## One\n## Two\n## Exercises")),
+    "no aim": (
+        tells_what_to_expect,
+        lambda n: n.cells[0].update(source="# A title\n**Time.** 1. **You need** nothing."),
+    ),
+    "no exercises": (
+        closes_with_summary_and_exercises,
+        lambda n: n.cells[-1].update(source="## Summary\nIt is 4."),
+    ),
+    "summary early": (
+        closes_with_summary_and_exercises,
+        lambda n: n.cells[-1].update(source="## Summary\n## One\n## Two\n## Exercises"),
+    ),
 }
 
 
@@ -284,10 +360,30 @@ def test_pictures_and_addresses_are_not_taken_for_paths():
 
 def test_nbval_fails_and_says_why(tmp_path):
     notebook = good()
-    notebook.cells = [v4.new_code_cell(source, execution_count=count, outputs=good().cells[2].outputs,
-                                       metadata={"tags": [CHECKED]}) for count, source in [(1, "print(5)"), (2, "1 / 0")]]
+    notebook.cells = [
+        v4.new_code_cell(
+            source,
+            execution_count=count,
+            outputs=good().cells[2].outputs,
+            metadata={"tags": [CHECKED]},
+        )
+        for count, source in [(1, "print(5)"), (2, "1 / 0")]
+    ]
     nbformat.write(notebook, tmp_path / "bad.ipynb")
-    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "no:cacheprovider", "bad.ipynb"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        ROOT / "pyproject.toml",
+        "-p",
+        "no:cacheprovider",
+        "bad.ipynb",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
-    assert "Cell outputs differ" in done.stdout and "ZeroDivisionError" in done.stdout and "2 failed" in done.stdout
+    assert (
+        "Cell outputs differ" in done.stdout
+        and "ZeroDivisionError" in done.stdout
+        and "2 failed" in done.stdout
+    )

@@ -44,9 +44,13 @@ def write_celeba(folder: Path, numbers=NUMBERS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "img_align_celeba.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("img_align_celeba/", "")  # the directory entry that the official archive has
+        archive.writestr(
+            "img_align_celeba/", ""
+        )  # the directory entry that the official archive has
         for number in numbers:
-            archive.writestr(f"img_align_celeba/{number:06d}.jpg", jpeg(flat((number % 251, 100, 50))))
+            archive.writestr(
+                f"img_align_celeba/{number:06d}.jpg", jpeg(flat((number % 251, 100, 50)))
+            )
     return path
 
 
@@ -55,7 +59,13 @@ def test_celeba_holds_out_the_first_of_the_official_test_split(tmp_path, monkeyp
     monkeypatch.setattr(official, "HELD_OUT", 2)
     train, test = (CelebA(path, split=split) for split in ("train", "test"))
     assert np.abs(colors(test)[:, 0] - [182638 % 251, 182639 % 251]).max() <= 1
-    assert np.abs(colors(train)[:, 0] - [number % 251 for number in (1, 2, 162770, 162771, 182637, 202599)]).max() <= 1
+    assert (
+        np.abs(
+            colors(train)[:, 0]
+            - [number % 251 for number in (1, 2, 162770, 162771, 182637, 202599)]
+        ).max()
+        <= 1
+    )
     assert len(CelebA(tmp_path, limit=3)) == 3  # a folder above it will do
     assert train[0].shape == (3, 64, 64) and train.name == "celeba"
 
@@ -63,15 +73,22 @@ def test_celeba_holds_out_the_first_of_the_official_test_split(tmp_path, monkeyp
 def test_celeba_s_partition_file_decides_where_it_is_there(tmp_path):
     path = write_celeba(tmp_path)
     partition = tmp_path / "list_eval_partition.txt"
-    partition.write_bytes(b"".join(f"{number:06d}.jpg {2 if number < 10 else 0}\r\n".encode() for number in NUMBERS))  # CRLF, no header
+    partition.write_bytes(
+        b"".join(f"{number:06d}.jpg {2 if number < 10 else 0}\r\n".encode() for number in NUMBERS)
+    )  # CRLF, no header
     assert np.abs(colors(CelebA(path, split="test"))[:, 0] - [1, 2]).max() <= 1
     for broken in ("image_id,partition\n", "<html>schöne Grüße</html>"):
         partition.write_text(broken, encoding="utf-8")
-        with pytest.raises(ValueError, match="list_eval_partition.txt, line 1.*md5 d32c9cbf.*or remove it"):
+        with pytest.raises(
+            ValueError, match="list_eval_partition.txt, line 1.*md5 d32c9cbf.*or remove it"
+        ):
             CelebA(path)
     for short in ("", "000001.jpg 0\n000002.jpg 0\n"):
         partition.write_text(short)
-        with pytest.raises(ValueError, match=f"does not name {6 if short else 8} pictures of the archive, the first {'162770' if short else '000001'}"):
+        with pytest.raises(
+            ValueError,
+            match=f"does not name {6 if short else 8} pictures of the archive, the first {'162770' if short else '000001'}",
+        ):
             CelebA(path)
 
 
@@ -95,15 +112,17 @@ def test_broken_celeba_archives(tmp_path):
     with pytest.raises(ValueError, match=r"img_align_celeba\.zip is no zip archive: a web page"):
         CelebA(tmp_path)
     whole = write_celeba(tmp_path).read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="damaged or cut short.*md5"):
         CelebA(tmp_path)
     place = whole.index(b"\xff\xd8") + 300
-    path.write_bytes(whole[:place] + bytes(40) + whole[place + 40:])
+    path.write_bytes(whole[:place] + bytes(40) + whole[place + 40 :])
     with pytest.raises(ValueError, match=r"img_align_celeba/000001\.jpg cannot be read.*fetch"):
         CelebA(tmp_path)
     write_celeba(tmp_path, [1, 2])
-    with pytest.raises(ValueError, match="no pictures of the test split: its numbers end at 000002"):
+    with pytest.raises(
+        ValueError, match="no pictures of the test split: its numbers end at 000002"
+    ):
         CelebA(tmp_path, split="test")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "no pictures")
@@ -111,7 +130,9 @@ def test_broken_celeba_archives(tmp_path):
         CelebA(tmp_path)
     with pytest.raises(ValueError, match="split must be"):
         CelebA(tmp_path, split="valid")
-    assert not list((tmp_path / "cache").rglob("*.partial")) and not list((tmp_path / "cache").rglob("*.npy"))
+    assert not list((tmp_path / "cache").rglob("*.partial")) and not list(
+        (tmp_path / "cache").rglob("*.npy")
+    )
 
 
 # -- SVHN --------------------------------------------------------------------------------------------------------------
@@ -129,15 +150,24 @@ def test_svhn_is_enlarged_and_ten_is_zero(tmp_path, monkeypatch):
     x, _ = write_svhn(tmp_path)
     write_svhn(tmp_path, "test", 5, seed=1)
     train = SVHN(tmp_path)
-    assert train.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2] and len(train) == 12 and len(SVHN(tmp_path, split="test")) == 5
+    assert (
+        train.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
+        and len(train) == 12
+        and len(SVHN(tmp_path, split="test")) == 5
+    )
     for index in (0, 11):
-        assert (train.pixels[index] == np.asarray(Image.fromarray(x[..., index]).resize((64, 64), Image.Resampling.BICUBIC))).all()
+        assert (
+            train.pixels[index]
+            == np.asarray(Image.fromarray(x[..., index]).resize((64, 64), Image.Resampling.BICUBIC))
+        ).all()
     write_svhn(tmp_path, "extra", 4, seed=2)
     more = SVHN(tmp_path, extra=True)
     assert len(more) == len(more.labels) == 16 and (more.pixels[:12] == train.pixels).all()
     few = SVHN(tmp_path, limit=3)
     assert len(few) == len(few.labels) == 3 and (few.pixels == train.pixels[:3]).all()
-    monkeypatch.setattr(official._SVHNSource, "pictures", None)  # what was prepared is not read again, 1.6 GB of it
+    monkeypatch.setattr(
+        official._SVHNSource, "pictures", None
+    )  # what was prepared is not read again, 1.6 GB of it
     again = SVHN(tmp_path, extra=True)
     assert (again.pixels == more.pixels).all() and (again.labels == more.labels).all()
 
@@ -151,14 +181,20 @@ def test_broken_svhn_files(tmp_path):
         SVHN(tmp_path)
     write_svhn(tmp_path)
     whole = path.read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"train_32x32\.mat.*cut short, fetch it again.*md5"):
         SVHN(tmp_path)
-    path.write_bytes(whole[:200] + bytes(500) + whole[700:])  # inside the pictures, which are read last
+    path.write_bytes(
+        whole[:200] + bytes(500) + whole[700:]
+    )  # inside the pictures, which are read last
     with pytest.raises(ValueError, match=r"train_32x32\.mat is no MATLAB file: it is damaged.*md5"):
         SVHN(tmp_path)
-    for content in ({"X": np.zeros((32, 32, 3, 4), np.uint8)}, {"X": np.zeros((32, 32, 3, 4)), "y": np.ones((4, 1))},
-                    {"X": np.zeros((32, 32, 3, 4), np.uint8), "y": np.ones((3, 1))}, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[0], [11]])}):
+    for content in (
+        {"X": np.zeros((32, 32, 3, 4), np.uint8)},
+        {"X": np.zeros((32, 32, 3, 4)), "y": np.ones((4, 1))},
+        {"X": np.zeros((32, 32, 3, 4), np.uint8), "y": np.ones((3, 1))},
+        {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[0], [11]])},
+    ):
         scipy.io.savemat(path, content)
         with pytest.raises(ValueError, match=r"train_32x32\.mat holds.*Format 2"):
             SVHN(tmp_path)
@@ -167,7 +203,11 @@ def test_broken_svhn_files(tmp_path):
 # -- Stanford Cars -----------------------------------------------------------------------------------------------------
 
 # name -> box, counted from 1: (x1, y1, x2, y2); 300 does not fit into 8 bits
-BOXES = {"00001.jpg": (1, 1, 40, 30), "00002.jpg": (201, 51, 300, 150), "00003.jpg": (11, 21, 30, 40)}
+BOXES = {
+    "00001.jpg": (1, 1, 40, 30),
+    "00002.jpg": (201, 51, 300, 150),
+    "00003.jpg": (11, 21, 30, 40),
+}
 
 
 def struct(boxes, labels=True):
@@ -176,7 +216,9 @@ def struct(boxes, labels=True):
     rows = np.empty((1, len(boxes)), dtype=[(name, object) for name in fields])
     for place, (name, box) in enumerate(boxes.items()):
         numbers = [np.array([[value]], np.uint8 if value < 256 else np.uint16) for value in box]
-        rows[0, place] = tuple([*numbers, *([np.array([[place + 1]], np.uint8)] if labels else []), name])
+        rows[0, place] = tuple(
+            [*numbers, *([np.array([[place + 1]], np.uint8)] if labels else []), name]
+        )
     return rows
 
 
@@ -208,7 +250,7 @@ def cars(colored=(200, 40, 60)):
     files = {}
     for name, (x1, y1, x2, y2) in BOXES.items():
         picture = np.zeros((200, 320, 3), np.uint8)
-        picture[y1 - 1:y2, x1 - 1:x2] = colored
+        picture[y1 - 1 : y2, x1 - 1 : x2] = colored
         files[name] = jpeg(picture if name != "00003.jpg" else picture[..., 0])
     return files
 
@@ -216,8 +258,16 @@ def cars(colored=(200, 40, 60)):
 def write_cars(folder: Path, nested=False, order=("00002.jpg", "00001.jpg", "00003.jpg")):
     for split in ("train", "test"):
         files = cars()
-        tgz(folder / f"cars_{split}.tgz", {name: files[name] for name in order}, f"cars_{split}/cars_{split}" if nested else f"cars_{split}")
-    tgz(folder / "car_devkit.tgz", {"cars_train_annos.mat": mat(BOXES), "cars_test_annos.mat": mat(BOXES, labels=False)}, "devkit")
+        tgz(
+            folder / f"cars_{split}.tgz",
+            {name: files[name] for name in order},
+            f"cars_{split}/cars_{split}" if nested else f"cars_{split}",
+        )
+    tgz(
+        folder / "car_devkit.tgz",
+        {"cars_train_annos.mat": mat(BOXES), "cars_test_annos.mat": mat(BOXES, labels=False)},
+        "devkit",
+    )
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -225,9 +275,17 @@ def test_cars_are_cut_to_their_boxes(tmp_path, nested):
     write_cars(tmp_path, nested)
     for split in ("train", "test"):
         found = colors(StanfordCars(tmp_path, split=split))  # in the order of the archive
-        assert len(found) == 3 and np.abs(found[:2] - [200, 40, 60]).max() < 12 and np.abs(found[2] - 200).max() < 8
-    (tmp_path / "cars_test_annos_withlabels.mat").write_bytes(mat({"00003.jpg": BOXES["00003.jpg"]}))
-    assert len(StanfordCars(tmp_path, split="test")) == 1 and len(StanfordCars(tmp_path, limit=2)) == 2
+        assert (
+            len(found) == 3
+            and np.abs(found[:2] - [200, 40, 60]).max() < 12
+            and np.abs(found[2] - 200).max() < 8
+        )
+    (tmp_path / "cars_test_annos_withlabels.mat").write_bytes(
+        mat({"00003.jpg": BOXES["00003.jpg"]})
+    )
+    assert (
+        len(StanfordCars(tmp_path, split="test")) == 1 and len(StanfordCars(tmp_path, limit=2)) == 2
+    )
 
 
 def test_broken_cars(tmp_path):
@@ -236,7 +294,11 @@ def test_broken_cars(tmp_path):
     write_cars(tmp_path)
     path, devkit = tmp_path / "cars_train.tgz", tmp_path / "car_devkit.tgz"
     whole = path.read_bytes()
-    for content, said in ((whole[:len(whole) // 2], "damaged or cut short"), (b"<html>gone</html>", "a web page"), (b"", "damaged")):
+    for content, said in (
+        (whole[: len(whole) // 2], "damaged or cut short"),
+        (b"<html>gone</html>", "a web page"),
+        (b"", "damaged"),
+    ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=rf"cars_train\.tgz is no \.tgz archive: .*{said}"):
             StanfordCars(tmp_path)

@@ -27,7 +27,10 @@ def project():
 def needed():
     """What pyproject.toml asks for, the tests' packages included."""
     asked = project()
-    return [Requirement(text) for text in [*asked["dependencies"], *asked["optional-dependencies"]["test"]]]
+    return [
+        Requirement(text)
+        for text in [*asked["dependencies"], *asked["optional-dependencies"]["test"]]
+    ]
 
 
 def pins():
@@ -35,13 +38,19 @@ def pins():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     parsed = [Requirement(line) for line in lines if line and not line.startswith("#")]
     for requirement in parsed:
-        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), f"not one exact version: {requirement}"
+        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), (
+            f"not one exact version: {requirement}"
+        )
     return [(canonicalize_name(pin.name), str(pin.specifier)[2:], pin.marker) for pin in parsed]
 
 
 def pinned(environment):
     """{name: version} for one machine."""
-    found = [(name, version) for name, version, marker in pins() if marker is None or marker.evaluate(environment)]
+    found = [
+        (name, version)
+        for name, version, marker in pins()
+        if marker is None or marker.evaluate(environment)
+    ]
     assert len(found) == len(dict(found)), "a package is pinned twice"
     return dict(found)
 
@@ -49,8 +58,13 @@ def pinned(environment):
 def environments():
     for python in PYTHONS:
         for system, (os_name, platform_system) in SYSTEMS.items():
-            yield default_environment() | {"python_full_version": python, "python_version": python.rpartition(".")[0],
-                                           "sys_platform": system, "os_name": os_name, "platform_system": platform_system}
+            yield default_environment() | {
+                "python_full_version": python,
+                "python_version": python.rpartition(".")[0],
+                "sys_platform": system,
+                "os_name": os_name,
+                "platform_system": platform_system,
+            }
 
 
 def test_every_dependency_is_pinned_inside_its_range_on_every_machine():
@@ -58,7 +72,9 @@ def test_every_dependency_is_pinned_inside_its_range_on_every_machine():
         versions = pinned(environment)
         for requirement in needed():
             version = versions.get(canonicalize_name(requirement.name))
-            assert version and requirement.specifier.contains(version), f"{requirement} and {version}"
+            assert version and requirement.specifier.contains(version), (
+                f"{requirement} and {version}"
+            )
 
 
 def test_every_package_that_is_brought_along_is_pinned_as_installed():
@@ -71,7 +87,9 @@ def test_every_package_that_is_brought_along_is_pinned_as_installed():
             continue
         seen.add((name, extra))
         installed = metadata.distribution(name)
-        assert versions.get(name) == installed.version.partition("+")[0], f"{name} {installed.version} is installed"
+        assert versions.get(name) == installed.version.partition("+")[0], (
+            f"{name} {installed.version} is installed"
+        )
         for inner in map(Requirement, installed.requires or []):
             if inner.marker is None or inner.marker.evaluate({"extra": extra}):
                 waiting += [(inner, wanted) for wanted in ["", *inner.extras]]
@@ -92,7 +110,9 @@ def test_versions_of_python_agree():
 
 
 def test_conda_gives_python_and_pip_and_pip_the_rest():
-    *given, by_pip = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    *given, by_pip = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))[
+        "dependencies"
+    ]
     assert given == [f"python{project()['requires-python']}", "pip"]
     assert by_pip == {"pip": ["-c constraints.txt", "-e .[test]"]}
 
@@ -109,7 +129,9 @@ def test_version_and_licence_are_the_same_everywhere():
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 
-@pytest.mark.parametrize("name", ["workbook.py", "constraints.txt", "pyproject.toml", "environment.yml", ".ci/run"])
+@pytest.mark.parametrize(
+    "name", ["workbook.py", "constraints.txt", "pyproject.toml", "environment.yml", ".ci/run"]
+)
 def test_no_package_index_but_pytorchs_is_named(name):
     hosts = re.findall(r"https?://([\w.-]+)", (ROOT / name).read_text(encoding="utf-8"))
     assert set(hosts) <= {"download.pytorch.org"}

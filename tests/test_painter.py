@@ -19,7 +19,9 @@ from tutorial_lib.masks import center_mask, rectangle_mask
 from tutorial_lib.widgets import MaskPainter, painter as painter_module
 
 SIDE = 16
-MASKS = arrays(np.uint8, (SIDE, SIDE), elements=st.integers(0, 1)).filter(lambda mask: 0 < mask.sum() < mask.size)
+MASKS = arrays(np.uint8, (SIDE, SIDE), elements=st.integers(0, 1)).filter(
+    lambda mask: 0 < mask.sum() < mask.size
+)
 
 
 def picture(seed=0, size=SIDE):
@@ -32,17 +34,35 @@ def face_of(photo):
 
 def paint(painter, content):
     """What a browser sends after a stroke: the mask's bytes beside the message."""
-    state, paths, buffers = {}, [["known"]], [memoryview(content)] if isinstance(content, bytes) else []
+    state, paths, buffers = (
+        {},
+        [["known"]],
+        [memoryview(content)] if isinstance(content, bytes) else [],
+    )
     if not buffers:  # no bytes at all
         state, paths = {"known": content}, []
-    painter._handle_msg({"content": {"data": {"method": "update", "state": state, "buffer_paths": paths}}, "buffers": buffers})
+    painter._handle_msg(
+        {
+            "content": {"data": {"method": "update", "state": state, "buffer_paths": paths}},
+            "buffers": buffers,
+        }
+    )
 
 
 def send_photo(painter, *parts, numbers=None):
     """What a browser sends when a photo is dropped, in parts."""
     for number, part in enumerate(parts):
-        content = {"kind": "photo", "part": numbers[number] if numbers else number, "parts": len(parts)}
-        painter._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": [memoryview(part)]})
+        content = {
+            "kind": "photo",
+            "part": numbers[number] if numbers else number,
+            "parts": len(parts),
+        }
+        painter._handle_msg(
+            {
+                "content": {"data": {"method": "custom", "content": content}},
+                "buffers": [memoryview(part)],
+            }
+        )
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +73,14 @@ def hopper():
 
 # ---- the mask --------------------------------------------------------------------------------------------------------
 
+
 def test_nothing_is_painted_to_begin_with():
     painter = MaskPainter(picture())
-    assert painter.array.dtype == np.uint8 and painter.array.shape == (SIDE, SIDE) and painter.array.all()
+    assert (
+        painter.array.dtype == np.uint8
+        and painter.array.shape == (SIDE, SIDE)
+        and painter.array.all()
+    )
     with pytest.raises(ValueError, match="paint a hole first"):
         painter.mask
 
@@ -92,9 +117,15 @@ def test_the_array_is_a_copy():
     assert torch.equal(painter.mask, center_mask(size=SIDE))
 
 
-@pytest.mark.parametrize(("mask", "problem"), [(torch.ones(1, 1, SIDE, SIDE), "no hole"), (torch.zeros(SIDE, SIDE), "shape"),
-                                               (center_mask(size=8), "does not fit"),
-                                               (torch.full((1, 1, SIDE, SIDE), 0.5), "only 0")])
+@pytest.mark.parametrize(
+    ("mask", "problem"),
+    [
+        (torch.ones(1, 1, SIDE, SIDE), "no hole"),
+        (torch.zeros(SIDE, SIDE), "shape"),
+        (center_mask(size=8), "does not fit"),
+        (torch.full((1, 1, SIDE, SIDE), 0.5), "only 0"),
+    ],
+)
 def test_what_is_no_mask_is_refused(mask, problem):
     with pytest.raises(ValueError, match=problem):
         MaskPainter(picture(), mask)
@@ -109,8 +140,20 @@ class TestNonsenseFromTheBrowser:
     def no_silent_widget_errors(self):
         """Not here: the errors are made on purpose."""
 
-    @pytest.mark.parametrize("content", [b"", bytes(SIDE * SIDE - 1), bytes(SIDE * SIDE + 1), bytes([2]) * (SIDE * SIDE),
-                                         b"\xff" * (SIDE * SIDE), bytes([1, 0, 7] + [1] * (SIDE * SIDE - 3)), "text", 256, None])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            bytes(SIDE * SIDE - 1),
+            bytes(SIDE * SIDE + 1),
+            bytes([2]) * (SIDE * SIDE),
+            b"\xff" * (SIDE * SIDE),
+            bytes([1, 0, 7] + [1] * (SIDE * SIDE - 3)),
+            "text",
+            256,
+            None,
+        ],
+    )
     def test_it_is_refused_put_back_and_said(self, content):
         painter = MaskPainter(picture(), center_mask(size=SIDE))
         good = painter.known
@@ -134,6 +177,7 @@ class TestNonsenseFromTheBrowser:
 
 # ---- the picture -----------------------------------------------------------------------------------------------------
 
+
 def test_the_browser_gets_a_png_of_the_picture():
     painter = MaskPainter(picture(3))
     with Image.open(io.BytesIO(painter.picture)) as image:
@@ -146,16 +190,24 @@ def test_the_browser_gets_a_png_of_the_picture():
 def test_the_hole_stays_with_another_picture_but_not_with_another_size():
     painter = MaskPainter(picture(), center_mask(size=SIDE))
     painter.set_image(picture(1))
-    assert torch.equal(painter.image, picture(1)) and torch.equal(painter.mask, center_mask(size=SIDE))
+    assert torch.equal(painter.image, picture(1)) and torch.equal(
+        painter.mask, center_mask(size=SIDE)
+    )
     painter.set_image(picture(2, size=32))
     assert painter.array.shape == (32, 32) and painter.array.all()
     painter.mask = rectangle_mask(0, 0, 3, 5, size=32)
     assert (painter.array == 0).sum() == 15
 
 
-@pytest.mark.parametrize(("image", "problem"), [(torch.zeros(2, 3, SIDE, SIDE), "one picture"),
-                                                (torch.zeros(3, SIDE, SIDE), "shape"),
-                                                (torch.full((1, 3, SIDE, SIDE), 2.0), "must lie in"), (None, "shape")])
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        (torch.zeros(2, 3, SIDE, SIDE), "one picture"),
+        (torch.zeros(3, SIDE, SIDE), "shape"),
+        (torch.full((1, 3, SIDE, SIDE), 2.0), "must lie in"),
+        (None, "shape"),
+    ],
+)
 def test_what_is_no_picture_is_refused(image, problem):
     with pytest.raises(ValueError, match=problem):
         MaskPainter(image)
@@ -166,6 +218,7 @@ def test_what_is_no_picture_is_refused(image, problem):
 
 
 # ---- photos ----------------------------------------------------------------------------------------------------------
+
 
 def test_a_photo_comes_in_parts_and_is_framed(hopper):
     painter = MaskPainter(picture(size=64), center_mask())
@@ -191,20 +244,35 @@ def test_a_file_goes_to_the_browser_in_parts(length, monkeypatch):
     painter, sent, content = MaskPainter(picture()), [], bytes(range(length))
     monkeypatch.setattr(painter, "send", lambda *message: sent.append(message))
     painter.download(content, "a.png", "image/png")
-    assert b"".join(part for _, (part,) in sent) == content and all(len(part) <= 10 for _, (part,) in sent)
+    assert b"".join(part for _, (part,) in sent) == content and all(
+        len(part) <= 10 for _, (part,) in sent
+    )
     for number, (said, _) in enumerate(sent):
-        assert said == {"kind": "download", "name": "a.png", "type": "image/png", "part": number, "parts": len(sent)}
+        assert said == {
+            "kind": "download",
+            "name": "a.png",
+            "type": "image/png",
+            "part": number,
+            "parts": len(sent),
+        }
 
 
 def test_a_photo_after_one_that_broke_off(hopper):
     painter = MaskPainter(picture(size=64))
     content = {"kind": "photo", "part": 0, "parts": 2}
-    painter._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": [memoryview(hopper[:100])]})
+    painter._handle_msg(
+        {
+            "content": {"data": {"method": "custom", "content": content}},
+            "buffers": [memoryview(hopper[:100])],
+        }
+    )
     send_photo(painter, hopper)
     assert torch.equal(painter.image, face_of(hopper))
 
 
-@pytest.mark.parametrize(("content", "problem"), [(b"", "cannot be read"), (b"<html>404</html>", "cannot be read")])
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"", "cannot be read"), (b"<html>404</html>", "cannot be read")]
+)
 def test_what_is_no_photo_is_refused_and_the_picture_kept(content, problem):
     painter = MaskPainter(picture(size=64))
     send_photo(painter, content)
@@ -216,15 +284,22 @@ def test_a_path_or_a_picture_will_do_as_well(hopper, tmp_path):
     (tmp_path / "hopper.jpg").write_bytes(hopper)
     painter = MaskPainter(picture(size=64))
     assert painter.load(tmp_path / "hopper.jpg") and torch.equal(painter.image, face_of(hopper))
-    assert not painter.load(Image.new("RGB", (200, 200), "gray")) and "no face was found" in painter.message
+    assert (
+        not painter.load(Image.new("RGB", (200, 200), "gray"))
+        and "no face was found" in painter.message
+    )
     assert not painter.load(tmp_path / "nowhere.jpg") and "nowhere.jpg" in painter.message
 
 
 def test_messages_of_others_are_left_alone():
     painter = MaskPainter(picture())
-    painter._handle_msg({"content": {"data": {"method": "custom", "content": {"kind": "another"}}}, "buffers": []})
+    painter._handle_msg(
+        {"content": {"data": {"method": "custom", "content": {"kind": "another"}}}, "buffers": []}
+    )
     assert painter.message == "" and painter.array.all()
 
 
 def test_the_browser_s_half_is_the_file_beside_the_module():
-    assert MaskPainter(picture())._esm == Path(painter_module.__file__).with_name("painter.js").read_text(encoding="utf-8")
+    assert MaskPainter(picture())._esm == Path(painter_module.__file__).with_name(
+        "painter.js"
+    ).read_text(encoding="utf-8")

@@ -16,13 +16,17 @@ from tutorial_lib.masks import center_mask, half_mask, make_masks, pattern_mask
 
 def windows(picture, side):
     """All patches of a (C, H, W) picture, float64: (h, w, C * side * side)."""
-    cut = np.lib.stride_tricks.sliding_window_view(picture.double().numpy(), (side, side), axis=(1, 2))
+    cut = np.lib.stride_tricks.sliding_window_view(
+        picture.double().numpy(), (side, side), axis=(1, 2)
+    )
     return cut.transpose(1, 2, 0, 3, 4).reshape(*cut.shape[1:3], -1)
 
 
 def compare(target, source, side, wanted=None, usable=None, **options):
     """(mean distance over the exhaustive search's, share of exact matches); the distances stated are checked on the way."""
-    field, cost = nearest_neighbor_field(target, source, side, wanted=wanted, usable=usable, **options)
+    field, cost = nearest_neighbor_field(
+        target, source, side, wanted=wanted, usable=usable, **options
+    )
     ours, theirs = windows(target, side), windows(source, side)
     wanted = np.ones(ours.shape[:2], bool) if wanted is None else wanted.numpy()
     usable = np.ones(theirs.shape[:2], bool) if usable is None else usable.numpy()
@@ -73,16 +77,21 @@ def test_more_sweeps_come_closer_and_a_start_is_kept(pictures):
 def test_a_shifted_picture_is_found(seed, side, down, right):
     """Every patch of a cutting lies in the picture it was cut from, at one offset: matches spread from a few lucky guesses."""
     source = torch.rand(3, 16, 14, generator=torch.Generator().manual_seed(seed))
-    target = source[:, down:down + 12, right:right + 10]
+    target = source[:, down : down + 12, right : right + 10]
     field, cost = nearest_neighbor_field(target, source, side, sweeps=8)
-    rows, columns = torch.meshgrid(torch.arange(field.shape[0]), torch.arange(field.shape[1]), indexing="ij")
+    rows, columns = torch.meshgrid(
+        torch.arange(field.shape[0]), torch.arange(field.shape[1]), indexing="ij"
+    )
     exact = (field == torch.stack([rows + down, columns + right], dim=2)).all(2)
     assert exact.float().mean() > 0.95
     assert bool((cost[exact] < 1e-9).all())
 
 
-@pytest.mark.parametrize("mask", [center_mask(), half_mask("left"), pattern_mask(torch.Generator().manual_seed(2))],
-                         ids=["center", "half", "pattern"])
+@pytest.mark.parametrize(
+    "mask",
+    [center_mask(), half_mask("left"), pattern_mask(torch.Generator().manual_seed(2))],
+    ids=["center", "half", "pattern"],
+)
 def test_a_periodic_texture_is_continued(mask):
     """8x8 tiles: each missing patch has copies that are wholly known."""
     tile = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -122,4 +131,6 @@ def test_wrong_sides_are_refused(pictures):
     with pytest.raises(ValueError, match="do not fit"):
         nearest_neighbor_field(pictures[0], pictures[1][:, :5], 7)
     with pytest.raises(ValueError, match="no patch of the source is usable"):
-        nearest_neighbor_field(pictures[0], pictures[1], 7, usable=torch.zeros(58, 58, dtype=torch.bool))
+        nearest_neighbor_field(
+            pictures[0], pictures[1], 7, usable=torch.zeros(58, 58, dtype=torch.bool)
+        )

@@ -58,14 +58,25 @@ def test_nothing_under_the_hole_is_read(model, images, junk):
 def test_the_best_restart_is_returned(model, images):
     result = inpaint(images, MASKS, model, restarts=3, **QUICK)
     z0 = start_codes(model, 4, 3).view(4, 3, -1)
-    singles = [search(images, MASKS, model, z0[:, restart], dataclasses.replace(pipeline.DEFAULT, steps=8), progress=False)
-               for restart in range(3)]
+    singles = [
+        search(
+            images,
+            MASKS,
+            model,
+            z0[:, restart],
+            dataclasses.replace(pipeline.DEFAULT, steps=8),
+            progress=False,
+        )
+        for restart in range(3)
+    ]
     totals = torch.stack([single.final["total"] for single in singles], 1)
     torch.testing.assert_close(result.restart_losses, totals, rtol=1e-3, atol=1e-2)
     for row, best in enumerate(totals.argmin(1)):
         torch.testing.assert_close(result.z[row], singles[best].z[row], rtol=0, atol=0.02)
     assert result.losses["total"].shape == (9, 4)
-    torch.testing.assert_close(result.losses["total"].min(0).values, result.restart_losses.min(1).values)
+    torch.testing.assert_close(
+        result.losses["total"].min(0).values, result.restart_losses.min(1).values
+    )
 
 
 def test_start_codes_depend_on_seed_picture_and_restart_alone(model):
@@ -89,12 +100,19 @@ def test_batches_split_by_memory_give_the_same_pictures(model, images, monkeypat
     monkeypatch.setattr(pipeline, "MAX_ROWS", 4)
     parts = inpaint(images, MASKS, model, restarts=2, **QUICK)
     torch.testing.assert_close(parts.completed, whole.completed, atol=0.02, rtol=0)
-    assert parts.path.shape == whole.path.shape and parts.losses["total"].shape == whole.losses["total"].shape
+    assert (
+        parts.path.shape == whole.path.shape
+        and parts.losses["total"].shape == whole.losses["total"].shape
+    )
 
 
 def test_blend_or_paste(model, images):
-    blended, pasted = (inpaint(images, MASKS, model, blend=blend, **QUICK) for blend in (True, False))
-    torch.testing.assert_close(blended.completed, poisson_blend(blended.generated, images, MASKS).clamp(-1, 1))
+    blended, pasted = (
+        inpaint(images, MASKS, model, blend=blend, **QUICK) for blend in (True, False)
+    )
+    torch.testing.assert_close(
+        blended.completed, poisson_blend(blended.generated, images, MASKS).clamp(-1, 1)
+    )
     assert torch.equal(pasted.completed, torch.where(MASKS > 0, images, pasted.generated))
     for result in (blended, pasted):
         known = (MASKS > 0).expand_as(images)

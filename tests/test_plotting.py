@@ -28,7 +28,9 @@ def shown(figure):
 
 def test_rows_hold_the_pictures_with_their_labels(images):
     figure = plotting.show_rows({"a": images, "b": -images}, "two rows", titles=["x", "y", "z"])
-    for pixels, expected in zip(shown(figure), [*to_uint8(images), *to_uint8(-images)], strict=True):
+    for pixels, expected in zip(
+        shown(figure), [*to_uint8(images), *to_uint8(-images)], strict=True
+    ):
         np.testing.assert_array_equal(pixels, expected)
     assert [ax.get_ylabel() for ax in figure.axes] == ["a", "", "", "b", "", ""]
     assert [ax.get_title() for ax in figure.axes[:3]] == ["x", "y", "z"]
@@ -46,14 +48,21 @@ def test_enlarged_images_are_squares_of_their_pixels(images, scale):
     assert png.shape == (2 * step, left + 3 * step, 3)
     for line, row in enumerate(rows.values()):
         for column, pixels in enumerate(to_uint8(row)):
-            place = png[line * step:line * step + 64 * scale, left + column * step:left + column * step + 64 * scale]
-            np.testing.assert_array_equal(place, np.kron(pixels, np.ones((scale, scale, 1), np.uint8)))
+            place = png[
+                line * step : line * step + 64 * scale,
+                left + column * step : left + column * step + 64 * scale,
+            ]
+            np.testing.assert_array_equal(
+                place, np.kron(pixels, np.ones((scale, scale, 1), np.uint8))
+            )
     with pytest.raises(ValueError, match="same number"):
         plotting.show_enlarged({"a": images, "b": images[:1]}, "unequal")
 
 
 def test_a_grid_leaves_its_last_places_empty(images):
-    figure = plotting.show_images(images, "three in a row of two", columns=2, titles=["1", "2", "3"])
+    figure = plotting.show_images(
+        images, "three in a row of two", columns=2, titles=["1", "2", "3"]
+    )
     assert len(figure.axes) == 4 and len(shown(figure)) == 3
     np.testing.assert_array_equal(shown(figure)[2], to_uint8(images)[2])
 
@@ -64,7 +73,9 @@ def test_inpainting_shows_its_stages_and_nothing_under_the_hole(images):
     hidden = torch.where(mask > 0, images, float("nan"))
     figure = plotting.show_inpainting(hidden, mask, result, originals=images)
     expected = [images, corrupt(images, mask, plotting.HOLE_GRAY), -images, images / 2]
-    for pixels, stage in zip(shown(figure), np.concatenate([to_uint8(stage) for stage in expected]), strict=True):
+    for pixels, stage in zip(
+        shown(figure), np.concatenate([to_uint8(stage) for stage in expected]), strict=True
+    ):
         np.testing.assert_array_equal(pixels, stage)
     assert len(shown(plotting.show_inpainting(images, mask, result))) == 9
 
@@ -72,7 +83,10 @@ def test_inpainting_shows_its_stages_and_nothing_under_the_hole(images):
 def test_masks_and_weights_on_fixed_scales():
     masks = {family: make_masks(family) for family in FAMILIES}
     weights = {family: importance_weights(mask) for family, mask in masks.items()}
-    for figure, maps in ((plotting.show_masks(masks), masks), (plotting.show_weights(weights), weights)):
+    for figure, maps in (
+        (plotting.show_masks(masks), masks),
+        (plotting.show_weights(weights), weights),
+    ):
         pictures = [picture for ax in figure.axes for picture in ax.images]
         for picture, values in zip(pictures, maps.values(), strict=False):
             np.testing.assert_allclose(np.asarray(picture.get_array()), values[0, 0].numpy())
@@ -82,7 +96,9 @@ def test_masks_and_weights_on_fixed_scales():
 
 def test_curves_are_named_labelled_and_distinct():
     curves = {f"curve {number}": np.arange(5.0) * number for number in range(1, 8)}
-    ax = plotting.show_curves(curves, "seven lines", xlabel="step", ylabel="loss", yscale="log").axes[0]
+    ax = plotting.show_curves(
+        curves, "seven lines", xlabel="step", ylabel="loss", yscale="log"
+    ).axes[0]
     for line, (name, values) in zip(ax.lines, curves.items(), strict=True):
         assert line.get_label() == name
         np.testing.assert_array_equal(line.get_ydata(), values)
@@ -91,12 +107,16 @@ def test_curves_are_named_labelled_and_distinct():
 
 
 def test_panels_of_curves_share_x_and_tell_the_curves_apart_alike():
-    panels = {"dB": {"small": [1.0, 2.0], "large": [3.0, 4.0]}, "distance": {"small": [9.0, 8.0], "large": [7.0, 1.0]}}
+    panels = {
+        "dB": {"small": [1.0, 2.0], "large": [3.0, 4.0]},
+        "distance": {"small": [9.0, 8.0], "large": [7.0, 1.0]},
+    }
     left, right = plotting.show_curve_panels(panels, "two panels", x=[500, 7500], xscale="log").axes
     for ax, (label, curves) in zip((left, right), panels.items(), strict=True):
         assert (ax.get_ylabel(), ax.get_xlabel(), ax.get_xscale()) == (label, "step", "log")
-        assert {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines} == {
-            name: ([500, 7500], values) for name, values in curves.items()}
+        assert {
+            line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines
+        } == {name: ([500, 7500], values) for name, values in curves.items()}
     assert [line.get_color() for line in left.lines] == [line.get_color() for line in right.lines]
     assert left.get_legend() is not None
 
@@ -104,14 +124,18 @@ def test_panels_of_curves_share_x_and_tell_the_curves_apart_alike():
 def test_logits_are_boxes_around_their_medians():
     logits = {"real": torch.tensor([1.0, 2, 3]), "noise": torch.tensor([-9.0, -7, -5])}
     ax = plotting.show_logits(logits, "two boxes").axes[0]
-    medians = {float(x) for line in ax.lines for x in line.get_xdata() if len(set(line.get_xdata())) == 1}
+    medians = {
+        float(x) for line in ax.lines for x in line.get_xdata() if len(set(line.get_xdata())) == 1
+    }
     assert {2.0, -7.0} <= medians
     assert [label.get_text() for label in ax.get_yticklabels()] == ["real", "noise"]
 
 
 def test_a_figure_carries_its_description_into_the_notebook():
     figure = plotting.draw_framework()
-    assert {"z", "G", "D", "G(z)", "completed"} <= {text.get_text() for text in figure.axes[0].texts}
+    assert {"z", "G", "D", "G(z)", "completed"} <= {
+        text.get_text() for text in figure.axes[0].texts
+    }
     data, metadata = DisplayFormatter().format(figure)
     assert metadata["image/png"]["alt"] == figure.alt and "gradient" in figure.alt
     assert figure.alt in data["text/plain"]
@@ -128,10 +152,16 @@ def test_colored_maps_are_matplotlibs_colors_enlarged():
 
 
 def test_intervals_are_drawn_where_they_are():
-    groups = {"rendered": {"a": (1.0, 0.5), "b": (-2.0, 0.25)}, "photographs": {"a": (0.5, 0.1), "b": (0.0, 3.0)}}
+    groups = {
+        "rendered": {"a": (1.0, 0.5), "b": (-2.0, 0.25)},
+        "photographs": {"a": (0.5, 0.1), "b": (0.0, 3.0)},
+    }
     figure = plotting.show_intervals(groups, "two by two", "dB")
     ax = figure.axes[0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"] and ax.get_xlabel() == "dB"
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "a",
+        "b",
+    ] and ax.get_xlabel() == "dB"
     for container, rows in zip(ax.containers, groups.values(), strict=True):
         assert container.lines[0].get_xdata().tolist() == [mean for mean, _ in rows.values()]
         ends = [segment[:, 0].tolist() for segment in container.lines[2][0].get_segments()]
@@ -144,5 +174,11 @@ def test_error_pictures_are_black_without_error_and_white_at_the_range_over_the_
     originals = torch.full((1, 3, 2, 2), -1.0)
     completed = originals.clone()
     completed[0, 0, 0] = torch.tensor([0.0, 1.0])
-    assert plotting.error_pictures(completed, originals)[0, 0].tolist() == [[0.0, 1.0], [-1.0, -1.0]]
-    assert plotting.error_pictures(originals, completed, 2)[0, 0].tolist() == [[1.0, 1.0], [-1.0, -1.0]]
+    assert plotting.error_pictures(completed, originals)[0, 0].tolist() == [
+        [0.0, 1.0],
+        [-1.0, -1.0],
+    ]
+    assert plotting.error_pictures(originals, completed, 2)[0, 0].tolist() == [
+        [1.0, 1.0],
+        [-1.0, -1.0],
+    ]

@@ -31,10 +31,17 @@ def framed(row, column, width):
 
 
 def test_both_portraits_are_there_and_the_same_each_time(photos):
-    first, again = load_dataset("two-portraits"), load_dataset("two-portraits", split="test", limit=2)
+    first, again = (
+        load_dataset("two-portraits"),
+        load_dataset("two-portraits", split="test", limit=2),
+    )
     assert first.names == list(photos) == NAMES and len(first) == 2
     pictures = first.images(slice(None))
-    assert pictures.shape == (2, 3, 64, 64) and pictures.dtype == torch.float32 and pictures.abs().max() <= 1
+    assert (
+        pictures.shape == (2, 3, 64, 64)
+        and pictures.dtype == torch.float32
+        and pictures.abs().max() <= 1
+    )
     assert torch.equal(pictures, again.images([0, 1])) and torch.equal(first[1], pictures[1])
     assert (pictures.flatten(1).std(1) > 0.3).all() and first.name == "two-portraits"
     assert load_dataset("two-portraits", limit=1).names == NAMES[:1]
@@ -42,6 +49,7 @@ def test_both_portraits_are_there_and_the_same_each_time(photos):
 
 def test_the_photographs_are_those_that_ship_inside_the_packages(photos):
     from matplotlib import cbook
+
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         assert np.array_equal(np.asarray(photos["Grace Hopper"]), np.asarray(Image.open(file)))
     assert np.array_equal(np.asarray(photos["Eileen Collins"]), data.astronaut())
@@ -55,8 +63,13 @@ def test_the_box_is_the_cascade_s_with_the_margin_around_it(photos, name):
     cascade = Cascade(data.lbp_frontal_face_cascade_filename())
     width = 320 / 8 / 0.6
     for _ in range(2):  # a look for any face, then one for faces of about that size
-        found = cascade.detect_multi_scale(np.asarray(small), scale_factor=1.1, step_ratio=1,
-                                           min_size=(round(0.6 * width),) * 2, max_size=(320, 320))
+        found = cascade.detect_multi_scale(
+            np.asarray(small),
+            scale_factor=1.1,
+            step_ratio=1,
+            min_size=(round(0.6 * width),) * 2,
+            max_size=(320, 320),
+        )
         largest = max(found, key=lambda face: face["width"])
         width = largest["width"]
     assert find_face(small) == pytest.approx(framed(largest["r"], largest["c"], largest["width"]))
@@ -67,7 +80,9 @@ def test_the_box_moves_and_grows_with_the_face(photos, name):
     photo = photos[name]
     left, top, side = find_face(photo)
     for scale, right, down in ((1, 30, 15), (1, 90, 45), (2, 0, 0), (2, 60, 120)):
-        canvas = Image.new("RGB", (scale * photo.width + right, scale * photo.height + down), "gray")
+        canvas = Image.new(
+            "RGB", (scale * photo.width + right, scale * photo.height + down), "gray"
+        )
         canvas.paste(ImageOps.scale(photo, scale), (right, down))
         x, y, length = find_face(canvas)
         expected = np.array([left + side / 2, top + side / 2]) * scale + [right, down]
@@ -76,10 +91,15 @@ def test_the_box_moves_and_grows_with_the_face(photos, name):
 
 
 def test_of_several_faces_the_largest_is_taken_and_measured_in_the_photo_s_own_pixels(monkeypatch):
-    found = [{"r": 10, "c": 20, "width": 40, "height": 40}, {"r": 50, "c": 100, "width": 80, "height": 80},
-             {"r": 200, "c": 7, "width": 60, "height": 60}]
+    found = [
+        {"r": 10, "c": 20, "width": 40, "height": 40},
+        {"r": 50, "c": 100, "width": 80, "height": 80},
+        {"r": 200, "c": 7, "width": 60, "height": 60},
+    ]
     shapes = set()
-    monkeypatch.setattr(faces, "find_faces", lambda pixels, **sides: shapes.add(pixels.shape) or found)
+    monkeypatch.setattr(
+        faces, "find_faces", lambda pixels, **sides: shapes.add(pixels.shape) or found
+    )
     assert find_face(Image.new("RGB", (300, 200))) == pytest.approx(framed(50, 100, 80))
     assert find_face(Image.new("RGB", (1280, 960))) == pytest.approx(framed(150, 300, 240))
     assert shapes == {(200, 300, 3), (320, 427, 3)}
@@ -125,27 +145,44 @@ def congress():
     """Triples of (face box row, column and width; the original photo; the pack's 64x64 picture of it)."""
     if not (PACKS / "sources").is_dir():
         pytest.skip("no ../shared")
-    with (open(PACKS / "sources" / "congress_portraits.csv", newline="") as table,
-          zipfile.ZipFile(PACKS / "sources" / "congress_originals.zip") as originals,
-          zipfile.ZipFile(PACKS / "faces.zip") as pack):
-        return [([float(line[key]) for key in ("face_row", "face_col", "face_width")],
-                 load_picture(originals.read(line["path"])),
-                 np.asarray(load_picture(pack.read("test/congress_" + Path(line["path"]).name))).astype(float))
-                for line in csv.DictReader(table)]
+    with (
+        open(PACKS / "sources" / "congress_portraits.csv", newline="") as table,
+        zipfile.ZipFile(PACKS / "sources" / "congress_originals.zip") as originals,
+        zipfile.ZipFile(PACKS / "faces.zip") as pack,
+    ):
+        return [
+            (
+                [float(line[key]) for key in ("face_row", "face_col", "face_width")],
+                load_picture(originals.read(line["path"])),
+                np.asarray(
+                    load_picture(pack.read("test/congress_" + Path(line["path"]).name))
+                ).astype(float),
+            )
+            for line in csv.DictReader(table)
+        ]
 
 
 def difference(congress, box):
-    return np.mean([np.abs(to_uint8(crop_square(photo, box(*face)))[0] - picture).mean()
-                    for face, photo, picture in congress])
+    return np.mean(
+        [
+            np.abs(to_uint8(crop_square(photo, box(*face)))[0] - picture).mean()
+            for face, photo, picture in congress
+        ]
+    )
 
 
 def test_the_framing_is_the_pack_s(congress):
     assert len(congress) == 49
     assert difference(congress, framed) < 4
     for wrong in (0.5, 0.9, 1.1, 1.5):  # another margin, the same center
-        assert difference(congress, lambda row, column, width: framed(
-            row + width * MARGIN * (1 - wrong), column + width * MARGIN * (1 - wrong),
-            width * (1 + 2 * MARGIN * wrong) / (1 + 2 * MARGIN))) > difference(congress, framed)
+        assert difference(
+            congress,
+            lambda row, column, width: framed(
+                row + width * MARGIN * (1 - wrong),
+                column + width * MARGIN * (1 - wrong),
+                width * (1 + 2 * MARGIN * wrong) / (1 + 2 * MARGIN),
+            ),
+        ) > difference(congress, framed)
 
 
 def test_found_faces_are_framed_like_the_pack_s(congress):

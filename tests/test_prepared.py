@@ -16,7 +16,14 @@ class Numbers:
     """Picture i is all i."""
 
     def __init__(self, count=11, workers=1, fails_at=None, **settings):
-        self.name, self.count, self.workers, self.fails_at, self.settings, self.calls = "numbers", count, workers, fails_at, settings, 0
+        self.name, self.count, self.workers, self.fails_at, self.settings, self.calls = (
+            "numbers",
+            count,
+            workers,
+            fails_at,
+            settings,
+            0,
+        )
 
     def __len__(self):
         return self.count
@@ -25,7 +32,9 @@ class Numbers:
         self.calls += 1
         if self.fails_at is not None and self.fails_at < stop:
             raise self.fails_at_error()
-        return np.broadcast_to(np.arange(start, stop, dtype=np.uint8)[:, None, None, None], (stop - start, 64, 64, 3))
+        return np.broadcast_to(
+            np.arange(start, stop, dtype=np.uint8)[:, None, None, None], (stop - start, 64, 64, 3)
+        )
 
     def fails_at_error(self):
         return ValueError(f"picture {self.fails_at} is broken")
@@ -43,7 +52,12 @@ def files(folder: Path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_picture_is_there_once_and_is_read_once(tmp_path, workers):
     pixels = prepare(Numbers(workers=workers), tmp_path)
-    assert pixels.shape == (11, 64, 64, 3) and pixels.dtype == np.uint8 and isinstance(pixels, np.memmap) and not pixels.flags.writeable
+    assert (
+        pixels.shape == (11, 64, 64, 3)
+        and pixels.dtype == np.uint8
+        and isinstance(pixels, np.memmap)
+        and not pixels.flags.writeable
+    )
     assert (pixels == np.arange(11)[:, None, None, None]).all()
     again = Numbers(workers=workers)
     assert (prepare(again, tmp_path) == pixels).all() and again.calls == 0
@@ -60,7 +74,9 @@ def test_who_shares_the_folder_may_read_it(tmp_path):
 
 
 def test_other_settings_are_another_file(tmp_path):
-    assert len(prepare(Numbers(crop=108), tmp_path)) == len(prepare(Numbers(crop=128), tmp_path)) == 11
+    assert (
+        len(prepare(Numbers(crop=108), tmp_path)) == len(prepare(Numbers(crop=128), tmp_path)) == 11
+    )
     assert len(files(tmp_path)) == 2
 
 
@@ -80,8 +96,15 @@ def test_an_interruption_leaves_nothing(tmp_path):
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b""), lambda file: file.write_bytes(file.read_bytes()[:9000]),
-                                    lambda file: np.save(file, np.zeros((4, 64, 64, 3), np.uint8)), lambda file: file.write_text("<html>")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:9000]),
+        lambda file: np.save(file, np.zeros((4, 64, 64, 3), np.uint8)),
+        lambda file: file.write_text("<html>"),
+    ],
+)
 def test_a_damaged_file_is_made_again(tmp_path, damage):
     prepare(Numbers(), tmp_path)
     damage(next(tmp_path.rglob("*.npy")))
@@ -97,12 +120,16 @@ def test_two_at_once_do_no_harm(tmp_path):
                 both.wait(timeout=30)
             return super().read(start, stop)
 
-    threads = [threading.Thread(target=lambda: found.append(prepare(Slow(), tmp_path))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: found.append(prepare(Slow(), tmp_path))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 2 and all((pixels == np.arange(11)[:, None, None, None]).all() for pixels in found)
+    assert len(found) == 2 and all(
+        (pixels == np.arange(11)[:, None, None, None]).all() for pixels in found
+    )
     assert len(files(tmp_path)) == 1
 
 

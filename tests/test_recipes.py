@@ -39,8 +39,15 @@ def small(monkeypatch):
 
 
 def run(pictures, folder, **changes):
-    options = {"data": {"name": "noise"}, "names": ["baseline", "batch 32"], "images": 128, "progress": False}
-    return run_recipes(pictures, HELD_OUT, folder / "r.json", folder / "work", **(options | changes))
+    options = {
+        "data": {"name": "noise"},
+        "names": ["baseline", "batch 32"],
+        "images": 128,
+        "progress": False,
+    }
+    return run_recipes(
+        pictures, HELD_OUT, folder / "r.json", folder / "work", **(options | changes)
+    )
 
 
 def test_each_recipe_differs_from_the_baseline_in_what_its_name_says():
@@ -63,18 +70,31 @@ def test_all_see_the_same_number_of_images_and_are_measured(pictures, tmp_path, 
     for name, steps in (("baseline", 2), ("batch 32", 4)):
         found = results["variants"][name]
         assert found["made_by"]["steps"] == steps
-        assert len(found["hole_psnr"]) == 20 and set(found["sliced_wasserstein"]) >= {"mean", "64x64"}
+        assert len(found["hole_psnr"]) == 20 and set(found["sliced_wasserstein"]) >= {
+            "mean",
+            "64x64",
+        }
         assert 0 <= found["samples_auc"][0] <= 1 and 0 <= found["hole_auc"][0] <= 1
         assert found["discriminator"]["pictures"] == 20
     lines = recipes_table(results).splitlines()
-    assert len(lines) == 4 and lines[1].startswith("baseline") and lines[-1].startswith("training photographs")
+    assert (
+        len(lines) == 4
+        and lines[1].startswith("baseline")
+        and lines[-1].startswith("training photographs")
+    )
 
 
 def test_a_study_goes_on_where_it_stopped(pictures, tmp_path, small, monkeypatch):
     first = run(pictures, tmp_path, names=["baseline"])
-    monkeypatch.setattr(recipes, "measure_recipe", lambda *_: first["variants"]["baseline"] | {"hole_psnr": [1.0, 2.0]})
+    monkeypatch.setattr(
+        recipes,
+        "measure_recipe",
+        lambda *_: first["variants"]["baseline"] | {"hole_psnr": [1.0, 2.0]},
+    )
     both = run(pictures, tmp_path)
-    assert both["variants"]["baseline"]["hole_psnr"] == pytest.approx(first["variants"]["baseline"]["hole_psnr"], rel=1e-4)
+    assert both["variants"]["baseline"]["hole_psnr"] == pytest.approx(
+        first["variants"]["baseline"]["hole_psnr"], rel=1e-4
+    )
     assert both["variants"]["batch 32"]["hole_psnr"] == [1.0, 2.0]
     with pytest.raises(ValueError, match="images"):
         run(pictures, tmp_path, images=256)
@@ -88,12 +108,35 @@ def test_an_unknown_recipe_is_refused_before_anything_is_trained(pictures, tmp_p
 
 def test_the_command_trains_measures_and_writes(pictures, tmp_path, small, monkeypatch, capsys):
     monkeypatch.setattr(cli, "load_dataset", lambda name, split, **more: pictures)
-    monkeypatch.setattr(recipes, "measure_recipe", lambda *_: {
-        "sliced_wasserstein": {"mean": 3.0}, "samples_auc": [0.9, 0.01], "hole_auc": [0.8, 0.02], "hole_psnr": [1.0, 2.0],
-        "discriminator": {"auc_real_against": {"generated": 0.6}}})
+    monkeypatch.setattr(
+        recipes,
+        "measure_recipe",
+        lambda *_: {
+            "sliced_wasserstein": {"mean": 3.0},
+            "samples_auc": [0.9, 0.01],
+            "hole_auc": [0.8, 0.02],
+            "hole_psnr": [1.0, 2.0],
+            "discriminator": {"auc_real_against": {"generated": 0.6}},
+        },
+    )
     monkeypatch.setattr(recipes, "real_distance", lambda *_: {"mean": 1.0})
-    arguments = ["recipes", "--data", "folder", "--root", str(tmp_path), "--recipes", "hinge", "--images", "64",
-                 "--work", str(tmp_path / "work"), "--out", str(tmp_path / "r.json"), "--device", "cpu"]
+    arguments = [
+        "recipes",
+        "--data",
+        "folder",
+        "--root",
+        str(tmp_path),
+        "--recipes",
+        "hinge",
+        "--images",
+        "64",
+        "--work",
+        str(tmp_path / "work"),
+        "--out",
+        str(tmp_path / "r.json"),
+        "--device",
+        "cpu",
+    ]
     assert cli.main(arguments) == 0
     assert "hinge" in capsys.readouterr().out
     assert load_results(tmp_path / "r.json")["variants"]["hinge"]["made_by"]["loss"] == "hinge"

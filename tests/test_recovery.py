@@ -17,8 +17,19 @@ def test_both_weights_are_shipped_with_whole_cards():
     for name in NAMES:
         gan = load_gan(name, "cpu")
         assert gan.generator.base_channels <= 64
-        assert {"data", "training", "discriminator", "command", "sha256", "bytes"} <= gan.card.keys()
-        assert gan.card["data"]["licence"] and gan.card["training"]["steps"] and name in gan.card["command"]
+        assert {
+            "data",
+            "training",
+            "discriminator",
+            "command",
+            "sha256",
+            "bytes",
+        } <= gan.card.keys()
+        assert (
+            gan.card["data"]["licence"]
+            and gan.card["training"]["steps"]
+            and name in gan.card["command"]
+        )
 
 
 def test_the_hole_of_a_known_code_is_found_again():
@@ -26,7 +37,9 @@ def test_the_hole_of_a_known_code_is_found_again():
     gan = load_gan("synthetic-faces", "cpu")
     with torch.no_grad():
         images = gan.generator(gan.sample_z(16, torch.Generator().manual_seed(123)))
-    found = inpaint(images, center_mask(), gan, restarts=4, steps=200, lam=0.0, blend=False, progress=False)
+    found = inpaint(
+        images, center_mask(), gan, restarts=4, steps=200, lam=0.0, blend=False, progress=False
+    )
     error = (found.generated - images)[:, :, 16:48, 16:48].square().mean((1, 2, 3)).sqrt()
     assert error.median() <= 0.1
 
@@ -39,7 +52,11 @@ def test_d_ranks_real_above_junk(name, request):
     else:
         real = load_dataset(name, split="test", limit=100).images(slice(None))
     ranks = discriminator_report(load_gan(name, "cpu"), real)["auc_real_against"]
-    assert ranks["uniform noise"] > 0.95 and ranks["shuffled pixels"] > 0.95 and ranks["blurred noise"] > 0.9
+    assert (
+        ranks["uniform noise"] > 0.95
+        and ranks["shuffled pixels"] > 0.95
+        and ranks["blurred noise"] > 0.9
+    )
     assert ranks["generated"] > 0.5
 
 

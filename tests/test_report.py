@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.training.report import discriminator_report, probe_pictures
 
-KINDS = ["real", "generated", "shuffled pixels", "uniform noise", "negative", "upside down", "blurred noise"]
+KINDS = [
+    "real",
+    "generated",
+    "shuffled pixels",
+    "uniform noise",
+    "negative",
+    "upside down",
+    "blurred noise",
+]
 
 
 class Flat(torch.nn.Module):
@@ -19,7 +27,9 @@ class Flat(torch.nn.Module):
         self.anchor = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, z):
-        return ((z[:, :1] * 4).round() / 4)[:, :, None, None].expand(-1, 3, 64, 64) + 0 * self.anchor
+        return ((z[:, :1] * 4).round() / 4)[:, :, None, None].expand(
+            -1, 3, 64, 64
+        ) + 0 * self.anchor
 
 
 class Judge(torch.nn.Module):
@@ -53,14 +63,18 @@ def landscapes(count=20):
 
 
 def brute_force_auc(positives, negatives):
-    return sum(float(p > n) + 0.5 * float(p == n) for p in positives for n in negatives) / (len(positives) * len(negatives))
+    return sum(float(p > n) + 0.5 * float(p == n) for p in positives for n in negatives) / (
+        len(positives) * len(negatives)
+    )
 
 
 def test_the_kinds_are_what_they_are_called():
     real, gan = landscapes(), model(brightness)
     probes = probe_pictures(gan, real, seed=5)
     assert list(probes) == KINDS
-    assert all(pictures.shape == real.shape and pictures.abs().max() <= 1 for pictures in probes.values())
+    assert all(
+        pictures.shape == real.shape and pictures.abs().max() <= 1 for pictures in probes.values()
+    )
     assert torch.equal(probes["real"], real) and torch.equal(probes["negative"], -real)
     assert torch.equal(probes["upside down"], real[:, :, torch.arange(63, -1, -1)])
     z = gan.sample_z(20, torch.Generator().manual_seed(5))
@@ -71,7 +85,10 @@ def test_the_kinds_are_what_they_are_called():
     assert noise.std() == pytest.approx(3**-0.5, abs=0.01) and noise.mean().abs() < 0.01
 
     def alike(pictures):
-        return torch.corrcoef(torch.stack([pictures[..., :-1].flatten(), pictures[..., 1:].flatten()]))[0, 1]
+        return torch.corrcoef(
+            torch.stack([pictures[..., :-1].flatten(), pictures[..., 1:].flatten()])
+        )[0, 1]
+
     assert alike(noise).abs() < 0.02 and alike(blurred) > 0.8
 
 
@@ -85,8 +102,10 @@ def test_probes_are_drawn_from_their_seed_alone(seed):
     again, other = (probe_pictures(model(brightness), landscapes(), s) for s in (seed, seed + 1))
     for kind in KINDS:
         assert torch.equal(first[kind], again[kind])
-    assert not any(torch.equal(first[kind], other[kind])
-                   for kind in ("generated", "shuffled pixels", "uniform noise", "blurred noise"))
+    assert not any(
+        torch.equal(first[kind], other[kind])
+        for kind in ("generated", "shuffled pixels", "uniform noise", "blurred noise")
+    )
 
 
 def test_a_judge_of_brightness_cannot_tell_turned_or_shuffled_pictures():
@@ -105,14 +124,20 @@ def test_a_judge_of_up_and_down_ranks_real_above_everything():
     report = discriminator_report(model(sky_above_ground), landscapes())
     assert set(report["auc_real_against"].values()) == {1.0}
     assert report["mean_logit"]["generated"] == 0
-    assert report["mean_logit"]["upside down"] == -report["mean_logit"]["real"] == pytest.approx(-1.125)
+    assert (
+        report["mean_logit"]["upside down"]
+        == -report["mean_logit"]["real"]
+        == pytest.approx(-1.125)
+    )
 
 
 def test_a_judge_that_is_upside_down_gets_none_right_and_a_blind_one_half():
     wrong = discriminator_report(model(lambda images: -sky_above_ground(images)), landscapes())
     assert set(wrong["auc_real_against"].values()) == {0.0}
     blind = discriminator_report(model(lambda images: torch.zeros(len(images))), landscapes())
-    assert set(blind["auc_real_against"].values()) == {0.5} and set(blind["mean_logit"].values()) == {0.0}
+    assert set(blind["auc_real_against"].values()) == {0.5} and set(
+        blind["mean_logit"].values()
+    ) == {0.0}
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12))
@@ -127,7 +152,9 @@ def test_figures_equal_those_counted_pair_by_pair(seed, count):
         logits = brightness(pictures).tolist()
         assert report["mean_logit"][kind] == pytest.approx(sum(logits) / count, abs=6e-4)
         if kind != "real":
-            assert report["auc_real_against"][kind] == pytest.approx(brute_force_auc(levels.tolist(), logits), abs=6e-4)
+            assert report["auc_real_against"][kind] == pytest.approx(
+                brute_force_auc(levels.tolist(), logits), abs=6e-4
+            )
 
 
 def test_many_pictures_are_judged_in_small_batches_without_gradients():

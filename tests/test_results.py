@@ -28,26 +28,49 @@ STORED = sorted(RESULTS_DIR.glob("*.json"))
 
 def test_what_was_stored_comes_back(tmp_path):
     results = open_results(tmp_path / "deep" / "a.json", MADE_FROM)
-    results["variants"]["one"] = {"psnr": [20.123456789, -3.0, 1e-9], "names": ["x", "y"], "nothing": []}
+    results["variants"]["one"] = {
+        "psnr": [20.123456789, -3.0, 1e-9],
+        "names": ["x", "y"],
+        "nothing": [],
+    }
     path = write_results(tmp_path / "deep" / "a.json", results)
     again = open_results(path, MADE_FROM)
-    assert again["variants"]["one"] == {"psnr": [20.123, -3.0, 1e-9], "names": ["x", "y"], "nothing": []}
-    assert again == load_results(path) and [file.name for file in path.parent.iterdir()] == ["a.json"]
+    assert again["variants"]["one"] == {
+        "psnr": [20.123, -3.0, 1e-9],
+        "names": ["x", "y"],
+        "nothing": [],
+    }
+    assert again == load_results(path) and [file.name for file in path.parent.iterdir()] == [
+        "a.json"
+    ]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab []{},\"\\\n", max_size=6),
-                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("k[]", max_size=3), inner, max_size=3)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-9, 9) | st.text('ab []{},"\\\n', max_size=6),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.text("k[]", max_size=3), inner, max_size=3)
+        ),
+    )
+)
 def test_any_content_is_written_as_valid_json(tmp_path_factory, content):
-    path = write_results(tmp_path_factory.mktemp("r") / "a.json", {"made_from": {}, "variants": {"v": content}})
+    path = write_results(
+        tmp_path_factory.mktemp("r") / "a.json", {"made_from": {}, "variants": {"v": content}}
+    )
     assert json.loads(path.read_text())["variants"]["v"] == content
 
 
 def test_a_list_of_numbers_takes_one_line(tmp_path):
-    path = write_results(tmp_path / "a.json", {"made_from": {}, "variants": {"psnr": list(range(100))}})
+    path = write_results(
+        tmp_path / "a.json", {"made_from": {}, "variants": {"psnr": list(range(100))}}
+    )
     assert len(path.read_text().splitlines()) < 10
 
 
-@pytest.mark.parametrize("change", [{"weights": "b"}, {"settings": {"steps": 4, "windows": (3, 5)}}, {"new": 1}])
+@pytest.mark.parametrize(
+    "change", [{"weights": "b"}, {"settings": {"steps": 4, "windows": (3, 5)}}, {"new": 1}]
+)
 def test_results_of_other_settings_are_not_mixed(tmp_path, change):
     path = write_results(tmp_path / "a.json", open_results(tmp_path / "a.json", MADE_FROM))
     before = path.read_bytes()
@@ -56,7 +79,10 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, change):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("text", "problem"), [("{", "holds no results"), ("[]", "made_from"), ('{"variants": {}}', "made_from")])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("{", "holds no results"), ("[]", "made_from"), ('{"variants": {}}', "made_from")],
+)
 def test_what_holds_no_results_is_refused(tmp_path, text, problem):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=problem):
@@ -91,11 +117,17 @@ def test_more_pictures_than_there_are_cannot_be_taken(count):
         evenly_spaced(5, count)
 
 
-@given(st.lists(st.floats(-50, 50), min_size=2, max_size=30).filter(lambda values: np.std(values) > 1e-3))
+@given(
+    st.lists(st.floats(-50, 50), min_size=2, max_size=30).filter(
+        lambda values: np.std(values) > 1e-3
+    )
+)
 def test_the_interval_is_scipy_s(values):
     mean, half = mean_interval(values)
     wanted = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert math.isclose(mean - half, wanted.low, abs_tol=1e-6) and math.isclose(mean + half, wanted.high, abs_tol=1e-6)
+    assert math.isclose(mean - half, wanted.low, abs_tol=1e-6) and math.isclose(
+        mean + half, wanted.high, abs_tol=1e-6
+    )
 
 
 def test_the_interval_holds_the_truth_about_95_times_in_100():
@@ -118,7 +150,9 @@ def made_with(results):
             yield made_from[kind], made_from[f"{kind}_sha256"]
     for name, stored in results["variants"].items():
         made_by = stored["made_by"]
-        if "weights_sha256" in made_by and not name.endswith(" steps"):  # of table1's cells; of generators, those that are shipped
+        if "weights_sha256" in made_by and not name.endswith(
+            " steps"
+        ):  # of table1's cells; of generators, those that are shipped
             yield made_by.get("weights", name), made_by["weights_sha256"]
 
 
@@ -126,20 +160,34 @@ def made_with(results):
 def test_a_stored_result_was_made_with_the_shipped_weights(path):
     results = load_results(path)
     needed = list(made_with(results))
-    assert needed and all(file_hash(WEIGHTS_DIR / f"{name}.safetensors") == sha256 for name, sha256 in needed)
+    assert needed and all(
+        file_hash(WEIGHTS_DIR / f"{name}.safetensors") == sha256 for name, sha256 in needed
+    )
     assert results["complete"] and results["variants"]
 
 
-@pytest.mark.parametrize("path", [path for path in STORED if path.stem.startswith("table1-")], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in STORED if path.stem.startswith("table1-")], ids=lambda path: path.stem
+)
 def test_a_stored_table_has_every_cell_made_as_the_method_is_today(path):
     """Whoever changes a preset or a method has to make the tables again."""
     results = load_results(path)
     pictures = results["made_from"]["pictures"]
-    assert set(results["variants"]) == {f"{family}, {name}" for family in FAMILIES for name in METHODS}
-    assert pictures == 500 or path.stem == "table1-photo-cars" and pictures == 220, "500, or the whole of a smaller test split"
+    assert set(results["variants"]) == {
+        f"{family}, {name}" for family in FAMILIES for name in METHODS
+    }
+    assert pictures == 500 or path.stem == "table1-photo-cars" and pictures == 220, (
+        "500, or the whole of a smaller test split"
+    )
     for cell, stored in results["variants"].items():
         name = cell.split(", ", 1)[1]
-        made = {key: value for key, value in stored["made_by"].items() if key not in ("weights", "weights_sha256")}
+        made = {
+            key: value
+            for key, value in stored["made_by"].items()
+            if key not in ("weights", "weights_sha256")
+        }
         assert made == json.loads(json.dumps({"method": name, **asdict(METHODS[name])}))
         assert len(stored["rows"]) == min(pictures, METHODS[name].at_most)
-        assert "refused" in stored or {len(values) for values in stored["measures"].values()} == {len(stored["rows"])}
+        assert "refused" in stored or {len(values) for values in stored["measures"].values()} == {
+            len(stored["rows"])
+        }

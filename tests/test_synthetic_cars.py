@@ -47,7 +47,9 @@ def test_a_car_fills_its_box_and_is_not_cut():
     """Each view of each style: its paint reaches almost from border to border, mirrors included, and is about centered."""
     for style in STYLES:
         for number, view in enumerate(VIEWS):
-            first, last, left, right = box(paint(number, style=style, view=view, scale=1.0, trim="body"))
+            first, last, left, right = box(
+                paint(number, style=style, view=view, scale=1.0, trim="body")
+            )
             assert 1 <= left and right <= 62 and 1 <= first and last <= 62
             assert right - left >= 40 and abs((left + right) / 2 - 31.5) <= 3
             assert last - first >= 12 and abs((first + last) / 2 - 31.5) <= 8
@@ -61,12 +63,15 @@ def test_shift_and_scale_move_and_size_it(x, y, scale):
     def moments(**changes):
         rows, columns = np.nonzero(paint(3, **still, **changes))
         return np.array([columns.mean(), rows.mean(), columns.std()])
+
     base, other = moments(scale=1.0), moments(scale=scale, shift_x=x, shift_y=y)
     assert other[:2] - base[:2] == pytest.approx([1.5 * x, 1.5 * y], abs=0.7)
     assert other[2] / base[2] == pytest.approx(scale, abs=0.025)
 
 
-@pytest.mark.parametrize("one, other", [("left", "right"), ("front left", "front right"), ("rear left", "rear right")])
+@pytest.mark.parametrize(
+    "one, other", [("left", "right"), ("front left", "front right"), ("rear left", "rear right")]
+)
 def test_the_other_side_is_the_mirror_image(one, other):
     """The paint of opposite views, in opposite light; only streaks on glass and the wheels' turn are no mirror images."""
     for index in CARS:
@@ -84,12 +89,23 @@ def test_nose_and_tail_are_not_taken_for_each_other():
         for style in STYLES:
             red = {}
             for view in ("front", "rear"):
-                picture = car(index, style=style, view=view, color="silver", backdrop="sky", plate="white")
-                red[view] = ((picture[..., 0] > picture[..., 1] + 60) & (picture[..., 0] > picture[..., 2] + 60)).sum()
+                picture = car(
+                    index, style=style, view=view, color="silver", backdrop="sky", plate="white"
+                )
+                red[view] = (
+                    (picture[..., 0] > picture[..., 1] + 60)
+                    & (picture[..., 0] > picture[..., 2] + 60)
+                ).sum()
             assert red["front"] == 0 and red["rear"] >= 12
             options = {"style": style, "trim": "body"}
-            seen = [changed(index, options | {"view": view, "grille": "wide"}, options | {"view": view, "grille": "low"}).max()
-                    for view in ("front", "rear")]
+            seen = [
+                changed(
+                    index,
+                    options | {"view": view, "grille": "wide"},
+                    options | {"view": view, "grille": "low"},
+                ).max()
+                for view in ("front", "rear")
+            ]
             assert seen[0] > 40 and seen[1] == 0
 
 
@@ -98,27 +114,52 @@ def test_a_yaw_goes_on_around_the_car_from_its_nose_to_its_left_side():
     for style in STYLES:
         rims = {}
         for yaw in (-10.0, 10.0):
-            options = {"style": style, "view": "front left", "yaw": yaw, "scale": 1.0, "distance": 10.0}
-            rims[yaw] = changed(2, options | {"wheels": "five spokes"}, options | {"wheels": "steel"}) > 25
+            options = {
+                "style": style,
+                "view": "front left",
+                "yaw": yaw,
+                "scale": 1.0,
+                "distance": 10.0,
+            }
+            rims[yaw] = (
+                changed(2, options | {"wheels": "five spokes"}, options | {"wheels": "steel"}) > 25
+            )
         first, other = (box(rims[yaw]) for yaw in (-10.0, 10.0))
         assert other[3] - other[2] > first[3] - first[2] + 4
 
 
-@pytest.mark.parametrize("color, hue", [("red", 0), ("maroon", 350), ("orange", 23), ("yellow", 46), ("beige", 40),
-                                        ("green", 155), ("blue", 217), ("navy", 225)])
+@pytest.mark.parametrize(
+    "color, hue",
+    [
+        ("red", 0),
+        ("maroon", 350),
+        ("orange", 23),
+        ("yellow", 46),
+        ("beige", 40),
+        ("green", 155),
+        ("blue", 217),
+        ("navy", 225),
+    ],
+)
 def test_paint_has_the_hue_of_its_name(color, hue):
     for index in CARS:
         picture = car(index, color=color, gloss=0.2, trim="body")
         shown = paint(index, gloss=0.2, trim="body")
         found = colorsys.rgb_to_hsv(*np.median(picture[shown], axis=0) / 255)
-        assert abs((found[0] * 360 - hue + 180) % 360 - 180) < 14 and found[1] > (0.15 if color == "beige" else 0.35)
+        assert abs((found[0] * 360 - hue + 180) % 360 - 180) < 14 and found[1] > (
+            0.15 if color == "beige" else 0.35
+        )
 
 
 def test_gray_paints_are_gray_and_ordered_by_their_lightness():
     for index in CARS:
         shown = paint(index, gloss=0.2, trim="body")
-        middle = {color: np.median(car(index, color=color, gloss=0.2, trim="body", tint=0.0)[shown], axis=0)
-                  for color in ("black", "gray", "silver", "white")}
+        middle = {
+            color: np.median(
+                car(index, color=color, gloss=0.2, trim="body", tint=0.0)[shown], axis=0
+            )
+            for color in ("black", "gray", "silver", "white")
+        }
         assert all(np.ptp(value) < 24 for value in middle.values())
         assert (np.diff([value.mean() for value in middle.values()]) > 15).all()
         tints = [car(index, color="gray", tint=tint)[shown].mean() for tint in (-1.0, 0.0, 1.0)]
@@ -134,16 +175,42 @@ CHANGES = {
     "rear plate": ({"plate": "white"}, {"plate": "yellow"}, {"view": "rear"}, 60),
     "grille": ({"grille": "wide"}, {"grille": "low"}, {"view": "front", "color": "white"}, 60),
     "trim": ({"trim": "body"}, {"trim": "black"}, {"view": "front left", "color": "white"}, 60),
-    "cargo of a pickup": ({"cargo": "no"}, {"cargo": "yes"}, {"view": "rear left", "style": "pickup"}, 30),
-    "cargo of a van": ({"cargo": "no"}, {"cargo": "yes"}, {"view": "left", "style": "van", "color": "white"}, 80),
-    "rails": ({"rails": "no"}, {"rails": "yes"}, {"view": "left", "style": "suv", "color": "white"}, 30),
+    "cargo of a pickup": (
+        {"cargo": "no"},
+        {"cargo": "yes"},
+        {"view": "rear left", "style": "pickup"},
+        30,
+    ),
+    "cargo of a van": (
+        {"cargo": "no"},
+        {"cargo": "yes"},
+        {"view": "left", "style": "van", "color": "white"},
+        80,
+    ),
+    "rails": (
+        {"rails": "no"},
+        {"rails": "yes"},
+        {"view": "left", "style": "suv", "color": "white"},
+        30,
+    ),
     "backdrop": ({"backdrop": "sky"}, {"backdrop": "trees"}, {"view": "left"}, 60),
     "ground": ({"ground": "asphalt"}, {"ground": "grass"}, {"view": "left"}, 30),
 }
 # The part of the picture, in rows counted from the top (0) to the bottom (1) of the car, in which it may change.
-PARTS = {"windows": (-0.05, 0.62), "wheels": (0.45, 1.1), "headlights": (0.4, 0.95), "plate": (0.5, 1.0),
-         "rear plate": (0.45, 1.05), "grille": (0.4, 1.05), "trim": (0.4, 1.1), "cargo of a pickup": (-0.1, 0.7),
-         "cargo of a van": (0.0, 0.62), "rails": (-0.12, 0.15), "backdrop": (-9, 1.0), "ground": (0.1, 9)}
+PARTS = {
+    "windows": (-0.05, 0.62),
+    "wheels": (0.45, 1.1),
+    "headlights": (0.4, 0.95),
+    "plate": (0.5, 1.0),
+    "rear plate": (0.45, 1.05),
+    "grille": (0.4, 1.05),
+    "trim": (0.4, 1.1),
+    "cargo of a pickup": (-0.1, 0.7),
+    "cargo of a van": (0.0, 0.62),
+    "rails": (-0.12, 0.15),
+    "backdrop": (-9, 1.0),
+    "ground": (0.1, 9),
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -151,12 +218,18 @@ def test_an_attribute_changes_its_own_part_of_the_picture_and_no_other(change):
     before, after, options, least = CHANGES[change]
     for index in range(5):
         options = {"style": STYLES[index]} | options
-        first, last, _, _ = box(paint(index, **options, trim="body") if "trim" not in options else paint(index, **options))
+        first, last, _, _ = box(
+            paint(index, **options, trim="body")
+            if "trim" not in options
+            else paint(index, **options)
+        )
         difference = changed(index, options | before, options | after)
         assert difference.max() >= least
         top, bottom, _, _ = box(difference > 8)
         low, high = PARTS[change]
-        assert first + low * (last - first) - 1 <= top and bottom <= first + high * (last - first) + 1, (change, index)
+        assert (
+            first + low * (last - first) - 1 <= top and bottom <= first + high * (last - first) + 1
+        ), (change, index)
 
 
 def test_the_backdrop_does_not_shine_through_the_car():
@@ -164,8 +237,14 @@ def test_the_backdrop_does_not_shine_through_the_car():
         inner = binary_erosion(paint(index, view="left"), iterations=2)
         assert inner.sum() > 50
         for other in ({"backdrop": "trees"}, {"backdrop": "houses"}, {"ground": "grass"}):
-            assert changed(index, {"view": "left", "backdrop": "sky", "ground": "asphalt"},
-                           {"view": "left", "backdrop": "sky", "ground": "asphalt"} | other)[inner].max() <= 3
+            assert (
+                changed(
+                    index,
+                    {"view": "left", "backdrop": "sky", "ground": "asphalt"},
+                    {"view": "left", "backdrop": "sky", "ground": "asphalt"} | other,
+                )[inner].max()
+                <= 3
+            )
 
 
 def test_a_side_view_stands_on_two_wheels():
@@ -177,15 +256,22 @@ def test_a_side_view_stands_on_two_wheels():
             pieces = label(rims)
             sizes = np.bincount(pieces.ravel())[1:]
             large = [k + 1 for k in np.argsort(sizes)[::-1][:2]]
-            assert len(sizes) >= 2 and sizes[large[1] - 1] > 4 and sizes[[large[0] - 1, large[1] - 1]].sum() > 0.85 * sizes.sum()
+            assert (
+                len(sizes) >= 2
+                and sizes[large[1] - 1] > 4
+                and sizes[[large[0] - 1, large[1] - 1]].sum() > 0.85 * sizes.sum()
+            )
             (y0, x0), (y1, x1) = (np.argwhere(pieces == piece).mean(0) for piece in large)
             assert abs(y0 - y1) <= 1 and 0.45 * 58 < abs(x0 - x1) < 0.8 * 58
 
 
 def test_styles_have_their_proportions():
     def height(style, **changes):
-        first, last, left, right = box(paint(4, style=style, view="left", distance=10.0, trim="body", **changes))
+        first, last, left, right = box(
+            paint(4, style=style, view="left", distance=10.0, trim="body", **changes)
+        )
         return (last - first + 1) / (right - left + 1)
+
     heights = {style: height(style, length=0.5, tallness=0.5) for style in STYLES}
     assert heights["coupe"] < heights["sedan"] < heights["suv"] < heights["van"]
     for style in STYLES:
@@ -198,16 +284,29 @@ def test_a_higher_camera_sees_more_of_the_roof():
     for index in CARS:
         roof = []
         for height in (1.2, 2.4):
-            options = {"view": "left", "style": "van", "camera_height": height, "distance": 6.5, "color": "white"}
+            options = {
+                "view": "left",
+                "style": "van",
+                "camera_height": height,
+                "distance": 6.5,
+                "color": "white",
+            }
             glass = changed(index, options | {"windows": 0.0}, options | {"windows": 1.0}) > 8
             shown = paint(index, **options)
-            roof.append(shown[:box(glass)[0]].sum() / shown.sum())
+            roof.append(shown[: box(glass)[0]].sum() / shown.sum())
         assert roof[1] > roof[0]
 
 
 def test_the_sun_lights_its_own_side():
     for index in CARS:
-        options = {"view": "front left", "yaw": 3.0, "color": "gray", "gloss": 0.0, "light_strength": 1.0, "trim": "body"}
+        options = {
+            "view": "front left",
+            "yaw": 3.0,
+            "color": "gray",
+            "gloss": 0.0,
+            "light_strength": 1.0,
+            "trim": "body",
+        }
         shown = paint(index, **options)
         left, right = (car(index, light=light, **options) for light in (-1.0, 1.0))
         columns = np.arange(64) * np.ones((64, 1))
@@ -223,30 +322,52 @@ def test_the_ground_is_dark_under_the_car():
         options = {"view": "left", "ground": "concrete", "light_strength": 1.0}
         first, last, left, right = box(paint(index, **options))
         picture = car(index, **options)
-        assert picture[min(last + 3, 62), left + 12 : right - 12].mean() < 0.7 * picture[min(last + 3, 62), [0, 63]].mean()
-        sides = [car(index, **options, light=light)[last, [0, 1, 62, 63]].mean(1) for light in (-1.0, 1.0)]
+        assert (
+            picture[min(last + 3, 62), left + 12 : right - 12].mean()
+            < 0.7 * picture[min(last + 3, 62), [0, 63]].mean()
+        )
+        sides = [
+            car(index, **options, light=light)[last, [0, 1, 62, 63]].mean(1)
+            for light in (-1.0, 1.0)
+        ]
         assert (sides[0] - sides[1])[:2].sum() >= 0 >= (sides[0] - sides[1])[2:].sum()
 
 
 def test_lens_and_sensor_do_what_they_say():
     for index in CARS:
         assert car(index, exposure=1.0).mean() > 1.2 * car(index, exposure=0.0).mean()
-        warm, cold = (car(index, warmth=w)[..., 0].mean() / car(index, warmth=w)[..., 2].mean() for w in (1.0, -1.0))
+        warm, cold = (
+            car(index, warmth=w)[..., 0].mean() / car(index, warmth=w)[..., 2].mean()
+            for w in (1.0, -1.0)
+        )
         assert warm > 1.15 * cold
         sharp, soft = (np.abs(np.diff(car(index, blur=blur), axis=1)).max() for blur in (0.0, 1.0))
         assert soft < 0.8 * sharp
         assert 1 < np.std(car(index, grain=1.0) - car(index)) < 4
-        assert car(index, light_strength=1.0, view="left")[-1].mean() > car(index, light_strength=0.0, view="left")[-1].mean()
+        assert (
+            car(index, light_strength=1.0, view="left")[-1].mean()
+            > car(index, light_strength=0.0, view="left")[-1].mean()
+        )
 
 
 def test_views_and_styles_are_learned_from_a_few_hundred_pictures():
     """Gradient histograms and a linear classifier: eight views, where a guess is right less than two times in ten, and six
     styles."""
+
     def features(start, count):
         drawn = [render_car(8, start + index) for index in range(count)]
         pictures = [np.asarray(Image.fromarray(picture).convert("L")) for picture, _ in drawn]
-        return (np.array([hog(picture, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(2, 2)) for picture in pictures]),
-                [attributes["view"] for _, attributes in drawn], [attributes["style"] for _, attributes in drawn])
+        return (
+            np.array(
+                [
+                    hog(picture, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(2, 2))
+                    for picture in pictures
+                ]
+            ),
+            [attributes["view"] for _, attributes in drawn],
+            [attributes["style"] for _, attributes in drawn],
+        )
+
     known, views, styles = features(0, 450)
     seen, true_views, true_styles = features(10**9, 150)
     for words, truth, least in ((views, true_views, 0.85), (styles, true_styles, 0.5)):

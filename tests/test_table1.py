@@ -42,35 +42,59 @@ from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.models.weights import file_hash, save_context_encoder, save_gan
 
-PAPER_TEXT = Path(__file__).resolve().parents[2] / "shared" / "paper" / "semantic-image-inpainting.txt"
+PAPER_TEXT = (
+    Path(__file__).resolve().parents[2] / "shared" / "paper" / "semantic-image-inpainting.txt"
+)
 DATA = {"name": "noise", "split": "test"}
 QUICK = ["corrupted", "context-encoder", "ours", "ours, PAPER", "mean", "nearest-neighbor"]
 
 
 @pytest.fixture(scope="module")
 def originals():
-    return torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(5)).repeat_interleave(8, 2).repeat_interleave(8, 3) * 2 - 1
+    return (
+        torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(5))
+        .repeat_interleave(8, 2)
+        .repeat_interleave(8, 3)
+        * 2
+        - 1
+    )
 
 
 @pytest.fixture(scope="module")
 def models(originals):
     torch.manual_seed(0)
-    return Models(gan=uniform_latent_model(Generator(4), Discriminator(4, "none"), card={"name": "tiny", "sha256": "0" * 64}),
-                  context_encoder=ContextEncoder(4).eval(), context_encoder_card={"name": "painter", "sha256": "1" * 64},
-                  training=ArrayImages(to_uint8(originals.flip(0).roll(3, 2)), "noise"))
+    return Models(
+        gan=uniform_latent_model(
+            Generator(4), Discriminator(4, "none"), card={"name": "tiny", "sha256": "0" * 64}
+        ),
+        context_encoder=ContextEncoder(4).eval(),
+        context_encoder_card={"name": "painter", "sha256": "1" * 64},
+        training=ArrayImages(to_uint8(originals.flip(0).roll(3, 2)), "noise"),
+    )
 
 
 @pytest.fixture
 def short(monkeypatch):
     """The same methods with a handful of steps, parts of two pictures, and the slow ones on three."""
-    few = {name: replace(method, settings=method.settings and replace(method.settings, steps=6),
-                         at_most=3 if method.at_most < 500 else 500) for name, method in METHODS.items()}
+    few = {
+        name: replace(
+            method,
+            settings=method.settings and replace(method.settings, steps=6),
+            at_most=3 if method.at_most < 500 else 500,
+        )
+        for name, method in METHODS.items()
+    }
     monkeypatch.setattr(table1, "METHODS", few)
     monkeypatch.setattr(table1, "PART", 2)
 
 
 def run(originals, models, folder, name="t", **changes):
-    options = {"data": DATA, "methods": QUICK, "families": ("center", "random"), "progress": False} | changes
+    options = {
+        "data": DATA,
+        "methods": QUICK,
+        "families": ("center", "random"),
+        "progress": False,
+    } | changes
     return run_table(originals, models, folder / f"{name}.json", folder / name, **options)
 
 
@@ -79,7 +103,10 @@ def run(originals, models, folder, name="t", **changes):
 
 def test_every_system_of_the_paper_is_there():
     assert set(METHODS) == {"corrupted", "context-encoder", "ours", "ours, PAPER"} | set(BASELINES)
-    assert METHODS["ours"].settings == DEFAULT and METHODS["ours"].at_most == METHODS["context-encoder"].at_most == 500
+    assert (
+        METHODS["ours"].settings == DEFAULT
+        and METHODS["ours"].at_most == METHODS["context-encoder"].at_most == 500
+    )
     assert METHODS["ours, PAPER"].settings == PAPER and METHODS["ours, PAPER"].at_most == 32
 
 
@@ -89,13 +116,20 @@ def test_the_paper_s_figures_are_the_paper_s():
     text = PAPER_TEXT.read_text(encoding="utf-8").lower()
     for family, row in PAPER_TABLE.items():
         line = next(line for line in text.splitlines() if line.startswith(f"{family}\t"))
-        assert [tuple(map(float, cell.split("/"))) for cell in line.split("\t")[1:]] == list(row.values())
+        assert [tuple(map(float, cell.split("/"))) for cell in line.split("\t")[1:]] == list(
+            row.values()
+        )
 
 
 @given(st.sampled_from(FAMILIES), st.integers(1, 6), st.integers(0, 99))
 def test_masks_of_a_row_do_not_depend_on_the_count(family, count, seed):
     masks = table_masks(family, count, seed)
-    assert torch.equal(masks, table_masks(family, 7, seed)[:count]) and masks.shape == (count, 1, 64, 64)
+    assert torch.equal(masks, table_masks(family, 7, seed)[:count]) and masks.shape == (
+        count,
+        1,
+        64,
+        64,
+    )
     if family in ("pattern", "random"):
         assert not torch.equal(masks, table_masks(family, count, seed + 1))
 
@@ -107,14 +141,20 @@ def test_a_row_s_completion_does_not_depend_on_the_others(name, originals, model
     alone, alone_context = fill_rows(name, originals, masks, [4], models, progress=False)
     torch.testing.assert_close(together[2:], alone, atol=2e-3, rtol=0)
     assert (context is None) == (not name.startswith("ours")) == (alone_context is None)
-    assert torch.equal(together * masks[[0, 2, 4]], originals[[0, 2, 4]] * masks[[0, 2, 4]]) or name == "context-encoder"
+    assert (
+        torch.equal(together * masks[[0, 2, 4]], originals[[0, 2, 4]] * masks[[0, 2, 4]])
+        or name == "context-encoder"
+    )
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_no_method_reads_the_hole(name, originals, models, short):
     masks = table_masks("center", len(originals))
     other = torch.where(masks > 0, originals, originals.roll(1, 0))
-    first, second = (fill_rows(name, pictures, masks, [1, 3], models, progress=False)[0] for pictures in (originals, other))
+    first, second = (
+        fill_rows(name, pictures, masks, [1, 3], models, progress=False)[0]
+        for pictures in (originals, other)
+    )
     assert torch.equal(first, second)
 
 
@@ -122,7 +162,9 @@ def test_the_methods_are_the_library_s_own(originals, models, short):
     masks = table_masks("half", len(originals))
     y = corrupt(originals, masks)[1:2]
     ours, context = fill_rows("ours", originals, masks, [0], models, progress=False)
-    wanted = inpaint(originals[:1], masks[:1], models.gan, settings=replace(DEFAULT, steps=6), seed=0)
+    wanted = inpaint(
+        originals[:1], masks[:1], models.gan, settings=replace(DEFAULT, steps=6), seed=0
+    )
     torch.testing.assert_close(ours, wanted.completed.cpu(), atol=1e-4, rtol=0)
     assert context.shape == (1,)
     painted, _ = fill_rows("context-encoder", originals, masks, [1], models)
@@ -132,17 +174,30 @@ def test_the_methods_are_the_library_s_own(originals, models, short):
     assert torch.equal(fill_rows("corrupted", originals, masks, [1], models)[0], y)
 
 
-@pytest.mark.parametrize(("name", "missing", "said"), [("ours", "gan", "needs a generator"), ("context-encoder", "context_encoder", "needs a Context Encoder"),
-                                                       ("nearest-neighbor", "training", "training set")])
-def test_a_method_without_its_model_is_refused_before_anything_is_filled(name, missing, said, originals, models, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "missing", "said"),
+    [
+        ("ours", "gan", "needs a generator"),
+        ("context-encoder", "context_encoder", "needs a Context Encoder"),
+        ("nearest-neighbor", "training", "training set"),
+    ],
+)
+def test_a_method_without_its_model_is_refused_before_anything_is_filled(
+    name, missing, said, originals, models, tmp_path
+):
     with pytest.raises(ValueError, match=said):
         run(originals, replace(models, **{missing: None}), tmp_path, methods=["mean", name])
     assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_what_made_a_cell_names_weights_and_settings(models):
-    assert made_by("ours", models)["weights_sha256"] == "0" * 64 and made_by("ours", models)["settings"]["steps"] == DEFAULT.steps
-    assert made_by("context-encoder", models)["weights"] == "painter" and "weights" not in made_by("biharmonic", models)
+    assert (
+        made_by("ours", models)["weights_sha256"] == "0" * 64
+        and made_by("ours", models)["settings"]["steps"] == DEFAULT.steps
+    )
+    assert made_by("context-encoder", models)["weights"] == "painter" and "weights" not in made_by(
+        "biharmonic", models
+    )
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------
@@ -155,23 +210,45 @@ def test_the_figures_are_scikit_image_s(originals, models, short, tmp_path):
         masks = table_masks(family, len(originals))
         cell = results["variants"][f"{family}, ours"]
         assert cell["rows"] == [0, 1, 2, 3, 4] and len(cell["measures"]["context"]) == 5
-        completed = np.concatenate([np.load(path)["pixels"] for path in sorted((tmp_path / "t" / f"{family}-ours").glob("*.npz"))])
+        completed = np.concatenate(
+            [
+                np.load(path)["pixels"]
+                for path in sorted((tmp_path / "t" / f"{family}-ours").glob("*.npz"))
+            ]
+        )
         for row, (mine, truth) in enumerate(zip(completed, to_uint8(originals), strict=True)):
-            assert cell["measures"]["psnr"][row] == pytest.approx(peak_signal_noise_ratio(truth, mine), abs=0.01)
+            assert cell["measures"]["psnr"][row] == pytest.approx(
+                peak_signal_noise_ratio(truth, mine), abs=0.01
+            )
             hole = masks[row, 0].numpy() == 0
             error = np.square((mine.astype(float) - truth)[hole]).mean()
-            assert cell["measures"]["hole_psnr"][row] == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
+            assert cell["measures"]["hole_psnr"][row] == pytest.approx(
+                10 * np.log10(255**2 / error), abs=0.01
+            )
             expected = structural_similarity(truth, mine, channel_axis=2, **SSIM_OF_WANG)
             assert cell["measures"]["ssim"][row] == pytest.approx(expected, abs=0.01)
 
 
 def test_a_method_that_refuses_leaves_its_reason(originals, models, short, tmp_path):
-    cells = run(originals, models, tmp_path, methods=["patchmatch", "mean", "ours, PAPER"], families=("random",))["variants"]
-    assert "no wholly known 7x7 patch" in cells["random, patchmatch"]["refused"] and "measures" not in cells["random, patchmatch"]
-    assert cells["random, mean"]["rows"] == [0, 1, 2, 3, 4] and cells["random, ours, PAPER"]["rows"] == [0, 1, 3]
+    cells = run(
+        originals,
+        models,
+        tmp_path,
+        methods=["patchmatch", "mean", "ours, PAPER"],
+        families=("random",),
+    )["variants"]
+    assert (
+        "no wholly known 7x7 patch" in cells["random, patchmatch"]["refused"]
+        and "measures" not in cells["random, patchmatch"]
+    )
+    assert cells["random, mean"]["rows"] == [0, 1, 2, 3, 4] and cells["random, ours, PAPER"][
+        "rows"
+    ] == [0, 1, 3]
 
 
-def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(originals, models, short, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(
+    originals, models, short, tmp_path, monkeypatch
+):
     whole = run(originals, models, tmp_path, "whole")
     calls = []
 
@@ -181,6 +258,7 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(originals, models, s
             if len(calls) == number:
                 raise KeyboardInterrupt
             return fill_rows(name, *arguments)
+
         return filled
 
     for number in (5, 9):
@@ -192,14 +270,21 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(originals, models, s
         assert not stored["complete"] and 0 < len(stored["variants"]) < 12
     monkeypatch.setattr(table1, "fill_rows", fill_rows)
     run(originals, models, tmp_path, "stopped")
-    assert load_results(tmp_path / "stopped.json") == load_results(tmp_path / "whole.json") and whole["complete"]
+    assert (
+        load_results(tmp_path / "stopped.json") == load_results(tmp_path / "whole.json")
+        and whole["complete"]
+    )
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_second_run_adds_methods_and_fills_nothing_twice(originals, models, short, tmp_path, monkeypatch):
+def test_a_second_run_adds_methods_and_fills_nothing_twice(
+    originals, models, short, tmp_path, monkeypatch
+):
     run(originals, models, tmp_path, methods=["mean"])
     filled = []
-    monkeypatch.setattr(table1, "fill_rows", lambda name, *rest: filled.append(name) or fill_rows(name, *rest))
+    monkeypatch.setattr(
+        table1, "fill_rows", lambda name, *rest: filled.append(name) or fill_rows(name, *rest)
+    )
     results = run(originals, models, tmp_path, methods=["mean", "corrupted"])
     assert set(filled) == {"corrupted"} and len(results["variants"]) == 4
 
@@ -213,7 +298,9 @@ def test_results_of_other_pictures_or_seeds_are_not_mixed(change, originals, mod
     assert (tmp_path / "t.json").read_bytes() == before
 
 
-def test_cells_of_other_weights_or_settings_are_not_mixed(originals, models, short, tmp_path, monkeypatch):
+def test_cells_of_other_weights_or_settings_are_not_mixed(
+    originals, models, short, tmp_path, monkeypatch
+):
     run(originals, models, tmp_path, methods=["ours"])
     other = replace(models, gan=replace(models.gan, card={"name": "tiny", "sha256": "2" * 64}))
     with pytest.raises(ValueError, match="'center, ours' made with other settings.*--out"):
@@ -223,8 +310,13 @@ def test_cells_of_other_weights_or_settings_are_not_mixed(originals, models, sho
         run(originals, other, tmp_path, methods=["ours"])
 
 
-@pytest.mark.parametrize(("change", "said"), [({"methods": ["magic"]}, "unknown method magic: choose from corrupted"),
-                                              ({"families": ("ring",)}, "unknown mask ring: choose from center")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"methods": ["magic"]}, "unknown method magic: choose from corrupted"),
+        ({"families": ("ring",)}, "unknown mask ring: choose from center"),
+    ],
+)
 def test_unknown_names_are_refused(change, said, originals, models, tmp_path):
     with pytest.raises(ValueError, match=said):
         run(originals, models, tmp_path, **change)
@@ -236,22 +328,47 @@ def test_rendered_pictures_are_judged_by_the_classifier(tmp_path, short):
     torch.manual_seed(0)
     truth = torch.tensor([dataset.attributes(index)["digit"] for index in range(70)])
     classifier = AttributeClassifier(heads_of("synthetic-numbers"), 4).eval()
-    judge = Judge(classifier, {"name": "c", "sha256": "3" * 64}, {"digit": truth}, classifier_features(classifier, images))
-    results = run(images, Models(judge=judge), tmp_path, methods=["corrupted", "truncated-nuclear-norm"], families=("center",))
+    judge = Judge(
+        classifier,
+        {"name": "c", "sha256": "3" * 64},
+        {"digit": truth},
+        classifier_features(classifier, images),
+    )
+    results = run(
+        images,
+        Models(judge=judge),
+        tmp_path,
+        methods=["corrupted", "truncated-nuclear-norm"],
+        families=("center",),
+    )
     cell = results["variants"]["center, corrupted"]
     with torch.no_grad():
         guesses = classifier(corrupt(images, table_masks("center", 70)))["digit"].argmax(1)
-    assert np.mean(np.array(cell["measures"]["recovered digit"]) == (guesses == truth).numpy()) > 0.95  # 8 bits move a tie
-    assert cell["frechet"] > 1e-6 > results["originals"]["frechet"]  # the reference is the test set here
+    assert (
+        np.mean(np.array(cell["measures"]["recovered digit"]) == (guesses == truth).numpy()) > 0.95
+    )  # 8 bits move a tie
+    assert (
+        cell["frechet"] > 1e-6 > results["originals"]["frechet"]
+    )  # the reference is the test set here
     assert "frechet" not in results["variants"]["center, truncated-nuclear-norm"]
     assert results["made_from"]["classifier_sha256"] == "3" * 64
     with pytest.raises(ValueError, match="classifier_sha256"):
-        run(images, Models(judge=replace(judge, card={"name": "c", "sha256": "4" * 64})), tmp_path, methods=["corrupted"], families=("center",))
+        run(
+            images,
+            Models(judge=replace(judge, card={"name": "c", "sha256": "4" * 64})),
+            tmp_path,
+            methods=["corrupted"],
+            families=("center",),
+        )
 
 
 def test_faces_are_looked_for_in_faces(originals, models, tmp_path):
     results = run(originals, replace(models, faces=True), tmp_path, methods=["mean"])
-    assert results["variants"]["center, mean"]["measures"]["face"] == [0.0] * 5 == results["originals"]["measures"]["face"]
+    assert (
+        results["variants"]["center, mean"]["measures"]["face"]
+        == [0.0] * 5
+        == results["originals"]["measures"]["face"]
+    )
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
@@ -259,17 +376,39 @@ def test_faces_are_looked_for_in_faces(originals, models, tmp_path):
 
 def stored(name="synthetic-cars"):
     rng = np.random.default_rng(0)
-    cells = {f"{family}, {method}": {"rows": rows, "measures": {"psnr": (20 + shift + rng.normal(size=len(rows))).tolist(), "odd": [None] * len(rows)}}
-             for family in FAMILIES for method, rows, shift in (("context-encoder", [0, 1, 2, 3], 1), ("ours", [0, 1, 2, 3], 0), ("ours, PAPER", [1, 3], 0))}
-    return {"made_from": {"data": {"name": name}}, "variants": cells | {"random, patchmatch": {"rows": [0], "refused": "no patch"}}}
+    cells = {
+        f"{family}, {method}": {
+            "rows": rows,
+            "measures": {
+                "psnr": (20 + shift + rng.normal(size=len(rows))).tolist(),
+                "odd": [None] * len(rows),
+            },
+        }
+        for family in FAMILIES
+        for method, rows, shift in (
+            ("context-encoder", [0, 1, 2, 3], 1),
+            ("ours", [0, 1, 2, 3], 0),
+            ("ours, PAPER", [1, 3], 0),
+        )
+    }
+    return {
+        "made_from": {"data": {"name": name}},
+        "variants": cells | {"random, patchmatch": {"rows": [0], "refused": "no patch"}},
+    }
 
 
 def test_summaries_and_pairs_by_hand():
     results = stored()
     values = results["variants"]["half, ours"]["measures"]["psnr"]
     mean, half, count = summary(results, "psnr")["half", "ours"]
-    assert count == 4 and mean == pytest.approx(np.mean(values)) and half == pytest.approx(3.1824 * np.std(values, ddof=1) / 2, rel=1e-3)
-    assert summary(results, "odd") == {} and ("random", "patchmatch") not in summary(results, "psnr")
+    assert (
+        count == 4
+        and mean == pytest.approx(np.mean(values))
+        and half == pytest.approx(3.1824 * np.std(values, ddof=1) / 2, rel=1e-3)
+    )
+    assert summary(results, "odd") == {} and ("random", "patchmatch") not in summary(
+        results, "psnr"
+    )
     few = results["variants"]["half, ours, PAPER"]["measures"]["psnr"]
     gap, _, both = paired(results, "half", "ours, PAPER", "ours", "psnr")
     assert both == 2 and gap == pytest.approx(np.mean([few[0] - values[1], few[1] - values[3]]))
@@ -279,7 +418,10 @@ def test_summaries_and_pairs_by_hand():
 
 def test_the_text_has_the_paper_s_line_where_the_paper_has_one():
     text = table_text(stored(), "psnr")
-    assert [line.split()[-4:] for line in text.splitlines() if line.startswith("paper")] == [["14.1", "14.0", "16.1", "12.6"], ["13.5", "14.1", "18.9", "11.1"]]
+    assert [line.split()[-4:] for line in text.splitlines() if line.startswith("paper")] == [
+        ["14.1", "14.0", "16.1", "12.6"],
+        ["13.5", "14.1", "18.9", "11.1"],
+    ]
     assert text.splitlines()[0].split() == ["psnr", "center", "pattern", "random", "half"]
     assert "paper" not in table_text(stored("holiday"), "psnr")
 
@@ -287,16 +429,37 @@ def test_the_text_has_the_paper_s_line_where_the_paper_has_one():
 def test_our_gaps_stand_beside_the_paper_s():
     results = stored()
     found = against_paper(results)
-    assert {family: values[2] for family, values in found.items()} == pytest.approx({"center": -0.6, "pattern": 0.1, "random": 2.8, "half": -1.5})
+    assert {family: values[2] for family, values in found.items()} == pytest.approx(
+        {"center": -0.6, "pattern": 0.1, "random": 2.8, "half": -1.5}
+    )
     assert found["half"][:2] == paired(results, "half", "ours", "context-encoder", "psnr")[:2]
-    assert np.isnan(against_paper(stored("holiday"))["half"][2]) and "(" not in paper_table_text({"mine": stored("holiday")})
+    assert np.isnan(against_paper(stored("holiday"))["half"][2]) and "(" not in paper_table_text(
+        {"mine": stored("holiday")}
+    )
     lines = paper_table_text({"cars": results, "numbers": stored("synthetic-numbers")}).splitlines()
-    assert [line.split()[0] for line in lines] == ["CE", *FAMILIES] and lines[0].split()[3:] == ["cars", "(Cars)", "numbers", "(SVHN)"]
+    assert [line.split()[0] for line in lines] == ["CE", *FAMILIES] and lines[0].split()[3:] == [
+        "cars",
+        "(Cars)",
+        "numbers",
+        "(SVHN)",
+    ]
     means = [summary(results, "psnr")["center", name][0] for name in ("context-encoder", "ours")]
-    assert lines[1].split()[1:7] == [f"{means[0]:.1f}", "/", f"{means[1]:.1f}", "(14.1", "/", "13.5)"]
+    assert lines[1].split()[1:7] == [
+        f"{means[0]:.1f}",
+        "/",
+        f"{means[1]:.1f}",
+        "(14.1",
+        "/",
+        "13.5)",
+    ]
     for cell in results["variants"].values():
         cell.setdefault("measures", {})["ssim"] = cell.get("measures", {}).get("psnr", [])
-    assert paper_table_text({"cars": results}, "ssim").splitlines()[1].split() == ["center", f"{means[0]:.3f}", "/", f"{means[1]:.3f}"]
+    assert paper_table_text({"cars": results}, "ssim").splitlines()[1].split() == [
+        "center",
+        f"{means[0]:.3f}",
+        "/",
+        f"{means[1]:.3f}",
+    ]
 
 
 def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
@@ -304,11 +467,36 @@ def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
     monkeypatch.setattr(cli, "REFERENCE_PICTURES", 20)
     torch.manual_seed(0)
     threads = torch.get_num_threads()
-    gan = save_gan(tmp_path / "tiny", uniform_latent_model(Generator(4), Discriminator(4, "none"), card={}), {"name": "tiny"})
+    gan = save_gan(
+        tmp_path / "tiny",
+        uniform_latent_model(Generator(4), Discriminator(4, "none"), card={}),
+        {"name": "tiny"},
+    )
     save_context_encoder(tmp_path / "painter", ContextEncoder(4).eval(), {})
-    arguments = ["table1", "--data", "synthetic-numbers", "--weights", str(gan), "--context-encoder", str(tmp_path / "painter.safetensors"),
-                 "--limit", "4", "--masks", "center", "half", "--methods", "corrupted", "context-encoder", "ours", "--device", "cpu",
-                 "--work", str(tmp_path / "work"), "--out", str(tmp_path / "t.json")]
+    arguments = [
+        "table1",
+        "--data",
+        "synthetic-numbers",
+        "--weights",
+        str(gan),
+        "--context-encoder",
+        str(tmp_path / "painter.safetensors"),
+        "--limit",
+        "4",
+        "--masks",
+        "center",
+        "half",
+        "--methods",
+        "corrupted",
+        "context-encoder",
+        "ours",
+        "--device",
+        "cpu",
+        "--work",
+        str(tmp_path / "work"),
+        "--out",
+        str(tmp_path / "t.json"),
+    ]
     try:
         assert cli.main(arguments) == 0
         printed = capsys.readouterr().out
@@ -319,4 +507,7 @@ def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
     assert "paper, SVHN: ours" in printed and "hole_psnr" in printed and "ours (4)" in printed
     results = json.loads((tmp_path / "t.json").read_text())
     assert results["variants"]["half, ours"]["made_by"]["weights_sha256"] == file_hash(gan)
-    assert results["made_from"]["data"]["indices"] and "recovered digit" in results["variants"]["half, ours"]["measures"]
+    assert (
+        results["made_from"]["data"]["indices"]
+        and "recovered digit" in results["variants"]["half, ours"]["measures"]
+    )

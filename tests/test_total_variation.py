@@ -54,8 +54,14 @@ def reference(image, mask):
 
     values = np.zeros(3 * int(hole.sum()))
     for smooth in (1e-1, 1e-2, SMOOTH):
-        found = minimize(smoothed, values, args=(smooth,), jac=True, method="L-BFGS-B",
-                         options={"maxiter": 20000, "maxfun": 40000, "ftol": 1e-15, "gtol": 1e-7, "maxcor": 30})
+        found = minimize(
+            smoothed,
+            values,
+            args=(smooth,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 20000, "maxfun": 40000, "ftol": 1e-15, "gtol": 1e-7, "maxcor": 30},
+        )
         values = found.x
     full = image.clone()
     full[:, hole] = torch.from_numpy(values).view(3, -1)
@@ -64,14 +70,18 @@ def reference(image, mask):
 
 def test_total_variation_is_the_double_loop():
     images = draws(2, 3, 6, 9).double()
-    np.testing.assert_allclose(total_variation(images), [by_hand(image.numpy()) for image in images], rtol=1e-12)
+    np.testing.assert_allclose(
+        total_variation(images), [by_hand(image.numpy()) for image in images], rtol=1e-12
+    )
 
 
 @pytest.fixture(autouse=True)
 def no_early_end(recwarn):
     """The solver must prove that it is done."""
     yield
-    assert not [str(warning.message) for warning in recwarn if "not converged" in str(warning.message)]
+    assert not [
+        str(warning.message) for warning in recwarn if "not converged" in str(warning.message)
+    ]
 
 
 def check_minimum(image, mask, tolerance):
@@ -102,7 +112,9 @@ def test_a_straight_edge_crosses_a_thin_hole(turned):
     mask = rectangle_mask(7, 2, 3, 12, 16)
     if turned:
         images, mask = images.mT.contiguous(), mask.mT.contiguous()
-    torch.testing.assert_close(total_variation_fill(images, mask, tolerance=1e-5), images, atol=5e-3, rtol=0)
+    torch.testing.assert_close(
+        total_variation_fill(images, mask, tolerance=1e-5), images, atol=5e-3, rtol=0
+    )
 
 
 def test_a_constant_is_restored_exactly():
@@ -115,7 +127,11 @@ def test_a_constant_is_restored_exactly():
 def test_the_tolerance_is_kept(tolerance):
     """The reference is the same solver, a hundred times stricter at least, which the tests above tie to another one."""
     images, mask = draws(4, 3, 24, 24, seed=3), make_masks("random", size=24)
-    reached, least = (total_variation(total_variation_fill(images, mask, tolerance=value, max_steps=20000).double())
-                      for value in (tolerance, 1e-7))
+    reached, least = (
+        total_variation(
+            total_variation_fill(images, mask, tolerance=value, max_steps=20000).double()
+        )
+        for value in (tolerance, 1e-7)
+    )
     assert bool((reached <= least * (1 + tolerance)).all())
     assert bool((least <= reached * (1 + 1e-6)).all())

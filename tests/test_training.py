@@ -23,7 +23,15 @@ from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask, adversarial_
 from tutorial_lib.training.loop import CHECKPOINT, TrainingDiverged, train
 
 TINY = {"base_channels": 2}
-MODERN = GANSettings(**TINY, norm="spectral", augment=("color", "translation", "cutout"), ema=0.9, r1=1.0, r1_every=2, junk=0.25)
+MODERN = GANSettings(
+    **TINY,
+    norm="spectral",
+    augment=("color", "translation", "cutout"),
+    ema=0.9,
+    r1=1.0,
+    r1_every=2,
+    junk=0.25,
+)
 RECIPES = {"paper": GANSettings(**TINY), "modern": MODERN}
 
 
@@ -39,7 +47,11 @@ def run(pictures, steps, settings=RECIPES["paper"], **options):
 
 
 def weights(task):
-    return {f"{name}.{key}": value for name, module in task.modules.items() for key, value in module.state_dict().items()}
+    return {
+        f"{name}.{key}": value
+        for name, module in task.modules.items()
+        for key, value in module.state_dict().items()
+    }
 
 
 def assert_same_bits(a, b):
@@ -99,7 +111,9 @@ def test_a_run_can_begin_with_trained_weights(pictures, tmp_path, norm):
     images = pictures.images(slice(None))
     z = sample_uniform(4, torch.Generator().manual_seed(1))
     torch.testing.assert_close(task.final_generator()(z), model.generator(z), atol=0.02, rtol=0)
-    torch.testing.assert_close(task.discriminator(images), model.discriminator(images), atol=1e-3, rtol=0.02)
+    torch.testing.assert_close(
+        task.discriminator(images), model.discriminator(images), atol=1e-3, rtol=0.02
+    )
     train(task, pictures, steps=1, batch_size=8, progress=False)
     assert model.generator(z).isfinite().all()  # and the model is not changed by it
 
@@ -113,20 +127,32 @@ def test_weights_of_other_sizes_are_no_beginning(pictures):
 
 
 def test_d_moves_as_many_times_faster_as_asked(pictures):
-    slow, fast = (GANTask(GANSettings(**TINY, norm="none", discriminator_rate=rate), seed=3) for rate in (1.0, 4.0))
+    slow, fast = (
+        GANTask(GANSettings(**TINY, norm="none", discriminator_rate=rate), seed=3)
+        for rate in (1.0, 4.0)
+    )
     for task in (slow, fast):
         before = {key: value.clone() for key, value in weights(task).items()}
         train(task, pictures, steps=1, batch_size=8, progress=False)
-        task.moved = {key: (value - before[key]).abs().max() for key, value in weights(task).items() if key.endswith("weight")}
+        task.moved = {
+            key: (value - before[key]).abs().max()
+            for key, value in weights(task).items()
+            if key.endswith("weight")
+        }
     key = "discriminator.layers.to_32x32.weight"
-    assert fast.moved[key] / slow.moved[key] == pytest.approx(4, rel=0.01)  # Adam's first step is the rate, whatever the gradient
+    assert fast.moved[key] / slow.moved[key] == pytest.approx(
+        4, rel=0.01
+    )  # Adam's first step is the rate, whatever the gradient
 
 
 @pytest.mark.parametrize("kind", LOSSES)
 def test_adversarial_losses_pull_d_and_g_apart(kind):
-    real, fake = (torch.randn(6, generator=torch.Generator().manual_seed(seed)).requires_grad_() for seed in (0, 1))
+    real, fake = (
+        torch.randn(6, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+        for seed in (0, 1)
+    )
     of_d = torch.autograd.grad(adversarial_losses(kind, real, fake)[0], (real, fake))
-    of_g, = torch.autograd.grad(adversarial_losses(kind, real.detach(), fake)[1], fake)
+    (of_g,) = torch.autograd.grad(adversarial_losses(kind, real.detach(), fake)[1], fake)
     assert (of_d[0] <= 0).all() and (of_d[1] >= 0).all() and (of_g <= 0).all() and (of_g < 0).any()
 
 
@@ -136,8 +162,12 @@ def test_losses_equal_their_formulas():
     ours = adversarial_losses("non-saturating", real, fake)
     torch.testing.assert_close(ours[0], -(p.log() + (1 - q).log()).mean())  # Eq. 1
     torch.testing.assert_close(ours[1], -q.log().mean())
-    torch.testing.assert_close(adversarial_losses("relativistic", real, fake)[0], -(real - fake).sigmoid().log().mean())
-    torch.testing.assert_close(adversarial_losses("hinge", real, fake)[0], torch.tensor((0.7 + 3.0 + 2.5 + 0.8) / 2))
+    torch.testing.assert_close(
+        adversarial_losses("relativistic", real, fake)[0], -(real - fake).sigmoid().log().mean()
+    )
+    torch.testing.assert_close(
+        adversarial_losses("hinge", real, fake)[0], torch.tensor((0.7 + 3.0 + 2.5 + 0.8) / 2)
+    )
     with pytest.raises(ValueError, match="hinge"):
         adversarial_losses("wasserstein", real, fake)
 
@@ -166,7 +196,9 @@ def test_a_damaged_checkpoint_is_named(pictures, tmp_path, length):
     run(pictures, 1, run_dir=tmp_path)
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(ValueError, match=r"checkpoint\.safetensors is damaged.*remove it to begin anew"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.safetensors is damaged.*remove it to begin anew"
+    ):
         run(pictures, 2, run_dir=tmp_path)
 
 
@@ -200,27 +232,45 @@ class Board:
         self.open = False
 
 
-def test_the_run_folder_holds_configuration_and_a_log_for_tensorboard(pictures, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board))
+def test_the_run_folder_holds_configuration_and_a_log_for_tensorboard(
+    pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(
+        sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board)
+    )
     run(pictures, 2, run_dir=tmp_path)
     _, log = run(pictures, 3, run_dir=tmp_path)
     assert (Board.last.folder, Board.last.purge_step, Board.last.open) == (str(tmp_path), 3, False)
-    assert sorted(Board.last.scalars) == sorted((name, values[2], 3) for name, values in log.values.items())
+    assert sorted(Board.last.scalars) == sorted(
+        (name, values[2], 3) for name, values in log.values.items()
+    )
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["settings"]["base_channels"] == 2 and (config["batch_size"], config["seed"], config["data"]) == (8, 5, "noise")
+    assert config["settings"]["base_channels"] == 2 and (
+        config["batch_size"],
+        config["seed"],
+        config["data"],
+    ) == (8, 5, "noise")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no SIGKILL")
 def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_path):
     """tests/killed.py forks a training, kills it at a random moment, and does so again; with SIGKILL nothing can be tidied up."""
-    done = subprocess.run([sys.executable, str(ROOT / "tests" / "killed.py"), str(tmp_path)], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "killed.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     killed, resumed = map(int, re.findall(r"(\d+) times", done.stdout))
     assert killed == 20 and resumed >= 10
     a, b = (load_file(tmp_path / kind / CHECKPOINT) for kind in ("killed", "whole"))
     assert_same_bits(a, b)
-    left, whole = ({path.name for path in (tmp_path / kind).iterdir() if "tfevents" not in path.name} for kind in ("killed", "whole"))
+    left, whole = (
+        {path.name for path in (tmp_path / kind).iterdir() if "tfevents" not in path.name}
+        for kind in ("killed", "whole")
+    )
     assert left == whole
 
 
@@ -231,7 +281,12 @@ def test_empty_set_is_refused():
 
 def test_previews_come_at_the_promised_steps(pictures):
     seen = []
-    run(pictures, 5, on_preview=lambda step, images: seen.append((step, images.shape)), preview_every=2)
+    run(
+        pictures,
+        5,
+        on_preview=lambda step, images: seen.append((step, images.shape)),
+        preview_every=2,
+    )
     assert [step for step, _ in seen] == [0, 2, 4, 5]
     assert all(shape == (64, 3, 64, 64) for _, shape in seen)
 
@@ -254,14 +309,18 @@ def test_one_step_is_equation_1_written_out(pictures):
     z = sample_uniform(8, torch.Generator().manual_seed(2))
     fake = g(z)
     ones, zeros = torch.ones(8), torch.zeros(8)
-    loss = F.binary_cross_entropy(d(images).sigmoid(), ones) + F.binary_cross_entropy(d(fake.detach()).sigmoid(), zeros)
+    loss = F.binary_cross_entropy(d(images).sigmoid(), ones) + F.binary_cross_entropy(
+        d(fake.detach()).sigmoid(), zeros
+    )
     loss.backward()
     torch.optim.Adam(d.parameters(), 2e-4, (0.5, 0.999)).step()
     g.zero_grad()
     F.binary_cross_entropy(d(fake).sigmoid(), ones).backward()
     torch.optim.Adam(g.parameters(), 2e-4, (0.5, 0.999)).step()
     for name in ("generator", "discriminator"):
-        for ours, theirs in zip(task.modules[name].parameters(), reference.modules[name].parameters(), strict=True):
+        for ours, theirs in zip(
+            task.modules[name].parameters(), reference.modules[name].parameters(), strict=True
+        ):
             torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
 
 
@@ -269,7 +328,9 @@ def test_average_follows_its_formula(pictures):
     task = GANTask(GANSettings(**TINY, ema=0.75), seed=0)
     start = [p.clone() for p in task.generator.parameters()]
     task.step(pictures.images(list(range(8))), torch.Generator().manual_seed(0), 0)
-    for slow, first, fast in zip(task.average.parameters(), start, task.generator.parameters(), strict=True):
+    for slow, first, fast in zip(
+        task.average.parameters(), start, task.generator.parameters(), strict=True
+    ):
         torch.testing.assert_close(slow, 0.75 * first + 0.25 * fast)
 
 
@@ -295,7 +356,9 @@ def test_training_leaves_torchs_global_generator_alone(pictures):
 
 def test_r1_penalty_is_the_squared_slope():
     task = GANTask(GANSettings(**TINY, norm="none", r1=1.0), seed=0)
-    task.discriminator = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 1), torch.nn.Flatten(0))
+    task.discriminator = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(12, 1), torch.nn.Flatten(0)
+    )
     weight = task.discriminator[1].weight
     penalty = task._r1_penalty(torch.rand(5, 3, 2, 2))
     assert penalty.item() == pytest.approx(weight.square().sum().item(), rel=1e-5)

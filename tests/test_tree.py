@@ -14,15 +14,23 @@ NOT_OURS = {"runs", "__pycache__", "build", "dist"}
 def tracked():
     """The files in git's index; in a copy without git all files but those of tools."""
     try:
-        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+        done = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8"
+        )
         names = done.stdout.split("\0") if done.returncode == 0 else []
     except OSError:
         names = []
     found = [ROOT / name for name in names if name]
     if not found:
-        folders = [path for path in ROOT.iterdir() if path.name not in NOT_OURS and path.name[0] != "."]
-        found = [path for folder in folders for path in ([folder] if folder.is_file() else folder.rglob("*"))
-                 if not NOT_OURS & set(path.parts) and "checkpoint" not in path.parent.name]
+        folders = [
+            path for path in ROOT.iterdir() if path.name not in NOT_OURS and path.name[0] != "."
+        ]
+        found = [
+            path
+            for folder in folders
+            for path in ([folder] if folder.is_file() else folder.rglob("*"))
+            if not NOT_OURS & set(path.parts) and "checkpoint" not in path.parent.name
+        ]
     return [path for path in found if path.is_file()]
 
 
@@ -69,10 +77,19 @@ def test_an_array_of_objects_is_found(tmp_path, value, bad):
     assert holds_a_pickle(tmp_path / "x.pt")
 
 
-@pytest.mark.parametrize("text, bad", [
-    ("open('/" + "home/ada/x')", True), ("saved to /" + "tmp/x", True), ("C:" + "\\Users\\ada", True),
-    ("file:" + "///C:/x", True), ("PATH=/bin:/" + "root/bin", True),
-    ("https://example.org/" + "home/", False), ("../" + "work/x", False), ("~/" + "tmp/x", False)])
+@pytest.mark.parametrize(
+    "text, bad",
+    [
+        ("open('/" + "home/ada/x')", True),
+        ("saved to /" + "tmp/x", True),
+        ("C:" + "\\Users\\ada", True),
+        ("file:" + "///C:/x", True),
+        ("PATH=/bin:/" + "root/bin", True),
+        ("https://example.org/" + "home/", False),
+        ("../" + "work/x", False),
+        ("~/" + "tmp/x", False),
+    ],
+)
 def test_a_path_of_one_machine_is_found(tmp_path, text, bad):
     (tmp_path / "x.txt").write_text(f"first line\n{text}\n", encoding="utf-8")
     assert names_a_machine(tmp_path / "x.txt") == bad

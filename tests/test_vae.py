@@ -12,7 +12,14 @@ from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import center_mask
 from tutorial_lib.metrics import psnr
 from tutorial_lib.models.vae import VAE, Encoder, kl_divergence, reparametrize, vae_latent_model
-from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan, load_vae, save_vae, shipped
+from tutorial_lib.models.weights import (
+    load_card,
+    load_context_encoder,
+    load_gan,
+    load_vae,
+    save_vae,
+    shipped,
+)
 from tutorial_lib.training.loop import train
 from tutorial_lib.training.vae import VAESettings, VAETask
 
@@ -21,7 +28,9 @@ def stripes(count):
     """Pictures of one number each: how bright they are and where their edge is."""
     rng = torch.Generator().manual_seed(0)
     pictures = torch.full((count, 3, 64, 64), -0.5)
-    for picture, place in zip(pictures, torch.randint(8, 56, (count,), generator=rng).tolist(), strict=True):
+    for picture, place in zip(
+        pictures, torch.randint(8, 56, (count,), generator=rng).tolist(), strict=True
+    ):
         picture[:, :, :place] = 0.5
     return pictures
 
@@ -29,21 +38,31 @@ def stripes(count):
 @given(st.integers(0, 10_000))
 def test_the_divergence_is_torch_s(seed):
     rng = torch.Generator().manual_seed(seed)
-    mean, log_variance = torch.randn(3, 7, generator=rng).double(), torch.randn(3, 7, generator=rng).double()
+    mean, log_variance = (
+        torch.randn(3, 7, generator=rng).double(),
+        torch.randn(3, 7, generator=rng).double(),
+    )
     wanted = torch_kl(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1)
     torch.testing.assert_close(kl_divergence(mean, log_variance), wanted)
 
 
 def test_draws_have_the_mean_and_variance_they_should():
-    mean, log_variance = torch.tensor([[1.0, -2.0]]).expand(100_000, 2), torch.tensor([[0.0, 2.0]]).expand(100_000, 2)
+    mean, log_variance = (
+        torch.tensor([[1.0, -2.0]]).expand(100_000, 2),
+        torch.tensor([[0.0, 2.0]]).expand(100_000, 2),
+    )
     draws = reparametrize(mean, log_variance, torch.Generator().manual_seed(0))
     torch.testing.assert_close(draws.mean(0), mean[0], atol=0.04, rtol=0)
     torch.testing.assert_close(draws.var(0), log_variance[0].exp(), atol=0, rtol=0.02)
 
 
 def test_gradients_pass_through_a_draw():
-    mean, log_variance = (torch.randn(2, 3, dtype=torch.double, requires_grad=True) for _ in range(2))
-    assert torch.autograd.gradcheck(lambda m, v: reparametrize(m, v, torch.Generator().manual_seed(1)), (mean, log_variance))
+    mean, log_variance = (
+        torch.randn(2, 3, dtype=torch.double, requires_grad=True) for _ in range(2)
+    )
+    assert torch.autograd.gradcheck(
+        lambda m, v: reparametrize(m, v, torch.Generator().manual_seed(1)), (mean, log_variance)
+    )
 
 
 def test_the_encoder_takes_pictures_of_one_size():
@@ -57,7 +76,14 @@ def test_the_encoder_takes_pictures_of_one_size():
 def test_training_learns_and_its_decoder_can_be_searched(tmp_path, adversarial):
     pictures = stripes(64)
     task = VAETask(VAESettings(base_channels=8, flips=False, adversarial=adversarial))
-    log = train(task, ArrayImages(to_uint8(pictures), "stripes"), steps=80, batch_size=16, run_dir=tmp_path / "run", progress=False)
+    log = train(
+        task,
+        ArrayImages(to_uint8(pictures), "stripes"),
+        steps=80,
+        batch_size=16,
+        run_dir=tmp_path / "run",
+        progress=False,
+    )
     assert sum(log.values["mse"][-10:]) < 0.35 * sum(log.values["mse"][:10])
     assert ("loss_d" in log.values) == bool(adversarial)
     network = task.finished_network()
@@ -66,7 +92,9 @@ def test_training_learns_and_its_decoder_can_be_searched(tmp_path, adversarial):
     torch.testing.assert_close(again(pictures[:4]), network(pictures[:4]), atol=0.02, rtol=0)
     result = inpaint(pictures[:4], center_mask(), model, steps=60, lam=0.01, progress=False)
     error = (result.generated - pictures[:4]).square().mean((1, 2, 3))
-    assert (error < (pictures[:4] - pictures.mean(0)).square().mean((1, 2, 3))).float().mean() >= 0.75
+    assert (
+        error < (pictures[:4] - pictures.mean(0)).square().mean((1, 2, 3))
+    ).float().mean() >= 0.75
     with pytest.raises(ValueError, match="holds weights of kind vae, not of context-encoder"):
         load_context_encoder(path, "cpu")
 
@@ -101,7 +129,9 @@ def test_noise_that_is_not_positive_is_refused_and_more_of_it_means_less_detail(
         values = task.step(stripes(4), torch.Generator().manual_seed(0), 0)
         log_likelihood = Normal(0.0, noise).log_prob(values["mse"].sqrt()) * 3 * 64 * 64
         constant = Normal(0.0, noise).log_prob(torch.zeros(())) * 3 * 64 * 64
-        assert losses[noise] == pytest.approx((values["kl"] - log_likelihood + constant).item(), rel=1e-4)
+        assert losses[noise] == pytest.approx(
+            (values["kl"] - log_likelihood + constant).item(), rel=1e-4
+        )
     assert losses[0.5] > losses[1.0]
 
 
@@ -118,7 +148,10 @@ def test_one_ships():
 def test_a_shipped_one_is_of_the_dcgan_s_size_and_saw_as_many_pictures(name):
     card, gan = load_card(name), load_card("synthetic-faces")
     assert card["architecture"]["base_channels"] == gan["architecture"]["base_channels"]
-    assert card["training"]["steps"] * card["training"]["batch_size"] >= gan["training"]["steps"] * gan["training"]["batch_size"]
+    assert (
+        card["training"]["steps"] * card["training"]["batch_size"]
+        >= gan["training"]["steps"] * gan["training"]["batch_size"]
+    )
     assert card["held_out"]["pictures"] == 500
 
 
@@ -127,9 +160,15 @@ def test_a_shipped_one_brings_held_out_faces_back_and_draws_different_ones(name)
     vae, model = load_vae(name, "cpu"), load_gan(name, "cpu")
     held_out = load_dataset("synthetic-faces", split="test", limit=64).images(slice(None))
     with torch.no_grad():
-        back, samples = vae(held_out), model.generator(model.sample_z(64, torch.Generator().manual_seed(1)))
+        back, samples = (
+            vae(held_out),
+            model.generator(model.sample_z(64, torch.Generator().manual_seed(1))),
+        )
         codes = vae.encoder(held_out)[0]
     assert abs(psnr(back, held_out).mean() - load_card(name)["held_out"]["psnr"]) < 1
-    assert psnr(back, held_out).mean() > psnr(held_out.mean(0).expand_as(held_out), held_out).mean() + 5
+    assert (
+        psnr(back, held_out).mean()
+        > psnr(held_out.mean(0).expand_as(held_out), held_out).mean() + 5
+    )
     assert samples.std(0).mean() > 0.5 * held_out.std(0).mean(), "the samples are all alike"
     assert codes.square().mean() < 1.5, "the encoder's codes lie outside the prior"

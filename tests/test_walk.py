@@ -36,9 +36,22 @@ def enlarged(array, times):
 @pytest.fixture(scope="module")
 def atlas():
     random = np.random.default_rng(0)
-    samples, paths = random.uniform(-40, 40, (60, 2)), [random.uniform(-40, 40, (len(STEPS), 2)) for _ in NAMES]
-    samples[0] = paths[1][3]  # a sample under a point of a path, with a picture that is told by its color
-    return Embedding(samples, tuple(paths), np.zeros((60, 1)), tuple(np.zeros((len(STEPS), 1)) for _ in NAMES), 1.0, 0.9, 10.0)
+    samples, paths = (
+        random.uniform(-40, 40, (60, 2)),
+        [random.uniform(-40, 40, (len(STEPS), 2)) for _ in NAMES],
+    )
+    samples[0] = paths[1][
+        3
+    ]  # a sample under a point of a path, with a picture that is told by its color
+    return Embedding(
+        samples,
+        tuple(paths),
+        np.zeros((60, 1)),
+        tuple(np.zeros((len(STEPS), 1)) for _ in NAMES),
+        1.0,
+        0.9,
+        10.0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +81,7 @@ def ring_center(walker):
 
 # ---- the figure ------------------------------------------------------------------------------------------------------
 
+
 def test_a_map_shows_the_samples_pictures_at_their_places_without_an_overlap(atlas, samples):
     ax = plotting.show_map(atlas, "a map", samples, thumbnail=0.1).axes[0]
     boxes = [picture.get_extent() for picture in ax.images]
@@ -90,11 +104,20 @@ def test_a_map_draws_each_path_from_a_circle_to_a_star_in_a_color_of_its_own(atl
     for name, number in (("first", 2), ("second", 0)):
         path, color = atlas.paths[number], drawn[name].get_color()
         np.testing.assert_allclose(drawn[name].get_xydata(), path)
-        marks = {line.get_marker(): line.get_xydata()[0] for line in ax.lines
-                 if line.get_color() == color and len(line.get_xydata()) == 1}
+        marks = {
+            line.get_marker(): line.get_xydata()[0]
+            for line in ax.lines
+            if line.get_color() == color and len(line.get_xydata()) == 1
+        }
         np.testing.assert_allclose([marks["o"], marks["D"], marks["*"]], path[[0, 1, -1]])
     assert drawn["first"].get_color() != drawn["second"].get_color()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["first", "second", "z(0)", "z(k)", "z_hat"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "first",
+        "second",
+        "z(0)",
+        "z(k)",
+        "z_hat",
+    ]
     assert not ax.images and not plotting.show_map(atlas, "no paths").legends
 
 
@@ -105,6 +128,7 @@ def test_a_map_needs_a_picture_a_sample(atlas, samples):
 
 # ---- the widget ------------------------------------------------------------------------------------------------------
 
+
 def test_each_step_of_each_walk_shows_its_pictures(walker, walks):
     for number, name in enumerate(NAMES):
         walker.start.value = number
@@ -112,7 +136,10 @@ def test_each_step_of_each_walk_shows_its_pictures(walker, walks):
             walker.slider.index = point
             assert np.array_equal(walker.array, enlarged(pixels(walks[name][point]), 4))
             assert np.array_equal(walker.completed_array, enlarged(pixels(-walks[name][point]), 4))
-            assert walker.caption.value == f"{name}, after {STEPS[point]} steps: total loss {5 * number + point}.0"
+            assert (
+                walker.caption.value
+                == f"{name}, after {STEPS[point]} steps: total loss {5 * number + point}.0"
+            )
             assert walker.slider.label == str(STEPS[point])
 
 
@@ -134,6 +161,7 @@ def test_the_ring_is_around_the_sample_that_lies_there(walker):
 
 def test_the_ring_moves_as_the_embedding_does(walker, atlas):
     """One scale for both axes, columns to the right and rows downwards: fitted on one walk, it holds for the others."""
+
     def centers(number):
         walker.start.value = number
         found = []
@@ -142,7 +170,9 @@ def test_the_ring_moves_as_the_embedding_does(walker, atlas):
             found.append(ring_center(walker))
         return np.array(found)
 
-    (scale_x, shift_x), (scale_y, shift_y) = (np.polyfit(atlas.paths[0][:, axis], centers(0)[:, axis], 1) for axis in range(2))
+    (scale_x, shift_x), (scale_y, shift_y) = (
+        np.polyfit(atlas.paths[0][:, axis], centers(0)[:, axis], 1) for axis in range(2)
+    )
     assert scale_x == pytest.approx(-scale_y, rel=0.01) and scale_x > 0
     for number in (1, 2):
         expected = atlas.paths[number] * [scale_x, scale_y] + [shift_x, shift_y]
@@ -172,7 +202,11 @@ def test_moving_draws_no_figure(walker, monkeypatch):
 
 
 def test_what_the_browser_gets_are_pngs_with_names_for_css(walker):
-    parts = {"walk-picture": walker.image, "walk-completed": walker.completed_image, "walk-map": walker.map_image}
+    parts = {
+        "walk-picture": walker.image,
+        "walk-completed": walker.completed_image,
+        "walk-map": walker.map_image,
+    }
     for name, part in parts.items():
         assert name in part._dom_classes and Image.open(io.BytesIO(part.value)).format == "PNG"
     assert "walk-slider" in walker.slider._dom_classes and "walk-start" in walker.start._dom_classes
@@ -186,13 +220,20 @@ def test_completed_pictures_and_losses_may_be_left_out(atlas, samples, walks):
     assert plain.completed_image not in plain.box.children[2].children[1].children
 
 
-@pytest.mark.parametrize(("change", "problem"), [
-    (lambda given: given["walks"].pop("one"), "walks must hold a picture for each point"),
-    (lambda given: given["walks"].update(one=pictures(4)), "walks must hold a picture for each point"),
-    (lambda given: given.update(completed={"one": pictures(5)}), "completed must hold"),
-    (lambda given: given["steps"].pop(), "needs its step"),
-    (lambda given: given.update(losses=np.zeros((5, 3))), "needs its step"),
-    (lambda given: given.update(samples=pictures(3)), "each sample needs its picture")])
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda given: given["walks"].pop("one"), "walks must hold a picture for each point"),
+        (
+            lambda given: given["walks"].update(one=pictures(4)),
+            "walks must hold a picture for each point",
+        ),
+        (lambda given: given.update(completed={"one": pictures(5)}), "completed must hold"),
+        (lambda given: given["steps"].pop(), "needs its step"),
+        (lambda given: given.update(losses=np.zeros((5, 3))), "needs its step"),
+        (lambda given: given.update(samples=pictures(3)), "each sample needs its picture"),
+    ],
+)
 def test_what_does_not_fit_together_is_refused(atlas, samples, walks, change, problem):
     given = {"samples": samples, "walks": dict(walks), "steps": list(STEPS)}
     change(given)
@@ -221,7 +262,14 @@ class TestErrorsMadeOnPurpose:
 
 def send_index(slider, index):
     """What a browser sends when its user moves the handle."""
-    slider._handle_msg({"content": {"data": {"method": "update", "state": {"index": index}, "buffer_paths": []}}, "buffers": []})
+    slider._handle_msg(
+        {
+            "content": {
+                "data": {"method": "update", "state": {"index": index}, "buffer_paths": []}
+            },
+            "buffers": [],
+        }
+    )
 
 
 def test_a_message_from_the_browser_moves_the_walk(walker, walks):

@@ -32,10 +32,18 @@ def test_round_trip_in_half_precision(saved):
     loaded = load_gan(path, "cpu")
     z = torch.rand(3, 100) * 2 - 1
     torch.testing.assert_close(loaded.generator(z), gan.generator(z), atol=2e-3, rtol=0)
-    torch.testing.assert_close(loaded.discriminator(gan.generator(z)), gan.discriminator(gan.generator(z)), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        loaded.discriminator(gan.generator(z)),
+        gan.discriminator(gan.generator(z)),
+        atol=2e-3,
+        rtol=0,
+    )
     assert not loaded.generator.training
     assert all(t.dtype != torch.float32 for t in load_file(path).values())
-    assert loaded.card["data"] == "noise" and loaded.card["architecture"]["discriminator_channels"] == 2
+    assert (
+        loaded.card["data"] == "noise"
+        and loaded.card["architecture"]["discriminator_channels"] == 2
+    )
     assert sorted(p.name for p in path.parent.iterdir()) == ["tiny.json", "tiny.safetensors"]
 
 
@@ -48,11 +56,17 @@ def test_a_changed_byte_is_found(saved):
         load_gan(path, "cpu")
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda t: t.pop("generator.layers.to_4x4.weight"), "missing"),
-    (lambda t: t.update({"discriminator.extra": torch.zeros(1)}), "unknown"),
-    (lambda t: t.update({"generator.layers.to_64x64.bias": torch.zeros(4)}), r"\(4,\), not \(3,\)"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda t: t.pop("generator.layers.to_4x4.weight"), "missing"),
+        (lambda t: t.update({"discriminator.extra": torch.zeros(1)}), "unknown"),
+        (
+            lambda t: t.update({"generator.layers.to_64x64.bias": torch.zeros(4)}),
+            r"\(4,\), not \(3,\)",
+        ),
+    ],
+)
 def test_another_architecture_is_refused(saved, change, message):
     _, path = saved
     rewrite(path, change)

@@ -10,7 +10,14 @@ from matplotlib import colormaps
 from PIL import Image
 
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
-from tutorial_lib.widgets import WINDOWS, FrameSlider, LivePreview, PathSlider, WindowSlider, encode_png
+from tutorial_lib.widgets import (
+    WINDOWS,
+    FrameSlider,
+    LivePreview,
+    PathSlider,
+    WindowSlider,
+    encode_png,
+)
 
 
 def pictures(count, seed=0, size=16):
@@ -32,8 +39,12 @@ def weights_by_loops(mask, window):
     weights, reach = np.zeros((height, width)), window // 2
     for i in range(height):
         for j in range(width):
-            inside = [(k, l) for k in range(i - reach, i + reach + 1) for l in range(j - reach, j + reach + 1)
-                      if 0 <= k < height and 0 <= l < width]
+            inside = [
+                (k, l)
+                for k in range(i - reach, i + reach + 1)
+                for l in range(j - reach, j + reach + 1)
+                if 0 <= k < height and 0 <= l < width
+            ]
             weights[i, j] = mask[i, j] * sum(1 - mask[k, l] for k, l in inside) / len(inside)
     return weights
 
@@ -45,8 +56,11 @@ def frames():
 
 # ---- FrameSlider -----------------------------------------------------------------------------------------------------
 
+
 def test_the_first_frame_is_on_display_and_moving_shows_the_others(frames):
-    slider = FrameSlider(frames, ["a", "b", "c", "d"], "letter", captions=["one", "two", "three", "four"])
+    slider = FrameSlider(
+        frames, ["a", "b", "c", "d"], "letter", captions=["one", "two", "three", "four"]
+    )
     assert slider.slider.label == "a" and slider.caption.value == "one"
     assert np.array_equal(slider.array, frames[0])
     for index in (2, 3, 1, 0):
@@ -80,8 +94,10 @@ def test_the_width_is_the_picture_s_own_unless_given(frames):
     assert FrameSlider(frames, list("abcd"), "letter", width=80).image.width == "80"
 
 
-@pytest.mark.parametrize(("count", "labels", "captions"), [(4, "abc", None), (3, "abcd", None), (4, "abcd", ["one"]),
-                                                           (0, "", None)])
+@pytest.mark.parametrize(
+    ("count", "labels", "captions"),
+    [(4, "abc", None), (3, "abcd", None), (4, "abcd", ["one"]), (0, "", None)],
+)
 def test_frames_labels_and_captions_must_be_equally_many(frames, count, labels, captions):
     with pytest.raises(ValueError, match="each frame needs a label"):
         FrameSlider(frames[:count], list(labels), "letter", captions=captions)
@@ -116,7 +132,14 @@ class TestErrorsMadeOnPurpose:
 
 def send_index(slider, index):
     """What a browser sends when its user moves the handle."""
-    slider._handle_msg({"content": {"data": {"method": "update", "state": {"index": index}, "buffer_paths": []}}, "buffers": []})
+    slider._handle_msg(
+        {
+            "content": {
+                "data": {"method": "update", "state": {"index": index}, "buffer_paths": []}
+            },
+            "buffers": [],
+        }
+    )
 
 
 def test_a_message_from_the_browser_moves_the_slider(frames):
@@ -126,6 +149,7 @@ def test_a_message_from_the_browser_moves_the_slider(frames):
 
 
 # ---- WindowSlider ----------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_weights_equal_brute_force(family):
@@ -142,36 +166,52 @@ def test_moving_the_window_shows_the_map_of_that_window():
     for index, window in ((0, 3), (2, 15), (1, 7)):
         slider.slider.index = index
         weights = weights_by_loops(mask[0, 0].numpy(), window)
-        expected = np.rint(colormaps["viridis"](weights.astype(np.float32))[..., :3] * 255).astype(np.uint8)
+        expected = np.rint(colormaps["viridis"](weights.astype(np.float32))[..., :3] * 255).astype(
+            np.uint8
+        )
         assert np.array_equal(slider.array, enlarged(expected, 4))
-        assert slider.caption.value == (f"window {window}: {(weights > 0).sum()} pixels count, "
-                                        f"sum of W {weights.sum():.0f}")
+        assert slider.caption.value == (
+            f"window {window}: {(weights > 0).sum()} pixels count, sum of W {weights.sum():.0f}"
+        )
 
 
 def test_the_window_slider_of_notebook_03():
     slider = WindowSlider(center_mask())
     assert [label for label, _ in slider.slider.options] == [str(window) for window in WINDOWS]
-    assert slider.slider.label == "7" and slider.caption.value == "window 7: 420 pixels count, sum of W 107"
+    assert (
+        slider.slider.label == "7"
+        and slider.caption.value == "window 7: 420 pixels count, sum of W 107"
+    )
     slider.slider.label = "15"
     assert slider.caption.value == "window 15: 1092 pixels count, sum of W 225"
     assert slider.array.shape == (256, 256, 3)
     # the classes by which the browser test finds the parts
-    assert "window-slider" in slider.slider._dom_classes and "window-image" in slider.image._dom_classes
+    assert (
+        "window-slider" in slider.slider._dom_classes
+        and "window-image" in slider.image._dom_classes
+    )
 
 
 def test_without_7_the_first_window_is_shown():
     assert WindowSlider(center_mask(size=16), windows=(3, 5)).slider.label == "3"
 
 
-@pytest.mark.parametrize(("mask", "windows", "problem"), [
-    (center_mask(size=16), (3, 4), "window must be odd"), (torch.ones(1, 1, 16, 16), (3, 7), "no hole"),
-    (torch.zeros(16, 16), (3, 7), "shape"), (center_mask(size=16), (), "each frame needs a label")])
+@pytest.mark.parametrize(
+    ("mask", "windows", "problem"),
+    [
+        (center_mask(size=16), (3, 4), "window must be odd"),
+        (torch.ones(1, 1, 16, 16), (3, 7), "no hole"),
+        (torch.zeros(16, 16), (3, 7), "shape"),
+        (center_mask(size=16), (), "each frame needs a label"),
+    ],
+)
 def test_what_is_no_mask_or_window_is_refused(mask, windows, problem):
     with pytest.raises(ValueError, match=problem):
         WindowSlider(mask, windows)
 
 
 # ---- PathSlider ------------------------------------------------------------------------------------------------------
+
 
 def test_a_path_shows_the_picture_of_each_step():
     path = pictures(3)
@@ -180,17 +220,23 @@ def test_a_path_shows_the_picture_of_each_step():
     for index, (step, loss) in enumerate(((0, "30.0"), (10, "21.2"), (100, "10.0"))):
         slider.slider.index = index
         assert np.array_equal(slider.array, enlarged(pixels(path[index]), 4))
-        assert slider.slider.label == str(step) and slider.caption.value == f"after {step} steps: total loss {loss}"
+        assert (
+            slider.slider.label == str(step)
+            and slider.caption.value == f"after {step} steps: total loss {loss}"
+        )
     assert slider.play.max == 2
 
 
-@pytest.mark.parametrize(("steps", "losses"), [([0, 1], [3.0, 2.0, 1.0]), ([0, 1, 2], [3.0, 2.0]), ([0, 1], [3.0, 2.0])])
+@pytest.mark.parametrize(
+    ("steps", "losses"), [([0, 1], [3.0, 2.0, 1.0]), ([0, 1, 2], [3.0, 2.0]), ([0, 1], [3.0, 2.0])]
+)
 def test_a_path_needs_a_step_and_a_loss_for_each_picture(steps, losses):
     with pytest.raises(ValueError):
         PathSlider(pictures(3), steps, losses)
 
 
 # ---- LivePreview -----------------------------------------------------------------------------------------------------
+
 
 def test_a_preview_shows_the_latest_samples_and_keeps_the_earlier_ones():
     preview = LivePreview(columns=2, count=4)
@@ -201,6 +247,11 @@ def test_a_preview_shows_the_latest_samples_and_keeps_the_earlier_ones():
         shown = np.asarray(Image.open(io.BytesIO(preview.image.value)))
         assert shown.shape == (34, 34, 3)  # two rows and columns of 16 pixels and a gap of 2
         for place, (top, left) in enumerate(((0, 0), (0, 18), (18, 0), (18, 18))):
-            assert np.array_equal(shown[top:top + 16, left:left + 16], pixels(samples[place]))
+            assert np.array_equal(shown[top : top + 16, left : left + 16], pixels(samples[place]))
         assert str(step) in preview.caption.value
-    assert [step for step, _ in preview.history] == [0, 50] and preview.history[0][1].shape == (4, 3, 16, 16)
+    assert [step for step, _ in preview.history] == [0, 50] and preview.history[0][1].shape == (
+        4,
+        3,
+        16,
+        16,
+    )

@@ -64,8 +64,17 @@ def failing(book, capsys, arguments=("test",)):
 
 # ---- which Python ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("version, said", [((3, 11, 0), None), ((3, 14, 2), None), ((3, 10, 9), "too old"),
-                                           ((2, 7, 18), "too old"), ((3, 15, 0), "too new")])
+
+@pytest.mark.parametrize(
+    "version, said",
+    [
+        ((3, 11, 0), None),
+        ((3, 14, 2), None),
+        ((3, 10, 9), "too old"),
+        ((2, 7, 18), "too old"),
+        ((3, 15, 0), "too new"),
+    ],
+)
 def test_the_version_of_python_is_judged(version, said):
     problem = ours.version_problem(version)
     assert problem is None if said is None else said in problem
@@ -90,12 +99,17 @@ def threads(monkeypatch):
 
 # ---- arguments -------------------------------------------------------------------------------------------------------
 
+
 def test_what_is_not_ours_goes_to_pytest_in_its_order():
-    options, rest = ours.parse(["test", "-x", "-k", "blend or mask", "--cpu", "tests/test_masks.py", "--co"])
+    options, rest = ours.parse(
+        ["test", "-x", "-k", "blend or mask", "--cpu", "tests/test_masks.py", "--co"]
+    )
     assert options.cpu and rest == ["-x", "-k", "blend or mask", "tests/test_masks.py", "--co"]
 
 
-@pytest.mark.parametrize("arguments", [["lab", "--brwser"], ["lab", "--port", "0"], ["lab", "--port", "x"], ["lap"], []])
+@pytest.mark.parametrize(
+    "arguments", [["lab", "--brwser"], ["lab", "--port", "0"], ["lab", "--port", "x"], ["lap"], []]
+)
 def test_wrong_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         ours.parse(arguments)
@@ -106,21 +120,43 @@ def test_wrong_arguments_are_refused(arguments, capsys):
 def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(ours.os, "cpu_count", lambda: 4)
-    for rest in (["tests/test_masks.py"], ["-k", "x", "tests"], ["tests/test_masks.py::test_x"], ["-n", "0"]):
+    for rest in (
+        ["tests/test_masks.py"],
+        ["-k", "x", "tests"],
+        ["tests/test_masks.py::test_x"],
+        ["-n", "0"],
+    ):
         assert ours.test_command(rest) == ["pytest", *rest] and "OMP_NUM_THREADS" not in os.environ
-    assert ours.test_command(["-x", "-rs"]) == ["pytest", "-n", "2", "--dist", "loadscope", "-x", "-rs"]
-    assert os.environ["OMP_NUM_THREADS"] == "1"  # two workers with two threads each would wait for one another
+    assert ours.test_command(["-x", "-rs"]) == [
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "loadscope",
+        "-x",
+        "-rs",
+    ]
+    assert (
+        os.environ["OMP_NUM_THREADS"] == "1"
+    )  # two workers with two threads each would wait for one another
     monkeypatch.setattr(ours.os, "cpu_count", lambda: 1)
     assert ours.test_command(["-x"]) == ["pytest", "-x"]
 
 
 def test_lab_opens_the_first_notebook():
     command = ours.lab_command(no_browser=True, port=8899)
-    assert {"--no-browser", "--port=8899", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"} <= set(command)
-    assert not [word for word in ours.lab_command(False, None) if "browser" in word or "port" in word]
+    assert {
+        "--no-browser",
+        "--port=8899",
+        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+    } <= set(command)
+    assert not [
+        word for word in ours.lab_command(False, None) if "browser" in word or "port" in word
+    ]
 
 
 # ---- the set-up ------------------------------------------------------------------------------------------------------
+
 
 def test_first_call_sets_up_and_second_only_runs(book, calls):
     assert book.main(["test", "-x"]) == 0
@@ -156,7 +192,9 @@ def test_an_interrupted_set_up_goes_on(book, calls, monkeypatch, capsys):
 
 def test_a_package_that_was_cut_off_is_installed_again(book, calls):
     python = "python{}.{}".format(*sys.version_info)
-    packages = book.VENV.joinpath(*(["Lib"] if os.name == "nt" else ["lib", python]), "site-packages")
+    packages = book.VENV.joinpath(
+        *(["Lib"] if os.name == "nt" else ["lib", python]), "site-packages"
+    )
     whole, half = packages / "whole-1.dist-info", packages / "half-1.dist-info"
     book.make_venv(cpu=True)  # and no stamp: as if the call had been cut off after this
     for folder in (whole, half):
@@ -182,7 +220,12 @@ def test_usable_means_this_python_with_a_pip(book):
 
 def test_cpu_takes_torch_alone_from_its_own_index_and_is_remembered(book, calls):
     book.set_up(cpu=True)
-    assert calls[1][-4:] == ["--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", "torch"]
+    assert calls[1][-4:] == [
+        "--no-deps",
+        "--index-url",
+        "https://download.pytorch.org/whl/cpu",
+        "torch",
+    ]
     assert not [call for call in calls[2:] if "--index-url" in call]
     assert modules(calls) == ["venv", "pip", "pip", "pip"]
     book.set_up(cpu=False)
@@ -201,9 +244,12 @@ def test_cpu_replaces_the_default_build(book, calls):
 
 # ---- one line for what is missing ------------------------------------------------------------------------------------
 
+
 def test_no_venv_module(book, calls, monkeypatch, capsys):
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else real(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "ensurepip" else real(name)
+    )
     assert "python3-venv" in failing(book, capsys)
     assert not calls
 
@@ -225,26 +271,49 @@ def test_a_disk_that_is_full_later(book, calls, monkeypatch, capsys):
     assert "no disk space left" in failing(book, capsys)
 
 
-@pytest.mark.parametrize("written, said", [
-    ("WARNING: Retrying (Retry(total=0)) after connection broken by 'NameResolutionError(...)': /simple/torch/\n"
-     "ERROR: No matching distribution found for torch==2.13.0\n", "no network"),
-    ("ReadTimeoutError: HTTPSConnectionPool: Read timed out.\n", "no network"),
-    ("WARNING: Retrying after connection broken by 'ReadTimeoutError'\n"
-     "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n", "no disk space"),
-    ("ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution found for torch==2.13.0\n",
-     "there is no torch==2.13.0 for this machine"),
-    ("ERROR: something else\nnote: by pip\n\n", "ERROR: something else"), ("", "no reason")])
+@pytest.mark.parametrize(
+    "written, said",
+    [
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NameResolutionError(...)': /simple/torch/\n"
+            "ERROR: No matching distribution found for torch==2.13.0\n",
+            "no network",
+        ),
+        ("ReadTimeoutError: HTTPSConnectionPool: Read timed out.\n", "no network"),
+        (
+            "WARNING: Retrying after connection broken by 'ReadTimeoutError'\n"
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n",
+            "no disk space",
+        ),
+        (
+            "ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution found for torch==2.13.0\n",
+            "there is no torch==2.13.0 for this machine",
+        ),
+        ("ERROR: something else\nnote: by pip\n\n", "ERROR: something else"),
+        ("", "no reason"),
+    ],
+)
 def test_what_pip_says_becomes_one_line(written, said):
     line = ours.explain(written)
     assert said in line and "\n" not in line
 
 
 def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
-    offline = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "",
-               "PIP_NO_CACHE_DIR": "1", "PIP_EXTRA_INDEX_URL": ""}
+    offline = {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": "",
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_EXTRA_INDEX_URL": "",
+    }
     code = "import workbook, sys; workbook.CUDA_GIGABYTES = workbook.CPU_GIGABYTES = 0; sys.exit(workbook.main(['test']))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | offline, capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | offline,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("workbook: no network") and done.stderr.count("\n") == 1
     assert book.read_stamp() == ("unfinished", "default")
@@ -253,8 +322,11 @@ def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
 
 # ---- processes -------------------------------------------------------------------------------------------------------
 
+
 def test_run_gives_the_exit_status_and_what_was_said(book):
-    said = book.run([sys.executable, "-c", "import sys; sys.exit('what is wrong')"], stderr=subprocess.PIPE)
+    said = book.run(
+        [sys.executable, "-c", "import sys; sys.exit('what is wrong')"], stderr=subprocess.PIPE
+    )
     assert said == (1, "what is wrong\n")
     assert book.run([sys.executable, "-c", ""]) == (0, "")
 
@@ -269,19 +341,35 @@ def test_nothing_of_the_users_settings_gets_in(monkeypatch, book):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a terminal's signals are sent to a process group")
-@pytest.mark.parametrize("to_group, number, status", [(True, signal.SIGINT, 130), (False, signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "to_group, number, status", [(True, signal.SIGINT, 130), (False, signal.SIGTERM, 143)]
+)
 def test_ctrl_c_and_terminate_end_what_was_started(book, tmp_path, to_group, number, status):
     child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-    script = (tmp_path / "workbook.py").read_text(encoding="utf-8").replace(
-        "        set_up(options.cpu)\n", f"        run([sys.executable, '-c', {child!r}], stderr=subprocess.PIPE)\n")
+    script = (
+        (tmp_path / "workbook.py")
+        .read_text(encoding="utf-8")
+        .replace(
+            "        set_up(options.cpu)\n",
+            f"        run([sys.executable, '-c', {child!r}], stderr=subprocess.PIPE)\n",
+        )
+    )
     (tmp_path / "workbook.py").write_text(script, encoding="utf-8")
-    process = subprocess.Popen([sys.executable, "workbook.py", "test"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "workbook.py", "test"],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     started = int(process.stdout.readline())
     (os.killpg if to_group else os.kill)(process.pid, number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == status
-    assert errors == ("workbook: stopped; the next call goes on with the set-up\n" if to_group else "")
+    assert errors == (
+        "workbook: stopped; the next call goes on with the set-up\n" if to_group else ""
+    )
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:

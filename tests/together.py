@@ -23,7 +23,9 @@ class Noise(ArrayImages):
     """Random pictures in float64; after `interrupt_at` batches, process 1 gets a Ctrl-C."""
 
     def __init__(self, interrupt_at: int | None = None):
-        super().__init__(np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8), "noise")
+        super().__init__(
+            np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8), "noise"
+        )
         self.left = interrupt_at
 
     def images(self, indices):
@@ -36,9 +38,19 @@ class Noise(ArrayImages):
 
 def tasks():
     yield "dcgan", GANTask(GANSettings(2, ema=0.9, r1=1.0, r1_every=2), seed=3)
-    yield "dcgan with aids", GANTask(GANSettings(2, norm="spectral", augment=AUGMENT, junk=0.5), seed=3)
+    yield (
+        "dcgan with aids",
+        GANTask(GANSettings(2, norm="spectral", augment=AUGMENT, junk=0.5), seed=3),
+    )
     yield "vae", VAETask(VAESettings(2, adversarial=5.0), seed=3)
-    yield "context encoder", ContextEncoderTask(ContextEncoderSettings(2, adversarial=0.1), ArrayImages.images(Noise(), range(8)), seed=3)
+    yield (
+        "context encoder",
+        ContextEncoderTask(
+            ContextEncoderSettings(2, adversarial=0.1),
+            ArrayImages.images(Noise(), range(8)),
+            seed=3,
+        ),
+    )
 
 
 def run(out: Path, steps: int) -> None:
@@ -46,7 +58,9 @@ def run(out: Path, steps: int) -> None:
     for name, task in tasks():
         for module in task.modules.values():
             module.double()
-        train(task, Noise(), steps=steps, batch_size=BATCH, seed=5, run_dir=out / name, progress=False)
+        train(
+            task, Noise(), steps=steps, batch_size=BATCH, seed=5, run_dir=out / name, progress=False
+        )
 
 
 def interrupted(out: Path) -> None:
@@ -54,7 +68,15 @@ def interrupted(out: Path) -> None:
     task = GANTask(GANSettings(2), seed=3)
     for module in task.modules.values():
         module.double()
-    log = train(task, Noise(interrupt_at=3), steps=STEPS, batch_size=BATCH, seed=5, run_dir=out, progress=False)
+    log = train(
+        task,
+        Noise(interrupt_at=3),
+        steps=STEPS,
+        batch_size=BATCH,
+        seed=5,
+        run_dir=out,
+        progress=False,
+    )
     (out / f"{distributed.rank()}.txt").write_text(f"{log.steps} {log.interrupted}")
 
 

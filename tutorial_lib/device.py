@@ -39,7 +39,9 @@ def pick_device(override: str | torch.device | None = None) -> torch.device:
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     # torch keeps an index in eight bits: it reads "cuda:999" as -25
     if not _available(device.type) or not 0 <= (device.index or 0) < count:
-        raise ValueError(f"device {wanted} is not available here: choose cpu, or leave the choice to the library")
+        raise ValueError(
+            f"device {wanted} is not available here: choose cpu, or leave the choice to the library"
+        )
     return device
 
 
@@ -99,8 +101,11 @@ def autocast(device: torch.device, precision: str = "float32") -> torch.autocast
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if precision == "float16" and device.type == "cpu":
         raise ValueError("float16 does not train on the CPU: use bfloat16 or float32")
-    return torch.autocast(device.type, PRECISIONS[precision] if precision != "float32" else torch.bfloat16,
-                          enabled=precision != "float32")
+    return torch.autocast(
+        device.type,
+        PRECISIONS[precision] if precision != "float32" else torch.bfloat16,
+        enabled=precision != "float32",
+    )
 
 
 def widened(values: torch.Tensor) -> torch.Tensor:
@@ -109,22 +114,33 @@ def widened(values: torch.Tensor) -> torch.Tensor:
 
 
 def fast_precision(device: torch.device) -> str:
-    """"bfloat16" where the hardware multiplies in it, else "float32": elsewhere it is emulated, and slower."""
+    """ "bfloat16" where the hardware multiplies in it, else "float32": elsewhere it is emulated, and slower."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if (
+        device.type != "cpu"
+        or not torch.backends.mkldnn.is_available()
+        or not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    ):
         return "float32"
     # oneDNN also says yes where it emulates: on a CPU with AVX-512 alone, two to three times slower than float32
     found = torch.cpu.get_capabilities()
-    emulated = found.get("architecture") == "x86_64" and not (found.get("avx512_bf16") or found.get("amx_bf16"))
+    emulated = found.get("architecture") == "x86_64" and not (
+        found.get("avx512_bf16") or found.get("amx_bf16")
+    )
     return "float32" if emulated else "bfloat16"
 
 
 def lays_out_weights(weight: torch.Tensor) -> bool:
     """Whether oneDNN takes such weights laid out beforehand (`models.packed`): on x86-64, in float32, and in bfloat16 where that is fast."""
     numbers = ("float32", fast_precision(weight.device))
-    return (weight.device.type == "cpu" and weight.dtype in (PRECISIONS[name] for name in numbers) and torch.backends.mkldnn.is_available()
-            and platform.machine().lower() in ("x86_64", "amd64") and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"))
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype in (PRECISIONS[name] for name in numbers)
+        and torch.backends.mkldnn.is_available()
+        and platform.machine().lower() in ("x86_64", "amd64")
+        and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")
+    )
 
 
 def synchronize(device: torch.device) -> None:

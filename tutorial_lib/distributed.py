@@ -50,14 +50,20 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         yield device
         return
     if device.type == "mps":
-        raise ValueError("several processes cannot share Apple's GPU: start without torchrun, or with --device cpu")
+        raise ValueError(
+            "several processes cannot share Apple's GPU: start without torchrun, or with --device cpu"
+        )
     if device.type == "cuda":
         local, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= count:
-            raise ValueError(f"{os.environ['LOCAL_WORLD_SIZE']} processes on a machine with {count} GPUs: start one a GPU")
+            raise ValueError(
+                f"{os.environ['LOCAL_WORLD_SIZE']} processes on a machine with {count} GPUs: start one a GPU"
+            )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo", timeout=_PATIENCE)
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo", timeout=_PATIENCE
+    )
     yield device
     # Not after an error: they would wait for processes that wait for this one; torchrun ends them all. All leave together, for torchrun
     # ends the others when one goes wrong: gloo now and then aborts a process that left while another was at work.
@@ -83,7 +89,7 @@ def threads_each(cores: int) -> int:
 
 def shard(whole: T) -> T:
     """The rows of a whole batch (a tensor, a list) that are this process': rank, rank + size, rank + 2 size, ..."""
-    return whole[rank()::world_size()]
+    return whole[rank() :: world_size()]
 
 
 def drawn(draw: Callable[[int], Tensor], count: int) -> Tensor:
@@ -119,10 +125,16 @@ def all_reduce_mean(values: Tensor) -> Tensor:
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the processes, all in one message."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None] if world_size() > 1 else []
+    gradients = (
+        [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if world_size() > 1
+        else []
+    )
     if gradients:
         flat = all_reduce_mean(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        for gradient, mean in zip(
+            gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True
+        ):
             gradient.copy_(mean.view(gradient.shape))
 
 
@@ -136,7 +148,11 @@ def broadcast(make: Callable[[], T]) -> T:
 
 def all_reduce_any(flag: bool, device: torch.device) -> bool:
     """Whether the flag is raised in any process."""
-    return flag if world_size() == 1 else bool(all_reduce_mean(torch.tensor(float(flag), device=device)) > 0)
+    return (
+        flag
+        if world_size() == 1
+        else bool(all_reduce_mean(torch.tensor(float(flag), device=device)) > 0)
+    )
 
 
 class SynchronizedBatchNorm2d(nn.BatchNorm2d):

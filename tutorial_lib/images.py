@@ -23,10 +23,14 @@ def to_float(pixels: np.ndarray) -> Tensor:
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3:
-        raise ValueError(f"expected uint8 pixels of shape (H, W, 3) or (B, H, W, 3), got {pixels.dtype} {pixels.shape}")
+        raise ValueError(
+            f"expected uint8 pixels of shape (H, W, 3) or (B, H, W, 3), got {pixels.dtype} {pixels.shape}"
+        )
     if pixels.ndim == 3:
         pixels = pixels[None]
-    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5 - 1
+    return (
+        torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5 - 1
+    )
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -49,16 +53,23 @@ def open_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image
         ValueError: when it cannot be read as a picture, or a side is shorter than 32 pixels.
     """
     try:
-        picture = source if isinstance(source, Image.Image) else Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source)
+        picture = (
+            source
+            if isinstance(source, Image.Image)
+            else Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        )
         picture = ImageOps.exif_transpose(picture)
         picture.load()
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"cannot be read as a picture ({error}): is the file complete, and a JPEG, PNG or WebP?") from error
+        raise ValueError(
+            f"cannot be read as a picture ({error}): is the file complete, and a JPEG, PNG or WebP?"
+        ) from error
     if min(picture.size) < MIN_SIDE:
-        raise ValueError(f"the picture is {picture.size[0]}x{picture.size[1]}: each side needs {MIN_SIDE} pixels or more")
+        raise ValueError(
+            f"the picture is {picture.size[0]}x{picture.size[1]}: each side needs {MIN_SIDE} pixels or more"
+        )
     return picture
 
 
@@ -87,12 +98,16 @@ def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image
     return picture.convert("RGB")
 
 
-def crop_square(picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE) -> Tensor:
+def crop_square(
+    picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE
+) -> Tensor:
     """A square of a picture, resized: (1, 3, size, size) float32 in [-1, 1]; arguments and errors as for `square_pixels`."""
     return to_float(square_pixels(picture, box, size))
 
 
-def square_pixels(picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE) -> np.ndarray:
+def square_pixels(
+    picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE
+) -> np.ndarray:
     """A square of a picture, resized: (size, size, 3) uint8.
 
     Args:
@@ -112,10 +127,16 @@ def square_pixels(picture: Image.Image, box: tuple[float, float, float] | None =
         raise ValueError(f"the box's side must be positive, got {side}")
     margin = math.ceil(max(0, -left, -top, left + side - width, top + side - height))
     if margin:
-        pixels = np.pad(np.asarray(picture), ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+        pixels = np.pad(
+            np.asarray(picture), ((margin, margin), (margin, margin), (0, 0)), mode="edge"
+        )
         picture, left, top = Image.fromarray(pixels), left + margin, top + margin
-    square = picture.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side),
-                            reducing_gap=3.0)
+    square = picture.resize(
+        (size, size),
+        Image.Resampling.LANCZOS,
+        box=(left, top, left + side, top + side),
+        reducing_gap=3.0,
+    )
     return np.asarray(square)
 
 
@@ -125,15 +146,21 @@ def image_grid(images: Tensor, columns: int = 8) -> np.ndarray:
     Raises: ValueError for no pictures or no columns.
     """
     if len(images) == 0 or columns < 1:
-        raise ValueError(f"a grid needs pictures and columns, got {len(images)} pictures and {columns} columns")
+        raise ValueError(
+            f"a grid needs pictures and columns, got {len(images)} pictures and {columns} columns"
+        )
     pixels = to_uint8(images)
     count, height, width, _ = pixels.shape
     columns = min(columns, count)
     rows = -(-count // columns)
-    grid = np.full((rows * (height + _GRID_GAP) - _GRID_GAP, columns * (width + _GRID_GAP) - _GRID_GAP, 3), 255, np.uint8)
+    grid = np.full(
+        (rows * (height + _GRID_GAP) - _GRID_GAP, columns * (width + _GRID_GAP) - _GRID_GAP, 3),
+        255,
+        np.uint8,
+    )
     for index, picture in enumerate(pixels):
         top, left = index // columns * (height + _GRID_GAP), index % columns * (width + _GRID_GAP)
-        grid[top:top + height, left:left + width] = picture
+        grid[top : top + height, left : left + width] = picture
     return grid
 
 
@@ -142,12 +169,23 @@ def check_images(images: Tensor, what: str = "images") -> None:
 
     Raises: ValueError unless `images` is a floating (B, 3, H, W) batch with all values in [-1, 1] (NaN is not).
     """
-    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1] != 3 or not images.is_floating_point():
-        got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+    if (
+        not isinstance(images, Tensor)
+        or images.dim() != 4
+        or images.shape[1] != 3
+        or not images.is_floating_point()
+    ):
+        got = (
+            f"{images.dtype} {tuple(images.shape)}"
+            if isinstance(images, Tensor)
+            else type(images).__name__
+        )
         raise ValueError(f"{what} must be a float tensor of shape (B, 3, H, W), got {got}")
     if len(images) == 0:
         raise ValueError(f"{what} holds no pictures")
     # a negated comparison is true for NaN as well
     if not bool((images.abs() <= 1 + 1e-4).all()):
-        raise ValueError(f"{what} must lie in [-1, 1] and hold no NaN: scale with x / 127.5 - 1 "
-                         f"(values reach from {images.min().item():.3g} to {images.max().item():.3g})")
+        raise ValueError(
+            f"{what} must lie in [-1, 1] and hold no NaN: scale with x / 127.5 - 1 "
+            f"(values reach from {images.min().item():.3g} to {images.max().item():.3g})"
+        )

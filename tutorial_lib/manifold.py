@@ -62,8 +62,16 @@ def sample_pictures(gan: LatentModel, count: int, seed: int = 0) -> tuple[Tensor
     return codes, pictures_of(gan, codes)
 
 
-def embed(samples: Tensor, paths: Sequence[Tensor] = (), *, components: int | None = 50, perplexity: float = 30.0,
-          seed: int = 0, neighbors: int = 10, iterations: int = MAX_ITERATIONS) -> Embedding:
+def embed(
+    samples: Tensor,
+    paths: Sequence[Tensor] = (),
+    *,
+    components: int | None = 50,
+    perplexity: float = 30.0,
+    seed: int = 0,
+    neighbors: int = 10,
+    iterations: int = MAX_ITERATIONS,
+) -> Embedding:
     """One t-SNE (van der Maaten & Hinton 2008) of samples and of the points of paths (paper's Fig. 3b).
 
     Args:
@@ -82,32 +90,58 @@ def embed(samples: Tensor, paths: Sequence[Tensor] = (), *, components: int | No
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE, trustworthiness
 
-    flat = [_flat(part, "samples" if number == 0 else f"path {number}") for number, part in enumerate([samples, *paths])]
+    flat = [
+        _flat(part, "samples" if number == 0 else f"path {number}")
+        for number, part in enumerate([samples, *paths])
+    ]
     widths = {part.shape[1] for part in flat}
     if len(widths) > 1:
-        raise ValueError(f"samples and paths must hold things of one kind, got {sorted(widths)} values each: "
-                         "both pictures, or both codes")
+        raise ValueError(
+            f"samples and paths must hold things of one kind, got {sorted(widths)} values each: "
+            "both pictures, or both codes"
+        )
     total = sum(map(len, flat))
     if not 1 <= perplexity < total:
-        raise ValueError(f"perplexity must be at least 1 and less than the number of points ({total}), got {perplexity}")
+        raise ValueError(
+            f"perplexity must be at least 1 and less than the number of points ({total}), got {perplexity}"
+        )
     if not 1 <= neighbors < total / 2:
-        raise ValueError(f"neighbors must be at least 1 and less than half the number of points ({total}), got {neighbors}")
+        raise ValueError(
+            f"neighbors must be at least 1 and less than half the number of points ({total}), got {neighbors}"
+        )
     kept = 1.0
     if components is not None:
         if components < 2 or min(flat[0].shape) < 2:
-            raise ValueError("two principal components or more are needed, and two samples or more to find them in")
-        pca = PCA(min(components, *flat[0].shape), svd_solver="randomized", random_state=seed).fit(flat[0])
-        kept, flat = float(pca.explained_variance_ratio_.sum()), [pca.transform(part) for part in flat]
+            raise ValueError(
+                "two principal components or more are needed, and two samples or more to find them in"
+            )
+        pca = PCA(min(components, *flat[0].shape), svd_solver="randomized", random_state=seed).fit(
+            flat[0]
+        )
+        kept, flat = (
+            float(pca.explained_variance_ratio_.sum()),
+            [pca.transform(part) for part in flat],
+        )
     features = np.concatenate(flat)
-    placed = TSNE(perplexity=perplexity, init="pca", max_iter=iterations, random_state=seed).fit_transform(features)
+    placed = TSNE(
+        perplexity=perplexity, init="pca", max_iter=iterations, random_state=seed
+    ).fit_transform(features)
     ends = np.cumsum([len(part) for part in flat])[:-1]
     on_map = np.split(placed, ends)
-    return Embedding(samples=on_map[0], paths=tuple(on_map[1:]), sample_features=flat[0], path_features=tuple(flat[1:]),
-                     kept_variance=kept, trustworthiness=float(trustworthiness(features, placed, n_neighbors=neighbors)),
-                     perplexity=float(perplexity))
+    return Embedding(
+        samples=on_map[0],
+        paths=tuple(on_map[1:]),
+        sample_features=flat[0],
+        path_features=tuple(flat[1:]),
+        kept_variance=kept,
+        trustworthiness=float(trustworthiness(features, placed, n_neighbors=neighbors)),
+        perplexity=float(perplexity),
+    )
 
 
-def own_path_share(samples: np.ndarray, paths: Sequence[np.ndarray], neighbors: int = 10) -> np.ndarray:
+def own_path_share(
+    samples: np.ndarray, paths: Sequence[np.ndarray], neighbors: int = 10
+) -> np.ndarray:
     """How much a path keeps to itself: of its points' nearest neighbors, the share that belong to the same path.
 
     Args:
@@ -122,23 +156,41 @@ def own_path_share(samples: np.ndarray, paths: Sequence[np.ndarray], neighbors: 
 
     if not len(paths):
         raise ValueError("there are no paths")
-    owner = np.concatenate([np.full(len(samples), -1), *(np.full(len(path), number) for number, path in enumerate(paths))])
+    owner = np.concatenate(
+        [
+            np.full(len(samples), -1),
+            *(np.full(len(path), number) for number, path in enumerate(paths)),
+        ]
+    )
     if not 1 <= neighbors < len(owner):
-        raise ValueError(f"neighbors must be at least 1 and less than the number of points ({len(owner)}), got {neighbors}")
+        raise ValueError(
+            f"neighbors must be at least 1 and less than the number of points ({len(owner)}), got {neighbors}"
+        )
     points = np.concatenate([samples, *paths])
     on_paths = np.flatnonzero(owner >= 0)
     # one more than asked for: among points that coincide, a point itself need not come first
-    found = NearestNeighbors(n_neighbors=neighbors + 1).fit(points).kneighbors(points[on_paths], return_distance=False)
+    found = (
+        NearestNeighbors(n_neighbors=neighbors + 1)
+        .fit(points)
+        .kneighbors(points[on_paths], return_distance=False)
+    )
     shares = []
     for row, near in zip(on_paths, found, strict=True):
         others = near[near != row][:neighbors]
         shares.append(np.mean(owner[others] == owner[row]))
-    return np.array([np.mean([share for share, row in zip(shares, on_paths, strict=True) if owner[row] == number])
-                     for number in range(len(paths))])
+    return np.array(
+        [
+            np.mean(
+                [share for share, row in zip(shares, on_paths, strict=True) if owner[row] == number]
+            )
+            for number in range(len(paths))
+        ]
+    )
 
 
 def path_extent(samples: np.ndarray, paths: Sequence[np.ndarray]) -> np.ndarray:
     """How far each path reaches over the map: the diagonal of its bounding box as a share of the samples', (paths,)."""
+
     def diagonal(points):
         return np.linalg.norm(np.ptp(points, axis=0))
 
@@ -157,7 +209,11 @@ def spread(items: Tensor, region: Tensor | None = None) -> float:
     """
     if len(items) < 2:
         raise ValueError(f"two or more are needed to compare, got {len(items)}")
-    values = items.flatten(1) if region is None else items[:, (region > 0).expand(1, *items.shape[1:])[0]]
+    values = (
+        items.flatten(1)
+        if region is None
+        else items[:, (region > 0).expand(1, *items.shape[1:])[0]]
+    )
     if values.shape[1] == 0:
         raise ValueError("region holds no pixel")
     return (torch.pdist(values.double()).mean() / values.shape[1] ** 0.5).item()

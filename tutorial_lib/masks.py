@@ -28,9 +28,11 @@ def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMA
     Raises: ValueError when the rectangle is empty, reaches over the edge or covers everything.
     """
     if height < 1 or width < 1 or top < 0 or left < 0 or top + height > size or left + width > size:
-        raise ValueError(f"a {height}x{width} hole at row {top}, column {left} does not fit a {size}x{size} picture")
+        raise ValueError(
+            f"a {height}x{width} hole at row {top}, column {left} does not fit a {size}x{size} picture"
+        )
     mask = torch.ones(1, 1, size, size)
-    mask[:, :, top:top + height, left:left + width] = 0
+    mask[:, :, top : top + height, left : left + width] = 0
     return check_mask(mask)
 
 
@@ -58,13 +60,17 @@ def random_mask(rng: torch.Generator, missing: float = 0.8, size: int = IMAGE_SI
 def _lowest_known(score: Tensor, missing: float) -> Tensor:
     count = round(missing * score.numel())
     if not 0 < count < score.numel():
-        raise ValueError(f"missing must leave at least one hole pixel and one known pixel, got {missing}")
+        raise ValueError(
+            f"missing must leave at least one hole pixel and one known pixel, got {missing}"
+        )
     mask = torch.ones(score.numel())
     mask[score.flatten().argsort(descending=True, stable=True)[:count]] = 0
     return mask.view_as(score)
 
 
-def half_mask(side: str | None = None, rng: torch.Generator | None = None, size: int = IMAGE_SIZE) -> Tensor:
+def half_mask(
+    side: str | None = None, rng: torch.Generator | None = None, size: int = IMAGE_SIZE
+) -> Tensor:
     """(1, 1, size, size), the fourth family: one half missing.
 
     Args:
@@ -80,12 +86,18 @@ def half_mask(side: str | None = None, rng: torch.Generator | None = None, size:
         raise ValueError(f"side must be one of {SIDES}, got {side!r}")
     mask = torch.ones(1, 1, size, size)
     half = size // 2
-    {"left": mask[..., :half], "right": mask[..., -half:], "top": mask[..., :half, :],
-     "bottom": mask[..., -half:, :]}[side].zero_()
+    {
+        "left": mask[..., :half],
+        "right": mask[..., -half:],
+        "top": mask[..., :half, :],
+        "bottom": mask[..., -half:, :],
+    }[side].zero_()
     return mask
 
 
-def make_masks(family: str, count: int = 1, rng: torch.Generator | None = None, size: int = IMAGE_SIZE) -> Tensor:
+def make_masks(
+    family: str, count: int = 1, rng: torch.Generator | None = None, size: int = IMAGE_SIZE
+) -> Tensor:
     """(count, 1, size, size): masks of one of the paper's four families.
 
     Args:
@@ -99,8 +111,12 @@ def make_masks(family: str, count: int = 1, rng: torch.Generator | None = None, 
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     rng = torch.Generator().manual_seed(0) if rng is None else rng
-    draw = {"center": lambda: center_mask(size=size), "pattern": lambda: pattern_mask(rng, size=size),
-            "random": lambda: random_mask(rng, size=size), "half": lambda: half_mask(rng=rng, size=size)}[family]
+    draw = {
+        "center": lambda: center_mask(size=size),
+        "pattern": lambda: pattern_mask(rng, size=size),
+        "random": lambda: random_mask(rng, size=size),
+        "half": lambda: half_mask(rng=rng, size=size),
+    }[family]
     return torch.cat([draw() for _ in range(count)])
 
 
@@ -114,7 +130,9 @@ def mask_from_array(array: np.ndarray) -> Tensor:
         raise ValueError(f"a mask array has shape (H, W), got {array.shape}")
     values = set(np.unique(array).tolist())
     if not (values <= {0, 1} or values <= {0, 255}):
-        raise ValueError(f"a mask array holds 0 (hole) and 1 or 255 (known), got {sorted(values)[:5]}")
+        raise ValueError(
+            f"a mask array holds 0 (hole) and 1 or 255 (known), got {sorted(values)[:5]}"
+        )
     return check_mask(torch.from_numpy((array > 0).astype(np.float32))[None, None])
 
 
@@ -151,16 +169,20 @@ def _known_pixels(picture: Image.Image) -> tuple[np.ndarray, str]:
         if not seen.all():
             brightness = np.asarray(pixels.convert("RGB").convert("L"))[seen]
             if (brightness <= 127).any() and not _is_mostly_gray(brightness):
-                raise ValueError("black is drawn on transparent, and either could be the hole: "
-                                 "save the mask without transparency, black the hole on white")
+                raise ValueError(
+                    "black is drawn on transparent, and either could be the hole: "
+                    "save the mask without transparency, black the hole on white"
+                )
             return seen, "what is transparent is the hole"
     brightness = np.asarray(load_picture(picture).convert("L"))
     if brightness.max() == 1:
         return brightness == 1, "0 is the hole, 1 is known"
     if _is_mostly_gray(brightness):
-        raise ValueError("the mask is mostly gray: is it a photo? A mask is white where the picture "
-                         "is known and black in the hole, or a photo with the hole erased to "
-                         "transparent")
+        raise ValueError(
+            "the mask is mostly gray: is it a photo? A mask is white where the picture "
+            "is known and black in the hole, or a photo with the hole erased to "
+            "transparent"
+        )
     return brightness > 127, "black is the hole"
 
 
@@ -200,7 +222,9 @@ def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool
     if images is None:
         return mask
     if mask.shape[-2:] != images.shape[-2:] or mask.shape[0] not in (1, len(images)):
-        raise ValueError(f"the mask {tuple(mask.shape)} does not fit the pictures {tuple(images.shape)}")
+        raise ValueError(
+            f"the mask {tuple(mask.shape)} does not fit the pictures {tuple(images.shape)}"
+        )
     return mask.to(images.device).expand(len(images), -1, -1, -1)
 
 

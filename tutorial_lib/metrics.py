@@ -14,15 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 DATA_RANGE = 2.0  # of pictures in [-1, 1]; passing 1 makes every PSNR 6.02 dB too low
-SSIM_OF_WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}  # the window is 11x11
+SSIM_OF_WANG = {
+    "gaussian_weights": True,
+    "sigma": 1.5,
+    "use_sample_covariance": False,
+}  # the window is 11x11
 
 
 def _pair(images: Tensor, originals: Tensor, mask: Tensor | None) -> Tensor | None:
     if images.shape != originals.shape or images.dim() != 4:
-        raise ValueError(f"need two batches (B, 3, H, W) of one shape, got {tuple(images.shape)} and {tuple(originals.shape)}")
+        raise ValueError(
+            f"need two batches (B, 3, H, W) of one shape, got {tuple(images.shape)} and {tuple(originals.shape)}"
+        )
     if mask is None:
         return None
-    if mask.dim() != 4 or mask.shape[1] != 1 or mask.shape[-2:] != images.shape[-2:] or mask.shape[0] not in (1, len(images)):
+    if (
+        mask.dim() != 4
+        or mask.shape[1] != 1
+        or mask.shape[-2:] != images.shape[-2:]
+        or mask.shape[0] not in (1, len(images))
+    ):
         raise ValueError(f"the mask must have shape (B, 1, H, W), got {tuple(mask.shape)}")
     hole = (mask == 0).expand(len(images), -1, -1, -1)
     if not bool(hole.flatten(1).any(1).all()):
@@ -63,10 +74,20 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     Returns: (B,) float64, 1 for equal pictures.
     """
     from skimage.metrics import structural_similarity
+
     hole = _pair(images, originals, mask)
     values = []
-    for row, (image, original) in enumerate(zip(images.cpu().double() + 1, originals.cpu().double() + 1, strict=True)):
-        mean, local = structural_similarity(image.numpy(), original.numpy(), channel_axis=0, data_range=DATA_RANGE, full=True, **SSIM_OF_WANG)
+    for row, (image, original) in enumerate(
+        zip(images.cpu().double() + 1, originals.cpu().double() + 1, strict=True)
+    ):
+        mean, local = structural_similarity(
+            image.numpy(),
+            original.numpy(),
+            channel_axis=0,
+            data_range=DATA_RANGE,
+            full=True,
+            **SSIM_OF_WANG,
+        )
         values.append(mean if hole is None else local[:, hole[row, 0].cpu().numpy()].mean())
     return torch.tensor(np.array(values))
 
@@ -81,7 +102,9 @@ def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
     hole = _pair(images, images, mask)
     total = count = 0
     for axis in (2, 3):
-        across = hole.narrow(axis, 1, hole.shape[axis] - 1) ^ hole.narrow(axis, 0, hole.shape[axis] - 1)
+        across = hole.narrow(axis, 1, hole.shape[axis] - 1) ^ hole.narrow(
+            axis, 0, hole.shape[axis] - 1
+        )
         total = total + (images.diff(dim=axis).abs() * across).flatten(1).sum(1)
         count = count + across.flatten(1).sum(1)
     return total / (count * images.shape[1])
@@ -90,6 +113,7 @@ def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
 def auc(positives: Tensor, negatives: Tensor) -> float:
     """Probability that a positive scores above a negative (area under the ROC curve); ties count half."""
     from sklearn.metrics import roc_auc_score
+
     scores = torch.cat([positives.flatten(), negatives.flatten()]).cpu().double().numpy()
     return float(roc_auc_score(np.repeat([1, 0], [positives.numel(), negatives.numel()]), scores))
 
@@ -98,13 +122,19 @@ def auc(positives: Tensor, negatives: Tensor) -> float:
 def _cascade():
     from skimage import data
     from skimage.feature import Cascade
+
     return Cascade(data.lbp_frontal_face_cascade_filename())
 
 
 def find_faces(pixels: np.ndarray, min_side: int, max_side: int) -> list[dict]:
     """Frontal faces that scikit-image's LBP cascade finds in uint8 (H, W, 3): dictionaries with r, c, width, height."""
-    return _cascade().detect_multi_scale(pixels, scale_factor=1.1, step_ratio=1, min_size=(min_side, min_side),
-                                         max_size=(max_side, max_side))
+    return _cascade().detect_multi_scale(
+        pixels,
+        scale_factor=1.1,
+        step_ratio=1,
+        min_size=(min_side, min_side),
+        max_size=(max_side, max_side),
+    )
 
 
 def face_found(images: Tensor) -> np.ndarray:
@@ -114,7 +144,9 @@ def face_found(images: Tensor) -> np.ndarray:
 
     Args: images: (B, 3, 64, 64) in [-1, 1]. Returns: (B,) bool.
     """
-    large = F.interpolate(images.detach().cpu().float(), size=(160, 160), mode="bicubic").clamp(-1, 1)
+    large = F.interpolate(images.detach().cpu().float(), size=(160, 160), mode="bicubic").clamp(
+        -1, 1
+    )
     padded = F.pad(large, (40, 40, 40, 40), mode="replicate")
     pixels = ((padded + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return np.array([bool(find_faces(picture, 80, 240)) for picture in pixels])

@@ -28,10 +28,24 @@ BASELINES: dict[str, Callable[..., Tensor]] = {
     "nearest-neighbor": nearest_neighbor_fill,
     "nearest-neighbor-blended": functools.partial(nearest_neighbor_fill, blend=True),
 }
-NEED_PICTURES = ("nearest-neighbor", "nearest-neighbor-blended")  # of a training set, as pictures=...
+NEED_PICTURES = (
+    "nearest-neighbor",
+    "nearest-neighbor-blended",
+)  # of a training set, as pictures=...
 
-__all__ = ["BASELINES", "NEED_PICTURES", "NearestNeighbor", "biharmonic_fill", "fill_with", "mean_fill", "nearest_neighbor_fill",
-           "nonconvex_low_rank_fill", "patchmatch_fill", "total_variation_fill", "truncated_nuclear_norm_fill"]
+__all__ = [
+    "BASELINES",
+    "NEED_PICTURES",
+    "NearestNeighbor",
+    "biharmonic_fill",
+    "fill_with",
+    "mean_fill",
+    "nearest_neighbor_fill",
+    "nonconvex_low_rank_fill",
+    "patchmatch_fill",
+    "total_variation_fill",
+    "truncated_nuclear_norm_fill",
+]
 
 
 def fill_with(name: str, images: Tensor, mask: Tensor, **options) -> Tensor:

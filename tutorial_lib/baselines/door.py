@@ -31,10 +31,16 @@ def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def leave(filled: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     """The completed pictures: `filled` clamped to [-1, 1] in the hole, the known pixels of `images` bit by bit, float32."""
     known = check_mask(mask, images) > 0
-    return torch.where(known, images.detach().float(), filled.to(images.device, torch.float32).clamp(-1, 1))
+    return torch.where(
+        known, images.detach().float(), filled.to(images.device, torch.float32).clamp(-1, 1)
+    )
 
 
 def warn_not_converged(method: str, what: str, steps: int, tolerance: float) -> None:
     """Say that `what` ("3 pictures") still moved after the last step; what is returned is the last iterate."""
-    warnings.warn(f"{method}: {what} not converged to {tolerance:g} after {steps} steps; allow more with max_steps=... "
-                  "or ask for less with tolerance=...", RuntimeWarning, stacklevel=3)
+    warnings.warn(
+        f"{method}: {what} not converged to {tolerance:g} after {steps} steps; allow more with max_steps=... "
+        "or ask for less with tolerance=...",
+        RuntimeWarning,
+        stacklevel=3,
+    )

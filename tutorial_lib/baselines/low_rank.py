@@ -18,16 +18,26 @@ from tutorial_lib.baselines.door import enter, leave, warn_not_converged
 
 # name -> (g, its slope) over singular values s >= 0; each is concave, does not fall, and has g(0) = 0 (Lu et al., Table 1)
 PENALTIES = {
-    "log": (lambda s, gamma: torch.log1p(gamma * s) / math.log1p(gamma),
-            lambda s, gamma: gamma / ((1 + gamma * s) * math.log1p(gamma))),
-    "etp": (lambda s, gamma: torch.expm1(-gamma * s) / math.expm1(-gamma),
-            lambda s, gamma: -gamma * torch.exp(-gamma * s) / math.expm1(-gamma)),
+    "log": (
+        lambda s, gamma: torch.log1p(gamma * s) / math.log1p(gamma),
+        lambda s, gamma: gamma / ((1 + gamma * s) * math.log1p(gamma)),
+    ),
+    "etp": (
+        lambda s, gamma: torch.expm1(-gamma * s) / math.expm1(-gamma),
+        lambda s, gamma: -gamma * torch.exp(-gamma * s) / math.expm1(-gamma),
+    ),
     "geman": (lambda s, gamma: s / (s + gamma), lambda s, gamma: gamma / (s + gamma) ** 2),
 }
 
 
-def truncated_nuclear_norm_fill(images: Tensor, mask: Tensor, rank: int = 1, penalty: float = 0.5, tolerance: float = 3e-4,
-                                max_steps: int = 1000) -> Tensor:
+def truncated_nuclear_norm_fill(
+    images: Tensor,
+    mask: Tensor,
+    rank: int = 1,
+    penalty: float = 0.5,
+    tolerance: float = 3e-4,
+    max_steps: int = 1000,
+) -> Tensor:
     """min_X sum of all singular values but the `rank` largest, X = y where known, channel by channel (Hu et al. 2013).
 
     Two steps in turn: the singular vectors of the largest values are held, which makes the problem convex, and it is solved by
@@ -57,8 +67,14 @@ def truncated_nuclear_norm_fill(images: Tensor, mask: Tensor, rank: int = 1, pen
     return leave(answer.view_as(y) - 1, images, mask)
 
 
-def nonconvex_low_rank_fill(images: Tensor, mask: Tensor, penalty: str = "etp", gamma: float = 0.1, tolerance: float = 1e-3,
-                            max_steps: int = 1000) -> Tensor:
+def nonconvex_low_rank_fill(
+    images: Tensor,
+    mask: Tensor,
+    penalty: str = "etp",
+    gamma: float = 0.1,
+    tolerance: float = 1e-3,
+    max_steps: int = 1000,
+) -> Tensor:
     """min_X lam sum_i g(sigma_i(X)) + 1/2 ||X - y||^2 over known pixels, lam going to 0, channel by channel (Lu et al. 2014).
 
     IRNN, their algorithm 1: a concave g lies below its tangent at the present singular values, and the tangent's weighted
@@ -87,8 +103,14 @@ def nonconvex_low_rank_fill(images: Tensor, mask: Tensor, penalty: str = "etp", 
     return leave(answer.view_as(y) - 1, images, mask)
 
 
-def complete_truncated(matrices: Tensor, known: Tensor, rank: int, penalty: float = 0.5, tolerance: float = 3e-4,
-                       max_steps: int = 1000) -> tuple[Tensor, int]:
+def complete_truncated(
+    matrices: Tensor,
+    known: Tensor,
+    rank: int,
+    penalty: float = 0.5,
+    tolerance: float = 3e-4,
+    max_steps: int = 1000,
+) -> tuple[Tensor, int]:
     """`truncated_nuclear_norm_fill` for matrices of any scale.
 
     Args: matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
@@ -99,7 +121,10 @@ def complete_truncated(matrices: Tensor, known: Tensor, rank: int, penalty: floa
         raise ValueError(f"rank must lie between 0 and {min(matrices.shape[1:])}, got {rank}")
     if penalty <= 0 or tolerance <= 0:
         raise ValueError(f"penalty and tolerance must be positive, got {penalty} and {tolerance}")
-    answer, row = matrices.clone(), torch.arange(len(matrices), device=matrices.device)  # row: those still at work
+    answer, row = (
+        matrices.clone(),
+        torch.arange(len(matrices), device=matrices.device),
+    )  # row: those still at work
     y, w, dual, free = matrices, matrices, torch.zeros_like(matrices), torch.zeros_like(matrices)
     x = renewed = w
     limit = tolerance * _norms(matrices) + 1e-12
@@ -115,14 +140,21 @@ def complete_truncated(matrices: Tensor, known: Tensor, rank: int, penalty: floa
         dual = dual + penalty * (x - w)
         answer[row] = torch.where(known, y, x)
         row, y, known, w, dual, free, x, renewed, limit = (
-            part[~done] for part in (row, y, known, w, dual, free, x, renewed, limit))
+            part[~done] for part in (row, y, known, w, dual, free, x, renewed, limit)
+        )
         if not len(row):
             break
     return answer, len(row)
 
 
-def complete_nonconvex(matrices: Tensor, known: Tensor, penalty: str = "etp", gamma: float = 0.1, tolerance: float = 1e-3,
-                       max_steps: int = 1000) -> tuple[Tensor, int]:
+def complete_nonconvex(
+    matrices: Tensor,
+    known: Tensor,
+    penalty: str = "etp",
+    gamma: float = 0.1,
+    tolerance: float = 1e-3,
+    max_steps: int = 1000,
+) -> tuple[Tensor, int]:
     """`nonconvex_low_rank_fill` for matrices of any scale.
 
     Args: matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
@@ -144,13 +176,17 @@ def complete_nonconvex(matrices: Tensor, known: Tensor, penalty: str = "etp", ga
         done = (moved <= limit) & (_norms((new - y) * known) <= limit)
         x, lam = new, torch.where((moved <= 10 * limit)[:, None], 0.9 * lam, lam)
         answer[row] = x
-        row, y, known, x, s, lam, limit = (part[~done] for part in (row, y, known, x, s, lam, limit))
+        row, y, known, x, s, lam, limit = (
+            part[~done] for part in (row, y, known, x, s, lam, limit)
+        )
         if not len(row):
             break
     return answer, len(row)
 
 
-def irnn_step(x: Tensor, s: Tensor, y: Tensor, known: Tensor, lam: Tensor, slope) -> tuple[Tensor, Tensor]:
+def irnn_step(
+    x: Tensor, s: Tensor, y: Tensor, known: Tensor, lam: Tensor, slope
+) -> tuple[Tensor, Tensor]:
     """One step of IRNN; lam sum_i g(sigma_i) + 1/2 ||X - y||^2 over known pixels never rises.
 
     Args: x: (N, H, W) and its singular values s: (N, K), largest first; y, known: (N, H, W); lam: (N, 1); slope: g's, a function.

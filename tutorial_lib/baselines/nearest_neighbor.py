@@ -29,9 +29,20 @@ class NearestNeighbor:
 
     def __init__(self, pictures):
         pixels = getattr(pictures, "pixels", pictures)
-        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
-            got = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-            raise ValueError(f"need a data set with pixels, or a uint8 array (N, H, W, 3), got {got}")
+        if (
+            not isinstance(pixels, np.ndarray)
+            or pixels.dtype != np.uint8
+            or pixels.ndim != 4
+            or pixels.shape[3] != 3
+        ):
+            got = (
+                f"{pixels.dtype} {pixels.shape}"
+                if isinstance(pixels, np.ndarray)
+                else type(pixels).__name__
+            )
+            raise ValueError(
+                f"need a data set with pixels, or a uint8 array (N, H, W, 3), got {got}"
+            )
         if len(pixels) == 0:
             raise ValueError("the collection holds no pictures: there is nothing to fill from")
         self.pixels = pixels
@@ -50,13 +61,17 @@ class NearestNeighbor:
         """
         y, known = enter(images, mask)
         if self.pixels.shape[1:3] != y.shape[2:]:
-            raise ValueError(f"the pictures are {tuple(y.shape[2:])}, those of the collection {self.pixels.shape[1:3]}: resize "
-                             "one of them")
+            raise ValueError(
+                f"the pictures are {tuple(y.shape[2:])}, those of the collection {self.pixels.shape[1:3]}: resize "
+                "one of them"
+            )
         weight = known.expand(len(y), -1, -1, -1).double()
         if weights is not None:
             weight = weight * _check_weights(weights, weight)
         # as the collection's memory lies: height, width, channel
-        y = (y.cpu().permute(0, 2, 3, 1).flatten(1).numpy() + 1) * 127.5  # in gray levels, like the collection
+        y = (
+            y.cpu().permute(0, 2, 3, 1).flatten(1).numpy() + 1
+        ) * 127.5  # in gray levels, like the collection
         weight = weight.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).flatten(1).numpy()
         counts = weight.any(0)  # a pixel without weight in every picture need not be looked at
         y, weight = y[:, counts], weight[:, counts]
@@ -65,15 +80,22 @@ class NearestNeighbor:
         flat = self.pixels.reshape(len(self.pixels), -1)
         best, distance = np.zeros(len(y), np.int64), np.full(len(y), np.inf)
         for start in range(0, len(flat), _CHUNK):
-            x = flat[start:start + _CHUNK][:, counts].astype(np.float64)  # for differences of large sums are compared
+            x = flat[start : start + _CHUNK][:, counts].astype(
+                np.float64
+            )  # for differences of large sums are compared
             # sum w (x - y)^2 without the sum of w y^2, which is the same for all: two products of matrices
             found = x**2 @ weight - x @ pull
             nearest = found.argmin(0)
             nearer = found[nearest, np.arange(len(y))] < distance
-            best[nearer], distance[nearer] = start + nearest[nearer], found[nearest, np.arange(len(y))][nearer]
+            best[nearer], distance[nearer] = (
+                start + nearest[nearer],
+                found[nearest, np.arange(len(y))][nearer],
+            )
         return torch.from_numpy(best)
 
-    def fill(self, images: Tensor, mask: Tensor, weights: Tensor | None = None, blend: bool = False) -> Tensor:
+    def fill(
+        self, images: Tensor, mask: Tensor, weights: Tensor | None = None, blend: bool = False
+    ) -> Tensor:
         """The hole taken from the closest picture.
 
         Args:
@@ -90,16 +112,26 @@ class NearestNeighbor:
         return leave(closest, images, mask)
 
 
-def nearest_neighbor_fill(images: Tensor, mask: Tensor, pictures, weights: Tensor | None = None, blend: bool = False) -> Tensor:
+def nearest_neighbor_fill(
+    images: Tensor, mask: Tensor, pictures, weights: Tensor | None = None, blend: bool = False
+) -> Tensor:
     """`NearestNeighbor(pictures).fill(...)` in one call (Hays & Efros 2007; the paper's Fig. 7)."""
     return NearestNeighbor(pictures).fill(images, mask, weights, blend)
 
 
 def _check_weights(weights: Tensor, like: Tensor) -> Tensor:
     """The weights, (B, 1, H, W) float64 and 0 in the hole; ValueError for another shape, negative values or only zeros."""
-    if weights.dim() != 4 or weights.shape[1:] != like.shape[1:] or len(weights) not in (1, len(like)):
-        raise ValueError(f"weights must have the mask's shape {tuple(like.shape)}, got {tuple(weights.shape)}")
+    if (
+        weights.dim() != 4
+        or weights.shape[1:] != like.shape[1:]
+        or len(weights) not in (1, len(like))
+    ):
+        raise ValueError(
+            f"weights must have the mask's shape {tuple(like.shape)}, got {tuple(weights.shape)}"
+        )
     weights = torch.where(like > 0, weights.to(like), 0.0)
     if not bool((weights >= 0).all()) or not bool(weights.flatten(1).any(1).all()):
-        raise ValueError("weights must not be negative or NaN, and some known pixel of each picture needs a weight")
+        raise ValueError(
+            "weights must not be negative or NaN, and some known pixel of each picture needs a weight"
+        )
     return weights

@@ -18,7 +18,9 @@ from tutorial_lib.device import seeded_generator
 from tutorial_lib.inpainting.blending import poisson_blend
 
 ROUNDS = 12  # of matching and voting at each scale, at most
-_STILL = 0.5 / 127.5  # the hole has come to rest when a round moves its pixels by less than half a gray level on average
+_STILL = (
+    0.5 / 127.5
+)  # the hole has come to rest when a round moves its pixels by less than half a gray level on average
 _SMALLEST = 16  # side of the coarsest picture
 _ENOUGH = 20  # known patches that make a coarse scale worth a visit
 _JUMPS = (8, 4, 2, 1)
@@ -26,9 +28,17 @@ _LEAST = 1e-6  # weight of the worst match: where all are bad, some must still b
 _FADE = 1.3  # Wexler et al.'s gamma: a patch deeper in the hole by a pixel votes with 1 / 1.3 of the weight
 
 
-def nearest_neighbor_field(target: Tensor, source: Tensor, side: int = 7, *, wanted: Tensor | None = None,
-                           usable: Tensor | None = None, start: Tensor | None = None, sweeps: int = 7,
-                           rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+def nearest_neighbor_field(
+    target: Tensor,
+    source: Tensor,
+    side: int = 7,
+    *,
+    wanted: Tensor | None = None,
+    usable: Tensor | None = None,
+    start: Tensor | None = None,
+    sweeps: int = 7,
+    rng: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
     """For each patch of one picture a patch of another at a small sum of squared differences (Barnes et al. 2009, section 3).
 
     Random initialization, propagation and random search as in the paper, except that all patches move at once: good matches
@@ -51,8 +61,10 @@ def nearest_neighbor_field(target: Tensor, source: Tensor, side: int = 7, *, wan
     Raises: ValueError when no patch is usable, or the side fits no picture.
     """
     if side < 1 or side > min(*target.shape[1:], *source.shape[1:]):
-        raise ValueError(f"patches of {side}x{side} do not fit pictures of {tuple(target.shape[1:])} and "
-                         f"{tuple(source.shape[1:])}")
+        raise ValueError(
+            f"patches of {side}x{side} do not fit pictures of {tuple(target.shape[1:])} and "
+            f"{tuple(source.shape[1:])}"
+        )
     rng = torch.Generator().manual_seed(0) if rng is None else rng
     grid, source_grid = _grid(target, side), _grid(source, side)
     wanted = torch.ones(grid, dtype=torch.bool) if wanted is None else wanted
@@ -77,7 +89,9 @@ def nearest_neighbor_field(target: Tensor, source: Tensor, side: int = 7, *, wan
         rows, matches = rows[inside], matches[inside]
         allowed = usable[matches[:, 0], matches[:, 1]]
         rows, matches = rows[allowed], matches[allowed]
-        found = (ours[rows] - theirs[matches[:, 0] * source_grid[1] + matches[:, 1]]).square().sum(1)
+        found = (
+            (ours[rows] - theirs[matches[:, 0] * source_grid[1] + matches[:, 1]]).square().sum(1)
+        )
         nearer = found < cost[rows]
         best[rows[nearer]], cost[rows[nearer]] = matches[nearer], found[nearer]
 
@@ -95,7 +109,10 @@ def nearest_neighbor_field(target: Tensor, source: Tensor, side: int = 7, *, wan
         while reach >= 1:
             offer(everyone, best + torch.randint(-reach, reach + 1, best.shape, generator=rng))
             reach //= 2
-    field, costs = torch.zeros(*grid, 2, dtype=torch.long), torch.full(grid, torch.inf, dtype=ours.dtype)
+    field, costs = (
+        torch.zeros(*grid, 2, dtype=torch.long),
+        torch.full(grid, torch.inf, dtype=ours.dtype),
+    )
     field[wanted], costs[wanted] = best, cost
     return field, costs
 
@@ -127,9 +144,14 @@ def patchmatch_fill(images: Tensor, mask: Tensor, side: int = 7, seed: int = 0) 
     y, known = y.float().cpu(), known.cpu()
     for row, where in enumerate(known):
         if min(where.shape[1:]) < side or not bool(_whole(where, side).any()):
-            raise ValueError(f"picture {row} has no wholly known {side}x{side} patch, so PatchMatch has nothing to copy from: "
-                             "take a smaller side=..., or a method that needs no patches, such as total variation")
-    filled = [_fill(picture, where, side, seeded_generator(seed)) for picture, where in zip(y, known, strict=True)]
+            raise ValueError(
+                f"picture {row} has no wholly known {side}x{side} patch, so PatchMatch has nothing to copy from: "
+                "take a smaller side=..., or a method that needs no patches, such as total variation"
+            )
+    filled = [
+        _fill(picture, where, side, seeded_generator(seed))
+        for picture, where in zip(y, known, strict=True)
+    ]
     return leave(torch.stack(filled), images, mask)
 
 
@@ -141,9 +163,13 @@ def _fill(y: Tensor, known: Tensor, side: int, rng: torch.Generator) -> Tensor:
     filled = None
     for picture, known, side in reversed(scales):
         if filled is None:
-            guess = poisson_blend(torch.zeros_like(picture)[None], picture[None], known[None].float())[0]
+            guess = poisson_blend(
+                torch.zeros_like(picture)[None], picture[None], known[None].float()
+            )[0]
         else:
-            guess = F.interpolate(filled[None], size=picture.shape[1:], mode="bilinear", align_corners=False)[0]
+            guess = F.interpolate(
+                filled[None], size=picture.shape[1:], mode="bilinear", align_corners=False
+            )[0]
         filled = _settle(torch.where(known, picture, guess), known, side, rng)
     return filled
 
@@ -171,13 +197,25 @@ def _settle(picture: Tensor, known: Tensor, side: int, rng: torch.Generator) -> 
     usable = _whole(known, side)
     wanted, field = ~usable, None
     reach = side // 2
-    nearness = _FADE ** -_depth(known)[reach:reach + usable.shape[0], reach:reach + usable.shape[1]]
+    nearness = (
+        _FADE ** -_depth(known)[reach : reach + usable.shape[0], reach : reach + usable.shape[1]]
+    )
     for _ in range(ROUNDS):
-        field, cost = nearest_neighbor_field(picture, picture, side, wanted=wanted, usable=usable, start=field,
-                                             sweeps=2 if field is not None else 5, rng=rng)
+        field, cost = nearest_neighbor_field(
+            picture,
+            picture,
+            side,
+            wanted=wanted,
+            usable=usable,
+            start=field,
+            sweeps=2 if field is not None else 5,
+            rng=rng,
+        )
         spread = cost[wanted].quantile(0.75).clamp(min=1e-6)
         weight = wanted * nearness * torch.exp(-cost / (2 * spread)).clamp(min=_LEAST)
-        matches = _patches(picture, side)[(field[..., 0] * usable.shape[1] + field[..., 1]).flatten()]
+        matches = _patches(picture, side)[
+            (field[..., 0] * usable.shape[1] + field[..., 1]).flatten()
+        ]
         votes = F.fold((matches * weight.flatten()[:, None]).T, picture.shape[1:], side)
         total = F.fold(weight.flatten().expand(side * side, -1), picture.shape[1:], side)
         new = torch.where(known, picture, votes / total.clamp(min=_LEAST**2))

@@ -16,7 +16,9 @@ def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
     Raises: ValueError for wrong pictures or masks.
     """
     y, known = enter(images, mask)
-    return leave((y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)).expand_as(y), images, mask)
+    return leave(
+        (y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)).expand_as(y), images, mask
+    )
 
 
 def biharmonic_fill(images: Tensor, mask: Tensor) -> Tensor:
@@ -28,7 +30,10 @@ def biharmonic_fill(images: Tensor, mask: Tensor) -> Tensor:
     Args, Returns, Raises: as `mean_fill`.
     """
     from skimage.restoration import inpaint_biharmonic
+
     y, known = enter(images, mask)
-    filled = [inpaint_biharmonic(picture.numpy(), ~where[0].numpy(), channel_axis=0)
-              for picture, where in zip(y.cpu(), known.cpu(), strict=True)]
+    filled = [
+        inpaint_biharmonic(picture.numpy(), ~where[0].numpy(), channel_axis=0)
+        for picture, where in zip(y.cpu(), known.cpu(), strict=True)
+    ]
     return leave(torch.stack([torch.from_numpy(picture) for picture in filled]), images, mask)

@@ -33,7 +33,9 @@ def total_variation(images: Tensor) -> Tensor:
     return (right.square() + down.square()).sum(1).sqrt().sum((1, 2))
 
 
-def total_variation_fill(images: Tensor, mask: Tensor, tolerance: float = 1e-3, max_steps: int = 3000) -> Tensor:
+def total_variation_fill(
+    images: Tensor, mask: Tensor, tolerance: float = 1e-3, max_steps: int = 3000
+) -> Tensor:
     """min_x TV(x) subject to x = y where the mask is 1 (Shen & Chan 2002; Afonso et al. 2011).
 
     Edges that lead into a hole are joined by the shortest way: a straight edge crosses a thin hole, and a wide hole is cut
@@ -68,8 +70,11 @@ def _differences(hole: np.ndarray) -> sparse.csr_matrix:
 
     Only these terms of the sum can change. A row over the picture's edge is empty.
     """
+
     def one(count: int) -> sparse.csr_matrix:
-        ahead = sparse.diags_array([np.append(-np.ones(count - 1), 0), np.ones(count - 1)], offsets=[0, 1])
+        ahead = sparse.diags_array(
+            [np.append(-np.ones(count - 1), 0), np.ones(count - 1)], offsets=[0, 1]
+        )
         return ahead.tocsr()
 
     height, width = hole.shape
@@ -79,7 +84,9 @@ def _differences(hole: np.ndarray) -> sparse.csr_matrix:
     return sparse.vstack([right[near], down[near]], "csr")
 
 
-def _solve(picture: np.ndarray, hole: np.ndarray, tolerance: float, max_steps: int) -> tuple[np.ndarray, bool]:
+def _solve(
+    picture: np.ndarray, hole: np.ndarray, tolerance: float, max_steps: int
+) -> tuple[np.ndarray, bool]:
     """The hole's values (n_hole, 3) for a (H, W, 3) float64 picture, and whether they converged.
 
     min ||d||_{2,1} s.t. d = K x + c, K the differences over hole pixels, c those of the known ones. ADMM with

@@ -18,7 +18,12 @@ NAMES = (
     "photo-cars",
 )
 TEST_ONLY = ("two-portraits", "photo-digits", "photo-cars")  # too few pictures to train on
-OPTIONS = {"folder": {"crop", "cache_dir"}, "celeba": {"crop", "cache_dir"}, "svhn": {"extra", "cache_dir"}, "stanford-cars": {"cache_dir"}}
+OPTIONS = {
+    "folder": {"crop", "cache_dir"},
+    "celeba": {"crop", "cache_dir"},
+    "svhn": {"extra", "cache_dir"},
+    "stanford-cars": {"cache_dir"},
+}
 _told: set[str] = set()
 
 
@@ -61,35 +66,50 @@ def load_dataset(
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     if root is not None and name in NAMES and name not in OPTIONS:
-        raise ValueError(f"{name} takes no root ({root}): did you mean load_dataset(\"folder\", root=...), on the command line --data folder?")
+        raise ValueError(
+            f'{name} takes no root ({root}): did you mean load_dataset("folder", root=...), on the command line --data folder?'
+        )
     if unknown := sorted(options.keys() - OPTIONS.get(name, set())):
         raise ValueError(f"{name} has no setting {', '.join(unknown)}")
     if name == "synthetic-faces":
         from tutorial_lib.datasets.synthetic_faces import SyntheticFaces
+
         return SyntheticFaces(split=split, limit=limit, seed=seed)
     if name == "synthetic-numbers":
         from tutorial_lib.datasets.synthetic_numbers import SyntheticNumbers
+
         return SyntheticNumbers(split=split, limit=limit, seed=seed)
     if name == "synthetic-cars":
         from tutorial_lib.datasets.synthetic_cars import SyntheticCars
+
         return SyntheticCars(split=split, limit=limit, seed=seed)
     if name in ("portraits", "photo-digits", "photo-cars"):
         from tutorial_lib.datasets.shipped import ShippedPhotos
+
         return ShippedPhotos(name, split, limit)
     if name == "two-portraits":
         from tutorial_lib.datasets.portraits import TwoPortraits
+
         return TwoPortraits(limit)
     if name == "folder":
         if root is None:
-            raise ValueError("load_dataset('folder') needs root=..., a folder or a zip archive of pictures")
+            raise ValueError(
+                "load_dataset('folder') needs root=..., a folder or a zip archive of pictures"
+            )
         from tutorial_lib.datasets.folder import PictureFolder
+
         return PictureFolder(root, split=split, limit=limit, **options)
     if name in ("celeba", "svhn", "stanford-cars"):
         from tutorial_lib.datasets.official import SVHN, TERMS, CelebA, StanfordCars
+
         if root is None:
-            raise ValueError(f"load_dataset({name!r}) needs root=..., the folder that holds the official archives")
+            raise ValueError(
+                f"load_dataset({name!r}) needs root=..., the folder that holds the official archives"
+            )
         if name not in _told:
             print(TERMS[name])
             _told.add(name)
-        return {"celeba": CelebA, "svhn": SVHN, "stanford-cars": StanfordCars}[name](root, split=split, limit=limit, **options)
+        return {"celeba": CelebA, "svhn": SVHN, "stanford-cars": StanfordCars}[name](
+            root, split=split, limit=limit, **options
+        )
     raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")

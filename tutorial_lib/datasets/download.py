@@ -53,7 +53,9 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
                 if error.code == 416:  # the server has fewer bytes than came before: begin anew
                     partial.unlink(missing_ok=True)
                 elif error.code < 500 and error.code not in (408, 429):
-                    raise ConnectionError(f"{url} could not be fetched ({error}): the server refuses it, see whether it has moved") from error
+                    raise ConnectionError(
+                        f"{url} could not be fetched ({error}): the server refuses it, see whether it has moved"
+                    ) from error
                 problem = error
             except (urllib.error.URLError, ConnectionError, TimeoutError, HTTPException) as error:
                 problem = error
@@ -62,7 +64,9 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
                     break
                 problem = f"it ended after {have:,} of {size:,} bytes"
         else:
-            raise ConnectionError(f"{url} could not be fetched ({problem}): what has come is kept, try again later")
+            raise ConnectionError(
+                f"{url} could not be fetched ({problem}): what has come is kept, try again later"
+            )
     if have != size or _digest(partial, digest) != digest:
         with open(partial, "rb") as file:
             first = file.read(_BLOCK)
@@ -77,9 +81,13 @@ def _receive(url: str, partial: Path, size: int, bar: tqdm) -> int:
     have = partial.stat().st_size if partial.exists() else 0
     if have == size:
         return have
-    request = urllib.request.Request(url, headers={"User-Agent": "tutorial_lib", **({"Range": f"bytes={have}-"} if have else {})})
+    request = urllib.request.Request(
+        url, headers={"User-Agent": "tutorial_lib", **({"Range": f"bytes={have}-"} if have else {})}
+    )
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-        goes_on = answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+        goes_on = answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(
+            f"bytes {have}-"
+        )
         block = answer.read1(_BLOCK)
         if not goes_on:
             have = 0
@@ -101,8 +109,14 @@ def _is_page(first: bytes) -> bool:
 
 
 def _wrong(url: str, first: bytes) -> ValueError:
-    what = "a web page came instead of the file" if _is_page(first) else "what came is not the file, its size or hash differs"
-    return ValueError(f"{url}: {what}; nothing of it was kept: fetch it with a browser, or see whether it has moved")
+    what = (
+        "a web page came instead of the file"
+        if _is_page(first)
+        else "what came is not the file, its size or hash differs"
+    )
+    return ValueError(
+        f"{url}: {what}; nothing of it was kept: fetch it with a browser, or see whether it has moved"
+    )
 
 
 def _digest(path: Path, like: str) -> str:

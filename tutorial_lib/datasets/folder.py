@@ -65,7 +65,11 @@ class _FolderSource:
         self.root, self.names, self.crop, self.name = root, names, crop, root.stem
         if root.is_dir():
             files = [(name, (root / name).stat()) for name in names]
-            held = {"files": hashlib.sha256(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]).encode()).hexdigest()}
+            held = {
+                "files": hashlib.sha256(
+                    repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]).encode()
+                ).hexdigest()
+            }
         else:
             held = {**identity(root), "names": hashlib.sha256(repr(names).encode()).hexdigest()}
         self.settings = {"set": "folder", "version": 2, "crop": crop, **held}
@@ -82,7 +86,9 @@ class _FolderSource:
         pixels = np.zeros((stop - start, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         for row, name in enumerate(self.names[start:stop]):
             try:
-                picture = load_picture(self._archive.read(name) if self._archive else (self.root / name).read_bytes())
+                picture = load_picture(
+                    self._archive.read(name) if self._archive else (self.root / name).read_bytes()
+                )
             except BROKEN_ZIP as error:
                 raise ValueError(f"{self.root}: {name}: {error}") from error
             if self.crop == "center":
@@ -116,8 +122,14 @@ class PictureFolder(ArrayImages):
         ValueError: for an unknown split or crop, a file that is no zip archive, no pictures, or a picture that cannot be read.
     """
 
-    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, crop: str = "center",
-                 cache_dir: str | os.PathLike | None = None):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "train",
+        limit: int | None = None,
+        crop: str = "center",
+        cache_dir: str | os.PathLike | None = None,
+    ):
         for what, value, known in (("split", split, SPLITS), ("crop", crop, CROPS)):
             if value not in known:
                 raise ValueError(f"{what} must be one of {known}, got {value!r}")
@@ -125,38 +137,57 @@ class PictureFolder(ArrayImages):
         if not self.root.exists():
             raise FileNotFoundError(f"{self.root}: no such folder or zip archive")
         if self.root.is_dir():
-            names = [path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()]
+            names = [
+                path.relative_to(self.root).as_posix()
+                for path in self.root.rglob("*")
+                if path.is_file()
+            ]
         elif zipfile.is_zipfile(self.root):
             try:
                 with zipfile.ZipFile(self.root) as archive:
                     names = archive.namelist()
             except BROKEN_ZIP as error:
-                raise ValueError(f"{self.root} is a damaged zip archive ({error}): fetch it or pack it again") from error
+                raise ValueError(
+                    f"{self.root} is a damaged zip archive ({error}): fetch it or pack it again"
+                ) from error
         else:
-            raise ValueError(f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): fetch it again")
+            raise ValueError(
+                f"{self.root} is not a zip archive (a web page saved under that name, or cut short?): fetch it again"
+            )
         source = _FolderSource(self.root, self._choose(names, split, limit), crop)
         slow = crop == "face" or len(source) >= MANY
         pixels, rows = prepare(source, cache_dir) if slow else source.read(0, len(source)), None
         if crop == "face":
             shown = np.flatnonzero([picture.any() for picture in pixels])
             if not len(shown):
-                raise ValueError(f"{self.root}: no picture shows a face from the front: use the center crop")
+                raise ValueError(
+                    f"{self.root}: no picture shows a face from the front: use the center crop"
+                )
             if len(shown) < len(source):
-                print(f"{self.root}: no face was found in {len(source) - len(shown)} of {len(source)} pictures; they are left out")
+                print(
+                    f"{self.root}: no face was found in {len(source) - len(shown)} of {len(source)} pictures; they are left out"
+                )
                 rows, self.files = shown, [source.names[row] for row in shown]
         super().__init__(pixels, self.root.stem, rows)
 
     def _choose(self, names: list[str], split: str, limit: int | None) -> list[str]:
-        names = sorted(name for name in names
-                       if name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith("."))
+        names = sorted(
+            name
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith(".")
+        )
         in_folders = [name for name in names if split in PurePosixPath(name).parent.parts]
-        divided = any(folder in PurePosixPath(name).parent.parts for name in names for folder in SPLITS)
+        divided = any(
+            folder in PurePosixPath(name).parent.parts for name in names for folder in SPLITS
+        )
         if divided:
             names = in_folders
         else:
             names = [name for name in names if (_share(name) < TEST_SHARE) == (split == "test")]
         if not names:
-            raise ValueError(f"{self.root} holds no pictures for the {split} split ({', '.join(SUFFIXES)})")
+            raise ValueError(
+                f"{self.root} holds no pictures for the {split} split ({', '.join(SUFFIXES)})"
+            )
         self.files = names[:limit]
         return self.files
 

@@ -61,7 +61,9 @@ def _find(root: str | os.PathLike, names: tuple[str, ...], what: str) -> Path:
         return root
     folder = root.parent if root.is_file() else root
     if not folder.is_dir():
-        raise FileNotFoundError(f"{root}: no such folder: give the one that holds {' or '.join(names)}")
+        raise FileNotFoundError(
+            f"{root}: no such folder: give the one that holds {' or '.join(names)}"
+        )
     for name in names:
         for found in sorted(folder.rglob(name)):
             if found.is_file():
@@ -76,7 +78,11 @@ def _first_bytes(path: Path) -> bytes:
 
 def _no_archive(path: Path, kind: str, error: object = "") -> ValueError:
     page = re.match(rb"\s*(<!doctype html|<html)", _first_bytes(path), re.IGNORECASE)
-    why = "a web page was saved under its name" if page else f"it is damaged or cut short{f' ({error})' if str(error) else ''}"
+    why = (
+        "a web page was saved under its name"
+        if page
+        else f"it is damaged or cut short{f' ({error})' if str(error) else ''}"
+    )
     return ValueError(f"{path} is no {kind}: {why}; {_again(path)}")
 
 
@@ -84,7 +90,9 @@ def _again(path: Path) -> str:
     """What to do about a broken file, and how to know a whole one."""
     size, md5 = FILES[path.name]
     whole = f"{size:,} bytes and the md5 {md5}" if size else f"the md5 {md5}"
-    return f"fetch it again (this one has {path.stat().st_size:,} bytes; the official one has {whole})"
+    return (
+        f"fetch it again (this one has {path.stat().st_size:,} bytes; the official one has {whole})"
+    )
 
 
 class _Source:
@@ -108,11 +116,15 @@ class _CelebASource(_Source):
 
     def __init__(self, path: Path, keys: list[str], crop: int, split: str):
         names = hashlib.sha256(repr(keys).encode()).hexdigest()  # they depend on the partition file
-        super().__init__("celeba", {**identity(path), "crop": crop, "split": split, "names": names}, keys)
+        super().__init__(
+            "celeba", {**identity(path), "crop": crop, "split": split, "names": names}, keys
+        )
         self.path, self.crop = path, crop
 
     @cached_property
-    def _archive(self) -> zipfile.ZipFile:  # its list of 200,000 names is read once; threads may share it
+    def _archive(
+        self,
+    ) -> zipfile.ZipFile:  # its list of 200,000 names is read once; threads may share it
         return zipfile.ZipFile(self.path)
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -124,7 +136,9 @@ class _CelebASource(_Source):
                 box = (round((width - self.crop) / 2), round((height - self.crop) / 2), self.crop)
                 pixels.append(square_pixels(picture, box))
             except BROKEN_ZIP as error:
-                raise ValueError(f"{self.path}: {key} cannot be read ({error}): {_again(self.path)}") from error
+                raise ValueError(
+                    f"{self.path}: {key} cannot be read ({error}): {_again(self.path)}"
+                ) from error
         return np.stack(pixels)
 
 
@@ -141,26 +155,47 @@ class CelebA(ArrayImages):
     Raises: FileNotFoundError when the archive is not there; ValueError for a broken one, or a square that does not fit.
     """
 
-    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, crop: int = 108,
-                 cache_dir: str | os.PathLike | None = None):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "train",
+        limit: int | None = None,
+        crop: int = 108,
+        cache_dir: str | os.PathLike | None = None,
+    ):
         _check_split(split)
         if not isinstance(crop, int) or not 1 <= crop <= 178:
-            raise ValueError(f"crop must be the side of a square in pixels, from 1 to 178, got {crop!r}")
+            raise ValueError(
+                f"crop must be the side of a square in pixels, from 1 to 178, got {crop!r}"
+            )
         self.crop = crop
         path = _find(root, ("img_align_celeba.zip",), "bring it from the data set's page (1.4 GB)")
         if not zipfile.is_zipfile(path):
             raise _no_archive(path, "zip archive")
         try:
             with zipfile.ZipFile(path) as archive:
-                keys = {int(match[1]): name for name in archive.namelist() if (match := re.search(r"(?:^|/)(\d{6})\.jpg$", name))}
+                keys = {
+                    int(match[1]): name
+                    for name in archive.namelist()
+                    if (match := re.search(r"(?:^|/)(\d{6})\.jpg$", name))
+                }
         except BROKEN_ZIP as error:
             raise _no_archive(path, "zip archive", error) from error
         if not keys:
-            raise ValueError(f"{path} holds no pictures named like 000001.jpg: is it img_align_celeba.zip?")
+            raise ValueError(
+                f"{path} holds no pictures named like 000001.jpg: is it img_align_celeba.zip?"
+            )
         numbers = _celeba_split(path, sorted(keys), split)[:limit]
         if not numbers:
-            raise ValueError(f"{path} holds no pictures of the {split} split: its numbers end at {max(keys):06d}.jpg, the archive is not whole")
-        super().__init__(prepare(_CelebASource(path, [keys[number] for number in numbers], crop, split), cache_dir), "celeba")
+            raise ValueError(
+                f"{path} holds no pictures of the {split} split: its numbers end at {max(keys):06d}.jpg, the archive is not whole"
+            )
+        super().__init__(
+            prepare(
+                _CelebASource(path, [keys[number] for number in numbers], crop, split), cache_dir
+            ),
+            "celeba",
+        )
 
 
 def _celeba_split(path: Path, numbers: list[int], split: str) -> list[int]:
@@ -168,7 +203,9 @@ def _celeba_split(path: Path, numbers: list[int], split: str) -> list[int]:
     if partition.exists():
         parts = _partition(partition)
         if unnamed := [number for number in numbers if number not in parts]:
-            raise ValueError(f"{partition} does not name {len(unnamed)} pictures of the archive, the first {unnamed[0]:06d}.jpg: {_again(partition)}, or remove it")
+            raise ValueError(
+                f"{partition} does not name {len(unnamed)} pictures of the archive, the first {unnamed[0]:06d}.jpg: {_again(partition)}, or remove it"
+            )
         official = [number for number in numbers if parts[number] == "2"]
     else:
         official = [number for number in numbers if number >= CELEBA_TEST_STARTS]
@@ -184,7 +221,9 @@ def _partition(path: Path) -> dict[int, str]:
         if match:
             parts[int(match[1])] = match[2]
         elif text.strip():
-            raise ValueError(f"{path}, line {line}: expected a picture and 0, 1 or 2, got {text.strip()[:60]!r}: {_again(path)}, or remove it")
+            raise ValueError(
+                f"{path}, line {line}: expected a picture and 0, 1 or 2, got {text.strip()[:60]!r}: {_again(path)}, or remove it"
+            )
     return parts
 
 
@@ -195,8 +234,14 @@ class _SVHNSource(_Source):
     """Read whole at the first `read`: a .mat file cannot be read in ranges."""
 
     def __init__(self, paths: list[Path], counts: list[int], split: str, limit: int | None):
-        keys = [(part, number) for part, count in enumerate(counts) for number in range(count)][:limit]
-        super().__init__("svhn", {"files": [identity(path) for path in paths], "split": split, "pictures": len(keys)}, keys)
+        keys = [(part, number) for part, count in enumerate(counts) for number in range(count)][
+            :limit
+        ]
+        super().__init__(
+            "svhn",
+            {"files": [identity(path) for path in paths], "split": split, "pictures": len(keys)},
+            keys,
+        )
         self.paths = paths
 
     @cached_property
@@ -205,17 +250,29 @@ class _SVHNSource(_Source):
 
     def read(self, start: int, stop: int) -> np.ndarray:
         size = (IMAGE_SIZE, IMAGE_SIZE)
-        return np.stack([np.asarray(Image.fromarray(self.pictures[part][..., number]).resize(size, Image.Resampling.BICUBIC))
-                         for part, number in self.keys[start:stop]])
+        return np.stack(
+            [
+                np.asarray(
+                    Image.fromarray(self.pictures[part][..., number]).resize(
+                        size, Image.Resampling.BICUBIC
+                    )
+                )
+                for part, number in self.keys[start:stop]
+            ]
+        )
 
 
-def fetch_svhn(root: str | os.PathLike, extra: bool = False, address: str = SVHN_ADDRESS, progress: bool = True) -> list[Path]:
+def fetch_svhn(
+    root: str | os.PathLike, extra: bool = False, address: str = SVHN_ADDRESS, progress: bool = True
+) -> list[Path]:
     """Fetch SVHN's cropped digits into the folder `root` (246 MB; with `extra` 1.6 GB), those files that are not there yet.
 
     Raises: as `download.fetch`.
     """
     names = ["train_32x32.mat", "test_32x32.mat"] + ["extra_32x32.mat"] * extra
-    return [fetch(address + name, Path(root) / name, *FILES[name], progress=progress) for name in names]
+    return [
+        fetch(address + name, Path(root) / name, *FILES[name], progress=progress) for name in names
+    ]
 
 
 class SVHN(ArrayImages):
@@ -231,15 +288,30 @@ class SVHN(ArrayImages):
     Raises: FileNotFoundError for a file that is not there; ValueError for a broken one.
     """
 
-    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, extra: bool = False,
-                 cache_dir: str | os.PathLike | None = None):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "train",
+        limit: int | None = None,
+        extra: bool = False,
+        cache_dir: str | os.PathLike | None = None,
+    ):
         _check_split(split)
         names = [f"{split}_32x32.mat"] + (["extra_32x32.mat"] if extra and split == "train" else [])
-        paths = [_find(root, (name,), f"`python -m tutorial_lib data svhn{' --extra' if name.startswith('extra') else ''} --root FOLDER` fetches it")
-                 for name in names]
+        paths = [
+            _find(
+                root,
+                (name,),
+                f"`python -m tutorial_lib data svhn{' --extra' if name.startswith('extra') else ''} --root FOLDER` fetches it",
+            )
+            for name in names
+        ]
         labels = [_labels(path) for path in paths]
         self.labels = np.concatenate(labels)[:limit]
-        super().__init__(prepare(_SVHNSource(paths, [len(each) for each in labels], split, limit), cache_dir), "svhn")
+        super().__init__(
+            prepare(_SVHNSource(paths, [len(each) for each in labels], split, limit), cache_dir),
+            "svhn",
+        )
 
 
 def _load_mat(path: Path, *names: str) -> dict:
@@ -257,12 +329,22 @@ def _labels(path: Path) -> np.ndarray:
         raise _no_archive(path, "MATLAB file", error) from error
     shape, kind = held.get("X", ((), ""))
     y = _load_mat(path, "y").get("y")
-    if y is None or kind != "uint8" or len(shape) != 4 or shape[:3] != (32, 32, 3) or y.size != shape[3]:
-        raise ValueError(f"{path} holds {held}, not X of shape (32, 32, 3, N) in uint8 and N labels y: take the cropped digits (Format 2), or if it is "
-                         f"cut short, {_again(path)}")
+    if (
+        y is None
+        or kind != "uint8"
+        or len(shape) != 4
+        or shape[:3] != (32, 32, 3)
+        or y.size != shape[3]
+    ):
+        raise ValueError(
+            f"{path} holds {held}, not X of shape (32, 32, 3, N) in uint8 and N labels y: take the cropped digits (Format 2), or if it is "
+            f"cut short, {_again(path)}"
+        )
     labels = y.reshape(-1).astype(np.int64)
     if labels.min() < 1 or labels.max() > 10:
-        raise ValueError(f"{path} holds labels from {labels.min()} to {labels.max()}, not from 1 to 10: take the cropped digits (Format 2)")
+        raise ValueError(
+            f"{path} holds labels from {labels.min()} to {labels.max()}, not from 1 to 10: take the cropped digits (Format 2)"
+        )
     return labels % 10
 
 
@@ -272,8 +354,19 @@ def _labels(path: Path) -> np.ndarray:
 class _CarsSource(_Source):
     """Read from the start of the .tgz only, so `read` goes on where the call before it ended."""
 
-    def __init__(self, path: Path, annotations: Path, boxes: dict[str, tuple[int, int, int, int]], split: str):
-        super().__init__("stanford-cars", {**identity(path), "boxes": identity(annotations), "split": split, "pictures": len(boxes)}, sorted(boxes))
+    def __init__(
+        self, path: Path, annotations: Path, boxes: dict[str, tuple[int, int, int, int]], split: str
+    ):
+        super().__init__(
+            "stanford-cars",
+            {
+                **identity(path),
+                "boxes": identity(annotations),
+                "split": split,
+                "pictures": len(boxes),
+            },
+            sorted(boxes),
+        )
         self.path, self.boxes, self.stream = path, boxes, None
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -296,19 +389,30 @@ class _CarsSource(_Source):
             raise _no_archive(self.path, ".tgz archive", error) from error
         missing = sorted(self.boxes.keys() - seen)
         if missing:
-            raise ValueError(f"{self.path} lacks {len(missing)} of {len(self.boxes)} pictures that the annotations name, the first {missing[0]}: "
-                             f"{_again(self.path)}")
+            raise ValueError(
+                f"{self.path} lacks {len(missing)} of {len(self.boxes)} pictures that the annotations name, the first {missing[0]}: "
+                f"{_again(self.path)}"
+            )
 
     def _cut(self, name: str, content: bytes) -> np.ndarray:
         try:
             picture = load_picture(content)
         except ValueError as error:
-            raise ValueError(f"{self.path}: {name} cannot be read ({error}): {_again(self.path)}") from error
+            raise ValueError(
+                f"{self.path}: {name} cannot be read ({error}): {_again(self.path)}"
+            ) from error
         left, top, right, bottom = self.boxes[name]
         if not (0 <= left < right <= picture.width and 0 <= top < bottom <= picture.height):
-            raise ValueError(f"{self.path}: the box of {name}, ({left}, {top}, {right}, {bottom}), does not lie in its {picture.width}x{picture.height} "
-                             "pixels: archive and annotations do not belong together")
-        cut = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.LANCZOS, box=(left, top, right, bottom), reducing_gap=3.0)
+            raise ValueError(
+                f"{self.path}: the box of {name}, ({left}, {top}, {right}, {bottom}), does not lie in its {picture.width}x{picture.height} "
+                "pixels: archive and annotations do not belong together"
+            )
+        cut = picture.resize(
+            (IMAGE_SIZE, IMAGE_SIZE),
+            Image.Resampling.LANCZOS,
+            box=(left, top, right, bottom),
+            reducing_gap=3.0,
+        )
         return np.asarray(cut)
 
 
@@ -325,9 +429,17 @@ class StanfordCars(ArrayImages):
     Raises: FileNotFoundError for a file that is not there; ValueError for a broken one, or boxes that do not fit the pictures.
     """
 
-    def __init__(self, root: str | os.PathLike, split: str = "train", limit: int | None = None, cache_dir: str | os.PathLike | None = None):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "train",
+        limit: int | None = None,
+        cache_dir: str | os.PathLike | None = None,
+    ):
         _check_split(split)
-        path = _find(root, (f"cars_{split}.tgz",), "the official address is gone: bring the file from a copy")
+        path = _find(
+            root, (f"cars_{split}.tgz",), "the official address is gone: bring the file from a copy"
+        )
         annotations, content = _annotations(root, split)
         boxes = _boxes(annotations, content)
         pixels = prepare(_CarsSource(path, annotations, boxes, split), cache_dir)
@@ -341,7 +453,11 @@ def _annotations(root: str | os.PathLike, split: str) -> tuple[Path, bytes]:
             return path, path.read_bytes()
         except FileNotFoundError:
             pass  # the devkit has boxes too
-    path = _find(root, ("car_devkit.tgz",), "it holds the bounding boxes; bring it from a copy of the data set")
+    path = _find(
+        root,
+        ("car_devkit.tgz",),
+        "it holds the bounding boxes; bring it from a copy of the data set",
+    )
     name = f"cars_{split}_annos.mat"
     try:
         with tarfile.open(path, "r:gz") as archive:
@@ -358,9 +474,16 @@ def _boxes(path: Path, content: bytes) -> dict[str, tuple[int, int, int, int]]:
     try:
         rows = scipy.io.loadmat(io.BytesIO(content))["annotations"].reshape(-1)
         # small unsigned fields: as they are, x1 - 1 would wrap around
-        boxes = {str(row["fname"].item()): tuple(int(row[f"bbox_{side}"].item()) for side in ("x1", "y1", "x2", "y2")) for row in rows}
+        boxes = {
+            str(row["fname"].item()): tuple(
+                int(row[f"bbox_{side}"].item()) for side in ("x1", "y1", "x2", "y2")
+            )
+            for row in rows
+        }
     except Exception as error:  # scipy raises almost anything for a damaged file
-        raise ValueError(f"{path} holds no annotations with fname and bbox_x1 to bbox_y2 ({error}): {_again(path)}") from error
+        raise ValueError(
+            f"{path} holds no annotations with fname and bbox_x1 to bbox_y2 ({error}): {_again(path)}"
+        ) from error
     return {name: (x1 - 1, y1 - 1, x2, y2) for name, (x1, y1, x2, y2) in boxes.items()}
 
 

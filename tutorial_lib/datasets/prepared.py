@@ -20,7 +20,9 @@ from tqdm.auto import tqdm
 from tutorial_lib.datasets.rendered import default_cache_dir
 
 SHAPE = (64, 64, 3)
-CHUNK = 50  # pictures between two moves of the progress bar: five seconds where faces are looked for
+CHUNK = (
+    50  # pictures between two moves of the progress bar: five seconds where faces are looked for
+)
 _BYTES = int(np.prod(SHAPE))
 _ABANDONED = 24 * 3600  # seconds after which a half-written file belongs to nobody
 
@@ -68,12 +70,16 @@ def prepare(source: Source, cache_dir: str | os.PathLike | None = None) -> np.nd
     for left in folder.glob("*.partial"):
         if time.time() - left.stat().st_mtime > _ABANDONED:
             left.unlink(missing_ok=True)
-    temporary = folder / f"{path.stem}-{uuid.uuid4().hex}.partial"  # not by tempfile: others who share the folder may read it
+    temporary = (
+        folder / f"{path.stem}-{uuid.uuid4().hex}.partial"
+    )  # not by tempfile: others who share the folder may read it
     try:
         _decode(source, temporary)
         try:
             os.replace(temporary, path)
-        except PermissionError:  # Windows, when another process has finished first and has its file open
+        except (
+            PermissionError
+        ):  # Windows, when another process has finished first and has its file open
             if _open(path, len(source)) is None:
                 raise
             temporary.unlink(missing_ok=True)
@@ -94,16 +100,25 @@ def _open(path: Path, count: int) -> np.ndarray | None:
 
 def _decode(source: Source, path: Path) -> None:
     with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (len(source), *SHAPE)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (len(source), *SHAPE)}
+        )
         header = file.tell()
         file.truncate(header + len(source) * _BYTES)
     jobs = [(start, min(start + CHUNK, len(source))) for start in range(0, len(source), CHUNK)]
-    with tqdm(total=len(source), desc=f"preparing {source.name}", unit="picture", disable=len(source) < CHUNK) as bar:
+    with tqdm(
+        total=len(source),
+        desc=f"preparing {source.name}",
+        unit="picture",
+        disable=len(source) < CHUNK,
+    ) as bar:
         if source.workers == 1:
             for job in jobs:
                 bar.update(_write(source, path, header, *job))
             return
-        with ThreadPoolExecutor(min(source.workers, os.cpu_count() or 1)) as pool:  # decoding and resizing let other threads run
+        with ThreadPoolExecutor(
+            min(source.workers, os.cpu_count() or 1)
+        ) as pool:  # decoding and resizing let other threads run
             waiting = [pool.submit(_write, source, path, header, *job) for job in jobs]
             try:
                 for done in as_completed(waiting):

@@ -85,7 +85,9 @@ def blurred(mask: np.ndarray, radius: float) -> np.ndarray:
 def smooth_noise(rng: np.random.Generator, cells: int) -> np.ndarray:
     """Smooth (64, 64) noise in [0, 1] with `cells` bumps a side."""
     coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
-    return np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255.0
+    return (
+        np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255.0
+    )
 
 
 def to_bytes(canvas: np.ndarray) -> np.ndarray:
@@ -167,8 +169,14 @@ class RenderedPictures(Dataset):
         """Hash of the renderer's source and of this file: a cache made by another version of them is never read."""
         return _hash_of(sys.modules[cls.__module__].__file__, __file__)
 
-    def __init__(self, split: str = "train", limit: int | None = None, seed: int = 0,
-                 cache_dir: str | os.PathLike | None = None, workers: int | None = None):
+    def __init__(
+        self,
+        split: str = "train",
+        limit: int | None = None,
+        seed: int = 0,
+        cache_dir: str | os.PathLike | None = None,
+        workers: int | None = None,
+    ):
         if split not in SPLIT_SIZES:
             raise ValueError(f"split must be one of {sorted(SPLIT_SIZES)}, got {split!r}")
         count = SPLIT_SIZES[split] if limit is None else limit
@@ -201,12 +209,20 @@ class RenderedPictures(Dataset):
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=3)
-        with tqdm(total=missing, desc=f"rendering {self.split} {self.noun}", unit="picture",
-                  disable=missing < CHUNK) as bar:
+        with tqdm(
+            total=missing,
+            desc=f"rendering {self.split} {self.noun}",
+            unit="picture",
+            disable=missing < CHUNK,
+        ) as bar:
             if workers > 1:
                 jobs = self._render_in_processes(jobs, workers, bar)
             for first, stop in jobs:
-                self._keep(first, _render_range(type(self), self.seed, self.start + first, self.start + stop), bar)
+                self._keep(
+                    first,
+                    _render_range(type(self), self.seed, self.start + first, self.start + stop),
+                    bar,
+                )
 
     def _render_in_processes(self, jobs: list, workers: int, bar: tqdm) -> list:
         """Render jobs in parallel; returns those left over if processes cannot be started.
@@ -215,9 +231,15 @@ class RenderedPictures(Dataset):
         """
         left = dict.fromkeys(jobs)
         try:
-            with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-                waiting = {pool.submit(_render_range, type(self), self.seed, self.start + first, self.start + stop): (first, stop)
-                           for first, stop in jobs}
+            with ProcessPoolExecutor(
+                workers, mp_context=multiprocessing.get_context("spawn")
+            ) as pool:
+                waiting = {
+                    pool.submit(
+                        _render_range, type(self), self.seed, self.start + first, self.start + stop
+                    ): (first, stop)
+                    for first, stop in jobs
+                }
                 try:
                     for done in as_completed(waiting):
                         self._keep(waiting[done][0], done.result(), bar)
@@ -226,7 +248,10 @@ class RenderedPictures(Dataset):
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
         except (BrokenProcessPool, RuntimeError):
-            warnings.warn(f"{self.noun} are rendered in one process, as no others could be started", stacklevel=4)
+            warnings.warn(
+                f"{self.noun} are rendered in one process, as no others could be started",
+                stacklevel=4,
+            )
         return list(left)
 
     def _path(self, first: int) -> Path:
@@ -250,8 +275,13 @@ class RenderedPictures(Dataset):
 
     def images(self, indices) -> torch.Tensor:
         """(B, 3, 64, 64) float32 in [-1, 1]. indices: a slice, or a sequence or tensor of integers."""
-        chosen = self.pixels[indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)]
-        return torch.from_numpy(chosen.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5 - 1.0
+        chosen = self.pixels[
+            indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
+        ]
+        return (
+            torch.from_numpy(chosen.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5
+            - 1.0
+        )
 
     def attributes(self, index: int) -> dict:
         """What picture `index` shows: the dictionary described at the top of the renderer's module, drawn again."""

@@ -54,7 +54,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from tutorial_lib.datasets.rendered import (
-    SIZE, Draws, RenderedPictures, blurred, from_bytes, from_hsv, smooth_noise, to_bytes)
+    SIZE,
+    Draws,
+    RenderedPictures,
+    blurred,
+    from_bytes,
+    from_hsv,
+    smooth_noise,
+    to_bytes,
+)
 
 SUPERSAMPLE = 4
 STRETCH = 1.35  # at most, as the paper's crops are squeezed into a square
@@ -62,32 +70,131 @@ BOX = (58.0, 48.0)  # width, height in pixels of the box that a stretched car fi
 TALLEST = 54.0  # pixels, for cars that are higher than wide
 
 # The camera's place around the car in degrees: 0 looks at its front, 90 at its left side.
-VIEWS = {"front": 0, "front left": 42, "left": 90, "rear left": 138, "rear": 180, "rear right": 222, "right": 270,
-         "front right": 318}
-_PAINTS = {
-    "white": (232, 232, 230), "silver": (176, 180, 184), "gray": (108, 112, 118), "black": (34, 35, 39), "red": (190, 30, 34),
-    "maroon": (104, 24, 34), "blue": (40, 96, 184), "navy": (28, 42, 84), "green": (34, 98, 70), "yellow": (232, 190, 44),
-    "orange": (222, 108, 36), "beige": (196, 178, 146),
+VIEWS = {
+    "front": 0,
+    "front left": 42,
+    "left": 90,
+    "rear left": 138,
+    "rear": 180,
+    "rear right": 222,
+    "right": 270,
+    "front right": 318,
 }
-_GROUNDS = {"asphalt": (96, 97, 101), "concrete": (158, 155, 149), "gravel": (146, 134, 116), "grass": (104, 124, 72)}
+_PAINTS = {
+    "white": (232, 232, 230),
+    "silver": (176, 180, 184),
+    "gray": (108, 112, 118),
+    "black": (34, 35, 39),
+    "red": (190, 30, 34),
+    "maroon": (104, 24, 34),
+    "blue": (40, 96, 184),
+    "navy": (28, 42, 84),
+    "green": (34, 98, 70),
+    "yellow": (232, 190, 44),
+    "orange": (222, 108, 36),
+    "beige": (196, 178, 146),
+}
+_GROUNDS = {
+    "asphalt": (96, 97, 101),
+    "concrete": (158, 155, 149),
+    "gravel": (146, 134, 116),
+    "grass": (104, 124, 72),
+}
 
 # Meters. length, width; sill: height of the body's lower edge; hood, cowl (the hood's end), deck: heights of the upper edge
 # at the nose, the windshield's foot and the tail; base, roof: where the cabin begins and ends, front to rear from the car's
 # middle, at its foot and its top; top: height of the roof; axles: of the wheels; radius: of the tires; doors: seams.
 _STYLES = {
-    "sedan": dict(length=4.6, width=1.8, sill=0.24, hood=0.70, cowl=0.92, deck=0.98, base=(1.12, -1.72), roof=(0.30, -0.92),
-                  top=1.44, axles=(1.38, -1.34), radius=0.33, doors=(0.98, -0.05, -1.0), pillars=(-0.06,)),
-    "hatchback": dict(length=3.95, width=1.74, sill=0.25, hood=0.74, cowl=0.96, deck=0.98, base=(1.10, -1.90),
-                      roof=(0.32, -1.52), top=1.50, axles=(1.24, -1.26), radius=0.33, doors=(0.95, -0.25, -1.0),
-                      pillars=(-0.24, -1.12)),
-    "suv": dict(length=4.55, width=1.88, sill=0.34, hood=0.90, cowl=1.08, deck=1.10, base=(1.16, -2.18), roof=(0.46, -1.92),
-                top=1.74, axles=(1.38, -1.34), radius=0.39, doors=(1.0, -0.08, -1.02), pillars=(-0.08, -1.14)),
-    "pickup": dict(length=5.2, width=1.88, sill=0.38, hood=0.94, cowl=1.10, deck=1.08, base=(1.16, -0.86), roof=(0.48, -0.66),
-                   top=1.78, axles=(1.66, -1.52), radius=0.40, doors=(1.02, 0.14, -0.80), pillars=(0.12,)),
-    "van": dict(length=4.9, width=1.92, sill=0.30, hood=0.86, cowl=1.18, deck=1.12, base=(1.86, -2.40), roof=(1.12, -2.32),
-                top=2.02, axles=(1.58, -1.50), radius=0.35, doors=(1.50, 0.42, -0.90), pillars=(0.42, -0.92)),
-    "coupe": dict(length=4.4, width=1.84, sill=0.20, hood=0.62, cowl=0.86, deck=0.94, base=(0.92, -1.86), roof=(-0.06, -0.74),
-                  top=1.26, axles=(1.36, -1.28), radius=0.34, doors=(0.72, -0.62), pillars=()),
+    "sedan": dict(
+        length=4.6,
+        width=1.8,
+        sill=0.24,
+        hood=0.70,
+        cowl=0.92,
+        deck=0.98,
+        base=(1.12, -1.72),
+        roof=(0.30, -0.92),
+        top=1.44,
+        axles=(1.38, -1.34),
+        radius=0.33,
+        doors=(0.98, -0.05, -1.0),
+        pillars=(-0.06,),
+    ),
+    "hatchback": dict(
+        length=3.95,
+        width=1.74,
+        sill=0.25,
+        hood=0.74,
+        cowl=0.96,
+        deck=0.98,
+        base=(1.10, -1.90),
+        roof=(0.32, -1.52),
+        top=1.50,
+        axles=(1.24, -1.26),
+        radius=0.33,
+        doors=(0.95, -0.25, -1.0),
+        pillars=(-0.24, -1.12),
+    ),
+    "suv": dict(
+        length=4.55,
+        width=1.88,
+        sill=0.34,
+        hood=0.90,
+        cowl=1.08,
+        deck=1.10,
+        base=(1.16, -2.18),
+        roof=(0.46, -1.92),
+        top=1.74,
+        axles=(1.38, -1.34),
+        radius=0.39,
+        doors=(1.0, -0.08, -1.02),
+        pillars=(-0.08, -1.14),
+    ),
+    "pickup": dict(
+        length=5.2,
+        width=1.88,
+        sill=0.38,
+        hood=0.94,
+        cowl=1.10,
+        deck=1.08,
+        base=(1.16, -0.86),
+        roof=(0.48, -0.66),
+        top=1.78,
+        axles=(1.66, -1.52),
+        radius=0.40,
+        doors=(1.02, 0.14, -0.80),
+        pillars=(0.12,),
+    ),
+    "van": dict(
+        length=4.9,
+        width=1.92,
+        sill=0.30,
+        hood=0.86,
+        cowl=1.18,
+        deck=1.12,
+        base=(1.86, -2.40),
+        roof=(1.12, -2.32),
+        top=2.02,
+        axles=(1.58, -1.50),
+        radius=0.35,
+        doors=(1.50, 0.42, -0.90),
+        pillars=(0.42, -0.92),
+    ),
+    "coupe": dict(
+        length=4.4,
+        width=1.84,
+        sill=0.20,
+        hood=0.62,
+        cowl=0.86,
+        deck=0.94,
+        base=(0.92, -1.86),
+        roof=(-0.06, -0.74),
+        top=1.26,
+        axles=(1.36, -1.28),
+        radius=0.34,
+        doors=(0.72, -0.62),
+        pillars=(),
+    ),
 }
 _UP = np.array([0.0, 0.0, 1.0])
 _TURN = np.arange(16) * math.pi / 8
@@ -106,17 +213,43 @@ def sample_attributes(seed: int, index: int) -> dict:
     style = choice({"sedan": 24, "hatchback": 18, "suv": 20, "pickup": 13, "van": 12, "coupe": 13})
     return {
         "style": style,
-        "view": choice({"front": 10, "front left": 20, "left": 11, "rear left": 12, "rear": 8, "rear right": 10, "right": 11,
-                        "front right": 18}),
+        "view": choice(
+            {
+                "front": 10,
+                "front left": 20,
+                "left": 11,
+                "rear left": 12,
+                "rear": 8,
+                "rear right": 10,
+                "right": 11,
+                "front right": 18,
+            }
+        ),
         "yaw": number(-14.0, 14.0),
-        "color": choice({"white": 16, "silver": 12, "gray": 10, "black": 12, "red": 13, "maroon": 4, "blue": 10, "navy": 6,
-                         "green": 5, "yellow": 5, "orange": 4, "beige": 4}),
+        "color": choice(
+            {
+                "white": 16,
+                "silver": 12,
+                "gray": 10,
+                "black": 12,
+                "red": 13,
+                "maroon": 4,
+                "blue": 10,
+                "navy": 6,
+                "green": 5,
+                "yellow": 5,
+                "orange": 4,
+                "beige": 4,
+            }
+        ),
         "tint": number(-1.0, 1.0),
         "gloss": number(),
         "length": number(),
         "tallness": number(),
         "nose": number(),
-        "trim": choice({"body": 3, "black": 1} if style in ("sedan", "coupe") else {"body": 1, "black": 1}),
+        "trim": choice(
+            {"body": 3, "black": 1} if style in ("sedan", "coupe") else {"body": 1, "black": 1}
+        ),
         "wheels": choice({"five spokes": 40, "many spokes": 25, "disc": 15, "steel": 20}),
         "wheel_size": number(),
         "headlights": choice({"round": 25, "slim": 40, "square": 35}),
@@ -153,7 +286,9 @@ def sample_attributes(seed: int, index: int) -> dict:
 class _Shape:
     """The measures of one car, and the points on its skin."""
 
-    STATIONS = np.sin(np.linspace(-0.5, 0.5, 17) * math.pi)  # along the body, dense where nose and tail are rounded
+    STATIONS = np.sin(
+        np.linspace(-0.5, 0.5, 17) * math.pi
+    )  # along the body, dense where nose and tail are rounded
     POWER = 5.5  # of the superellipse that is the body's plan
 
     def __init__(self, a: dict):
@@ -163,11 +298,18 @@ class _Shape:
         self.sill = s["sill"]
         lift = s["sill"] + (0.95 + 0.1 * a["tallness"]) * (s["top"] - s["sill"]) - s["top"]
         self.top = s["top"] + lift
-        self.hood, self.cowl, self.deck = s["hood"] + 0.1 * (0.5 - a["nose"]), s["cowl"] + 0.4 * lift, s["deck"] + 0.4 * lift
+        self.hood, self.cowl, self.deck = (
+            s["hood"] + 0.1 * (0.5 - a["nose"]),
+            s["cowl"] + 0.4 * lift,
+            s["deck"] + 0.4 * lift,
+        )
         self.base = [x * stretch for x in s["base"]]
         self.roof = [x * stretch for x in s["roof"]]
         self.axles = [x * stretch for x in s["axles"]]
-        self.doors, self.pillars = [x * stretch for x in s["doors"]], [x * stretch for x in s["pillars"]]
+        self.doors, self.pillars = (
+            [x * stretch for x in s["doors"]],
+            [x * stretch for x in s["pillars"]],
+        )
         self.radius = s["radius"] * (0.95 + 0.12 * a["wheel_size"])
         self.boxy = a["style"] in ("van", "suv", "hatchback")
 
@@ -175,12 +317,27 @@ class _Shape:
         """Height of the body's upper edge."""
         h = self.half
         xs = [-h, -0.9 * h, self.base[1], 0.0, self.base[0], 0.82 * h, h]
-        zs = [self.deck - 0.07, self.deck, self.deck, (self.cowl + self.deck) / 2, self.cowl, self.hood + 0.05, self.hood - 0.07]
+        zs = [
+            self.deck - 0.07,
+            self.deck,
+            self.deck,
+            (self.cowl + self.deck) / 2,
+            self.cowl,
+            self.hood + 0.05,
+            self.hood - 0.07,
+        ]
         return np.interp(x, xs, zs)
 
     # The skin's cross-section: (share of the height, reach to the front, to the rear, half width), as shares of the whole.
-    SECTION = np.array([(0.0, 0.965, 0.975, 0.955), (0.24, 0.99, 0.992, 0.985), (0.46, 1.0, 1.0, 1.0),
-                        (0.87, 0.985, 0.985, 0.985), (1.0, 0.93, 0.955, 0.915)])
+    SECTION = np.array(
+        [
+            (0.0, 0.965, 0.975, 0.955),
+            (0.24, 0.99, 0.992, 0.985),
+            (0.46, 1.0, 1.0, 1.0),
+            (0.87, 0.985, 0.985, 0.985),
+            (1.0, 0.93, 0.955, 0.915),
+        ]
+    )
 
     def section(self, x, z, ahead) -> tuple[np.ndarray, np.ndarray]:
         """How far the body reaches to the front (where `ahead`) or rear, and its half width, at the height z."""
@@ -213,7 +370,9 @@ class _Shape:
         y = self.width * wide * self.rounded(self.STATIONS)
         left = np.stack([x, y, z], -1)
         grid = np.stack([left, _mirrored(left)])
-        faces = np.stack([grid[:, :-1, :-1], grid[:, :-1, 1:], grid[:, 1:, 1:], grid[:, 1:, :-1]], 3)
+        faces = np.stack(
+            [grid[:, :-1, :-1], grid[:, :-1, 1:], grid[:, 1:, 1:], grid[:, 1:, :-1]], 3
+        )
         level = np.broadcast_to(np.arange(len(self.SECTION) - 1)[None, :, None], faces.shape[:3])
         ridge = left[-1] * [1, 0, 1] + [0, 0, 0.03]
         top = [np.stack([edge[:-1], edge[1:], ridge[1:], ridge[:-1]], 1) for edge in grid[:, -1]]
@@ -225,12 +384,24 @@ class _Shape:
         foot, top = 0.90 * self.width, (0.80 if self.boxy else 0.70) * self.width
         foot_front, foot_rear = self.edge(self.base[0]) - 0.03, self.edge(self.base[1]) - 0.03
         eaves = self.top - 0.05
-        left = np.array([[self.base[0], foot, foot_front], [self.base[1], foot, foot_rear],
-                         [self.roof[1], top, eaves], [self.roof[0], top, eaves]])
+        left = np.array(
+            [
+                [self.base[0], foot, foot_front],
+                [self.base[1], foot, foot_rear],
+                [self.roof[1], top, eaves],
+                [self.roof[0], top, eaves],
+            ]
+        )
         faces = {"left": left, "right": _mirrored(left)}
         for name, k, low, out in (("front", 0, foot_front, 0.13), ("rear", 1, foot_rear, -0.08)):
-            faces[name] = np.array([[self.base[k], foot, low], [self.base[k] + out, 0, low],
-                                    [self.roof[k] + 0.7 * out, 0, self.top - 0.01], [self.roof[k], top, eaves]])
+            faces[name] = np.array(
+                [
+                    [self.base[k], foot, low],
+                    [self.base[k] + out, 0, low],
+                    [self.roof[k] + 0.7 * out, 0, self.top - 0.01],
+                    [self.roof[k], top, eaves],
+                ]
+            )
         self.roof_edge = top
         return faces
 
@@ -257,6 +428,7 @@ def _inset(face: np.ndarray, left: float, right: float, low: float, high: float)
 
     def at(u, v):
         return (1 - v) * ((1 - u) * a + u * b) + v * ((1 - u) * d + u * c)
+
     return np.array([at(left, low), at(right, low), at(right, high), at(left, high)])
 
 
@@ -268,7 +440,12 @@ def _ordered(patch: tuple) -> tuple:
 def _ink(color) -> tuple[int, int, int, int]:
     """Color (3,) in [0, 1] for Pillow, and 255 for the silhouette."""
     r, g, b = color.tolist()
-    return min(255, max(0, int(255 * r))), min(255, max(0, int(255 * g))), min(255, max(0, int(255 * b))), 255
+    return (
+        min(255, max(0, int(255 * r))),
+        min(255, max(0, int(255 * g))),
+        min(255, max(0, int(255 * b))),
+        255,
+    )
 
 
 class _Car:
@@ -277,10 +454,15 @@ class _Car:
     def __init__(self, a: dict):
         self.a = a
         # One stream of chance a part, so that another backdrop leaves ground and grain as they are.
-        self.rngs = {part: np.random.default_rng([a["texture"], k]) for k, part in enumerate(("backdrop", "ground", "grain"))}
+        self.rngs = {
+            part: np.random.default_rng([a["texture"], k])
+            for k, part in enumerate(("backdrop", "ground", "grain"))
+        }
         self.shape = _Shape(a)
         angle = math.radians(VIEWS[a["view"]] + a["yaw"])
-        self.toward = np.array([math.cos(angle), math.sin(angle), 0.0])  # from the car to the camera
+        self.toward = np.array(
+            [math.cos(angle), math.sin(angle), 0.0]
+        )  # from the car to the camera
         self.right = np.array([-math.sin(angle), math.cos(angle), 0.0])  # the picture's right
         self.eye = a["distance"] * self.toward + a["camera_height"] * _UP
         sun = 0.8 * a["light"] * self.right + 0.45 * self.toward + 0.85 * _UP
@@ -302,14 +484,22 @@ class _Car:
         """Choose the camera's matrix such that the car fills its box."""
         turned = np.stack([self.right, -_UP, -self.toward])
         self.camera = np.concatenate([turned, -(turned @ self.eye)[:, None]], 1)
-        corners = np.concatenate([self.faces.reshape(-1, 3), *self.cabin.values(), _mirrored(self.cabin["front"]),
-                                  self.wheel_points()])
+        corners = np.concatenate(
+            [
+                self.faces.reshape(-1, 3),
+                *self.cabin.values(),
+                _mirrored(self.cabin["front"]),
+                self.wheel_points(),
+            ]
+        )
         flat = self.pixels(corners)
         low, high = flat.min(0), flat.max(0)
         (width, height), scale = high - low, self.a["scale"]
         across = scale * min(BOX[0] / width, TALLEST / height)
         down = max(across, min(scale * BOX[1] / height, STRETCH * across))
-        middle = np.array([SIZE / 2 + 1.5 * self.a["shift_x"], SIZE / 2 + 1.0 + 1.5 * self.a["shift_y"]])
+        middle = np.array(
+            [SIZE / 2 + 1.5 * self.a["shift_x"], SIZE / 2 + 1.0 + 1.5 * self.a["shift_y"]]
+        )
         left, top = middle - (across, down) * (low + high) / 2
         self.camera = np.array([[across, 0, left], [0, down, top], [0, 0, 1]]) @ self.camera
 
@@ -318,13 +508,17 @@ class _Car:
         flat = points @ self.camera[:, :3].T + self.camera[:, 3]
         return flat[..., :2] / flat[..., 2:]
 
-    def shaded(self, color, normals: np.ndarray, centers: np.ndarray, gloss: float = 0.0) -> np.ndarray:
+    def shaded(
+        self, color, normals: np.ndarray, centers: np.ndarray, gloss: float = 0.0
+    ) -> np.ndarray:
         """(F, 3) colors of faces: sun and sky light, the sky mirrored from above, the ground from below, a highlight."""
         a = self.a
         direct = np.maximum(normals @ self.sun, 0.0)[:, None]
         up = normals[:, 2:3]
         sun = 0.30 + 0.35 * a["light_strength"]
-        lit = np.asarray(color) * (0.46 + (0.62 - 0.5 * sun) * (0.5 + 0.5 * up) + sun * direct * 1.15)
+        lit = np.asarray(color) * (
+            0.46 + (0.62 - 0.5 * sun) * (0.5 + 0.5 * up) + sun * direct * 1.15
+        )
         view = self.eye - centers
         view /= np.linalg.norm(view, axis=1, keepdims=True)
         facing = np.clip((normals * view).sum(1, keepdims=True), 0, 1)
@@ -344,8 +538,11 @@ class _Car:
         self.pen.polygon((pixels * SUPERSAMPLE).ravel().tolist(), fill=_ink(color))
 
     def line(self, points: np.ndarray, color, width: float) -> None:
-        self.pen.line((self.pixels(points) * SUPERSAMPLE).ravel().tolist(), fill=_ink(color),
-                      width=max(1, round(width * SUPERSAMPLE)))
+        self.pen.line(
+            (self.pixels(points) * SUPERSAMPLE).ravel().tolist(),
+            fill=_ink(color),
+            width=max(1, round(width * SUPERSAMPLE)),
+        )
 
     def mesh(self, faces: np.ndarray, colors, inside, gloss: float = 0.0) -> np.ndarray:
         """Paint (F, 4, 3) faces that look at the eye, from far to near. inside: a point behind all of them.
@@ -375,7 +572,14 @@ class _Car:
 
     def wheel_points(self) -> np.ndarray:
         s = self.shape
-        return np.array([[x + dx, side * s.width * 0.97, 0.0] for x in s.axles for side in (1, -1) for dx in (-0.2, 0.2)])
+        return np.array(
+            [
+                [x + dx, side * s.width * 0.97, 0.0]
+                for x in s.axles
+                for side in (1, -1)
+                for dx in (-0.2, 0.2)
+            ]
+        )
 
     def disc(self, x: float, y: float, radius: float) -> np.ndarray:
         """(16, 3) points of a circle upright along the car, around a wheel's hub at x."""
@@ -386,11 +590,20 @@ class _Car:
         s = self.shape
         for x in s.axles:
             for side in (1, -1):
-                outer, inner = (self.pixels(self.disc(x, side * s.width * k, s.radius)) for k in (0.965, 0.70))
+                outer, inner = (
+                    self.pixels(self.disc(x, side * s.width * k, s.radius)) for k in (0.965, 0.70)
+                )
                 self.fill(inner, self.dark * 0.8)
                 across = (inner.mean(0) - outer.mean(0)) @ np.array([[0.0, 1.0], [-1.0, 0.0]])
-                band = [disc[pick(disc @ across)] for disc, pick in ((outer, np.argmin), (outer, np.argmax),
-                                                                     (inner, np.argmax), (inner, np.argmin))]
+                band = [
+                    disc[pick(disc @ across)]
+                    for disc, pick in (
+                        (outer, np.argmin),
+                        (outer, np.argmax),
+                        (inner, np.argmax),
+                        (inner, np.argmin),
+                    )
+                ]
                 self.fill(np.array(band), self.dark * 0.8)  # the tread
                 self.fill(outer, self.dark)
 
@@ -422,13 +635,21 @@ class _Car:
                 continue
             for x in s.axles:
                 xs = np.concatenate([x + arch * np.cos(t), x + arch * np.cos(t[::-1])])
-                zs = np.concatenate([np.maximum(s.radius + arch * np.sin(t), s.sill), np.full(len(t), s.sill)])
+                zs = np.concatenate(
+                    [np.maximum(s.radius + arch * np.sin(t), s.sill), np.full(len(t), s.sill)]
+                )
                 self.polygon(s.skin(xs, zs, side), self.dark * 0.5)
             for x in s.doors:
-                low = s.radius + arch if min(abs(x - axle) for axle in s.axles) < 0.75 * arch else s.sill + 0.06
+                low = (
+                    s.radius + arch
+                    if min(abs(x - axle) for axle in s.axles) < 0.75 * arch
+                    else s.sill + 0.06
+                )
                 self.line(s.skin(x, np.linspace(low, s.edge(x) - 0.02, 3), side), shade, 0.3)
             for x in s.doors[1:]:
-                self.line(s.skin(np.array([x + 0.08, x + 0.26]), s.edge(x) - 0.16, side), shade, 0.45)
+                self.line(
+                    s.skin(np.array([x + 0.08, x + 0.26]), s.edge(x) - 0.16, side), shade, 0.45
+                )
 
     def wheels(self) -> None:
         s, a = self.shape, self.a
@@ -447,9 +668,14 @@ class _Car:
                 if a["wheels"] in ("five spokes", "many spokes"):
                     count = 5 if a["wheels"] == "five spokes" else 9
                     turn = a["texture"] % 97 / 97 * 2 * np.pi
-                    t = turn + (np.arange(count)[:, None] + [0.22, 0.78, 0.62, 0.38]) * 2 * np.pi / count
+                    t = (
+                        turn
+                        + (np.arange(count)[:, None] + [0.22, 0.78, 0.62, 0.38]) * 2 * np.pi / count
+                    )
                     r = rim * np.array([0.86, 0.86, 0.34, 0.34])
-                    gaps = np.stack([x + r * np.cos(t), np.full(t.shape, y), s.radius + r * np.sin(t)], -1)
+                    gaps = np.stack(
+                        [x + r * np.cos(t), np.full(t.shape, y), s.radius + r * np.sin(t)], -1
+                    )
                     for gap in self.pixels(gaps):
                         self.fill(gap, self.dark * 1.1)
                 elif a["wheels"] == "disc":
@@ -458,7 +684,9 @@ class _Car:
                     self.polygon(self.disc(x, y, 0.66 * rim), metal * 1.5)
                 self.polygon(self.disc(x, y, 0.2 * rim), metal * 0.7)
 
-    def glass(self, face: np.ndarray, tone: float = 0.0, bands: int = 4, streak: bool = True) -> None:
+    def glass(
+        self, face: np.ndarray, tone: float = 0.0, bands: int = 4, streak: bool = True
+    ) -> None:
         """A window: dark inside, the sky's reflection stronger toward its top; in the sun a streak of light across."""
         normal = _cross(face[2] - face[0], face[3] - face[1])
         lean = abs(normal[2]) / np.sqrt((normal**2).sum())
@@ -469,11 +697,17 @@ class _Car:
         left, right = pane[0] + up * (pane[3] - pane[0]), pane[1] + up * (pane[2] - pane[1])
         for k in range(bands):
             amount = (0.10 + 0.30 * lean + tone) * (0.35 + 0.85 * (k + 0.5) / bands)
-            self.fill(np.array([left[k], right[k], right[k + 1], left[k + 1]]), inside + amount * reflected)
+            self.fill(
+                np.array([left[k], right[k], right[k + 1], left[k + 1]]),
+                inside + amount * reflected,
+            )
         if streak and self.a["light_strength"] > 0.35:
             u = 0.2 + 0.45 * (self.a["texture"] % 89) / 89
             foot, top = _inset(pane, u, u + 0.1, 0, 1), _inset(pane, u + 0.2, u + 0.3, 0, 1)
-            self.fill(np.array([foot[0], foot[1], top[2], top[3]]), inside + (0.2 + 0.3 * lean + tone) * reflected)
+            self.fill(
+                np.array([foot[0], foot[1], top[2], top[3]]),
+                inside + (0.2 + 0.3 * lean + tone) * reflected,
+            )
 
     def house(self) -> None:
         """The cabin: roof, pillars, windows."""
@@ -483,22 +717,38 @@ class _Car:
         xs = np.linspace(s.roof[1], s.roof[0], 5)
         edge = np.stack([xs, np.full(5, s.roof_edge), np.full(5, s.top - 0.05)], 1)
         ridge = edge * [1, 0, 1]
-        ridge[:, 2] += [0.045, 0.065, 0.075, 0.065, 0.045]  # the edges stay straight, or light would fall through below them
+        ridge[:, 2] += [
+            0.045,
+            0.065,
+            0.075,
+            0.065,
+            0.045,
+        ]  # the edges stay straight, or light would fall through below them
         ridge[-1, 0], ridge[0, 0] = front[2, 0], rear[2, 0]
-        roof = np.concatenate([np.stack([e[:-1], e[1:], ridge[1:], ridge[:-1]], 1) for e in (edge, _mirrored(edge))])
+        roof = np.concatenate(
+            [np.stack([e[:-1], e[1:], ridge[1:], ridge[:-1]], 1) for e in (edge, _mirrored(edge))]
+        )
         ends = [front, _mirrored(front), rear, _mirrored(rear)]
-        looks = self.mesh(np.concatenate([np.stack([left, right, *ends]), roof]), self.paint, inside, gloss)
+        looks = self.mesh(
+            np.concatenate([np.stack([left, right, *ends]), roof]), self.paint, inside, gloss
+        )
         for k, half in enumerate(ends):
             if looks[2 + k]:
                 # The two halves of a pane meet in the middle; a van has a pane in each of its rear doors.
-                part = (0.16, 0.94, 0.28, 0.84) if k >= 2 and a["style"] == "van" else (0.10, 1.0, 0.07, 0.93)
+                part = (
+                    (0.16, 0.94, 0.28, 0.84)
+                    if k >= 2 and a["style"] == "van"
+                    else (0.10, 1.0, 0.07, 0.93)
+                )
                 self.glass(_inset(half, *part), 0.10 if k < 2 else 0.04, streak=k % 2 == 0)
         for side, face, seen in ((1.0, left, looks[0]), (-1.0, right, looks[1])):
             if seen:
                 self.side_windows(face)
             if a["rails"] == "yes" and a["style"] in ("suv", "hatchback"):
                 y = side * (s.roof_edge - 0.05)
-                rail = np.array([[s.roof[0] - 0.1, y, s.top + 0.04], [s.roof[1] + 0.1, y, s.top + 0.04]])
+                rail = np.array(
+                    [[s.roof[0] - 0.1, y, s.top + 0.04], [s.roof[1] + 0.1, y, s.top + 0.04]]
+                )
                 self.line(rail, self.dark * 1.8, 0.55)
 
     def side_windows(self, face: np.ndarray) -> None:
@@ -520,9 +770,19 @@ class _Car:
             y, out = side * 0.90 * s.width, side * (s.width + 0.15)
             low, high = z + 0.01, z + 0.15
             lit = 0.75 if self.toward[0] > 0 else 0.4
-            self.polygon(np.array([[x, y, low], [x, out, low + 0.02], [x, out, high], [x, y, high]]), self.paint * lit)
+            self.polygon(
+                np.array([[x, y, low], [x, out, low + 0.02], [x, out, high], [x, y, high]]),
+                self.paint * lit,
+            )
             if self.sees(side):
-                cap = np.array([[x + 0.06, out, low], [x - 0.12, out, low + 0.02], [x - 0.12, out, high], [x + 0.03, out, high]])
+                cap = np.array(
+                    [
+                        [x + 0.06, out, low],
+                        [x - 0.12, out, low + 0.02],
+                        [x - 0.12, out, high],
+                        [x + 0.03, out, high],
+                    ]
+                )
                 self.polygon(cap, self.paint * 0.7)
 
     def decals(self, front: bool, patches: list) -> None:
@@ -534,11 +794,19 @@ class _Car:
         bounds = np.array([patch[:4] for patch in patches])
         height = float(s.edge(0.97 * (s.half if front else -s.half))) - s.sill
         y = bounds[:, :1] + np.linspace(0, 1, 6) * (bounds[:, 1:2] - bounds[:, :1])
-        low, high = (s.end(y, np.broadcast_to(s.sill + height * bounds[:, k : k + 1], y.shape), front) for k in (2, 3))
+        low, high = (
+            s.end(y, np.broadcast_to(s.sill + height * bounds[:, k : k + 1], y.shape), front)
+            for k in (2, 3)
+        )
         corners = self.pixels(np.stack([low[:, :-1], low[:, 1:], high[:, 1:], high[:, :-1]], 2))
-        first, second = corners[..., 2, :] - corners[..., 0, :], corners[..., 3, :] - corners[..., 1, :]
+        first, second = (
+            corners[..., 2, :] - corners[..., 0, :],
+            corners[..., 3, :] - corners[..., 1, :],
+        )
         # Seen from outside, y grows to the picture's right on the nose and to its left on the tail.
-        seen = (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) * (1 if front else -1) < 0
+        seen = (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) * (
+            1 if front else -1
+        ) < 0
         for patch, quads, shown in zip(patches, corners, seen):
             for quad in quads[shown]:
                 self.fill(quad, np.asarray(patch[4]))
@@ -548,7 +816,11 @@ class _Car:
         a, black, glow = self.a, self.dark * 0.7, np.array([0.93, 0.94, 0.92])
         if self.toward[0] < -0.35:
             return
-        wide, low, high = {"wide": (0.56, 0.56, 0.84), "split": (0.40, 0.56, 0.86), "low": (0.62, 0.24, 0.58)}[a["grille"]]
+        wide, low, high = {
+            "wide": (0.56, 0.56, 0.84),
+            "split": (0.40, 0.56, 0.86),
+            "low": (0.62, 0.24, 0.58),
+        }[a["grille"]]
         patches = [(-wide, wide, low, high, black)]
         if a["grille"] == "split":
             patches.append((-0.07, 0.07, 0.54, 0.86, self.paint * 0.9))
@@ -556,12 +828,17 @@ class _Car:
             patches.append((-0.56, 0.56, 0.69, 0.73, np.array([0.62, 0.63, 0.65])))
         if a["grille"] != "low":
             patches.append((-0.66, 0.66, 0.10, 0.24, black))
-        y0, y1, z0, z1 = {"round": (0.62, 0.88, 0.60, 0.88), "slim": (0.56, 0.92, 0.68, 0.86),
-                          "square": (0.62, 0.91, 0.58, 0.88)}[a["headlights"]]
+        y0, y1, z0, z1 = {
+            "round": (0.62, 0.88, 0.60, 0.88),
+            "slim": (0.56, 0.92, 0.68, 0.86),
+            "square": (0.62, 0.91, 0.58, 0.88),
+        }[a["headlights"]]
         for side in (-1, 1):
-            patches += [(side * y0, side * y1, z0, z1, self.dark * 1.6),
-                        (side * (y0 + 0.03), side * (y1 - 0.03), z0 + 0.03, z1 - 0.02, glow * 0.86),
-                        (side * (y0 + 0.06), side * (y0 + 0.18), z0 + 0.06, z1 - 0.06, glow)]
+            patches += [
+                (side * y0, side * y1, z0, z1, self.dark * 1.6),
+                (side * (y0 + 0.03), side * (y1 - 0.03), z0 + 0.03, z1 - 0.02, glow * 0.86),
+                (side * (y0 + 0.06), side * (y0 + 0.18), z0 + 0.06, z1 - 0.06, glow),
+            ]
         self.decals(True, [_ordered(patch) for patch in patches + self.number_plate(0.34)])
 
     def tail(self) -> None:
@@ -573,18 +850,36 @@ class _Car:
         tall = a["style"] in ("van", "pickup", "suv")
         y0, y1, z0, z1 = (0.74, 0.91, 0.50, 0.94) if tall else (0.56, 0.92, 0.64, 0.88)
         for side in (-1, 1):
-            patches += [(side * y0, side * y1, z0, z1, np.array([0.72, 0.06, 0.06])),
-                        (side * y0, side * (y0 + 0.4 * (y1 - y0)), z0 + 0.02, z0 + 0.12, np.array([0.9, 0.75, 0.6]))]
+            patches += [
+                (side * y0, side * y1, z0, z1, np.array([0.72, 0.06, 0.06])),
+                (
+                    side * y0,
+                    side * (y0 + 0.4 * (y1 - y0)),
+                    z0 + 0.02,
+                    z0 + 0.12,
+                    np.array([0.9, 0.75, 0.6]),
+                ),
+            ]
         if a["style"] == "pickup":
             patches.append((-0.78, 0.78, 0.92, 0.95, self.paint * 0.5))
-        self.decals(False, [_ordered(patch) for patch in patches + self.number_plate(0.18 if tall else 0.46)])
+        self.decals(
+            False,
+            [_ordered(patch) for patch in patches + self.number_plate(0.18 if tall else 0.46)],
+        )
 
     def number_plate(self, low: float) -> list:
         if self.a["plate"] == "none":
             return []
-        color = np.array([0.9, 0.9, 0.88]) if self.a["plate"] == "white" else np.array([0.93, 0.79, 0.25])
-        return [(-0.29, 0.29, low, low + 0.19, self.dark), (-0.27, 0.27, low + 0.02, low + 0.17, color),
-                (-0.2, 0.2, low + 0.07, low + 0.12, color * 0.45)]
+        color = (
+            np.array([0.9, 0.9, 0.88])
+            if self.a["plate"] == "white"
+            else np.array([0.93, 0.79, 0.25])
+        )
+        return [
+            (-0.29, 0.29, low, low + 0.19, self.dark),
+            (-0.27, 0.27, low + 0.02, low + 0.17, color),
+            (-0.2, 0.2, low + 0.07, low + 0.12, color * 0.45),
+        ]
 
     def bed(self) -> None:
         """A pickup's open bed: its floor's darkness and the far walls, before the cabin is painted."""
@@ -598,7 +893,9 @@ class _Car:
         if self.a["cargo"] == "yes":
             box = from_hsv(self.a["backdrop_hue"], 0.35, 0.55)
             x2, x3, w, top = x0 - 0.2, x0 - 0.2 - 0.9, 0.6 * s.width, z + 0.28
-            corners = np.array([[x, side * w, height] for x in (x2, x3) for side in (1, -1) for height in (z, top)])
+            corners = np.array(
+                [[x, side * w, height] for x in (x2, x3) for side in (1, -1) for height in (z, top)]
+            )
             faces = corners[[[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [1, 3, 7, 5]]]
             self.mesh(faces, box, corners.mean(0))
 
@@ -629,28 +926,49 @@ class _Car:
             green = from_hsv(0.2 + 0.14 * a["backdrop_hue"], 0.5, 0.2 + 0.3 * a["backdrop_value"])
             crown = rng.uniform(8, 22) + 16 * (smooth_noise(rng, 7)[20:21] - 0.5)
             leaves = np.clip((rows - foot + 24 + crown) * 0.5, 0, 1)
-            shade = 0.55 + 0.6 * smooth_noise(rng, 11) * (0.6 + 0.4 * up) + 0.25 * (smooth_noise(rng, 24) - 0.5)
+            shade = (
+                0.55
+                + 0.6 * smooth_noise(rng, 11) * (0.6 + 0.4 * up)
+                + 0.25 * (smooth_noise(rng, 24) - 0.5)
+            )
             canvas += leaves[..., None] * (green * shade[..., None] - canvas)
         elif a["backdrop"] == "houses":
             start = -rng.uniform(0, 20)
             while start < SIZE:
                 wide, tall = rng.uniform(18, 34), rng.uniform(20, 50)
-                color = from_hsv((a["backdrop_hue"] + rng.uniform(-0.08, 0.08)) % 1.0, 0.14, value * rng.uniform(0.8, 1.1))
+                color = from_hsv(
+                    (a["backdrop_hue"] + rng.uniform(-0.08, 0.08)) % 1.0,
+                    0.14,
+                    value * rng.uniform(0.8, 1.1),
+                )
                 inside = (columns >= start) & (columns < start + wide) & (rows > foot - tall)
                 canvas[inside] = color
                 pane = rng.uniform(7, 10)
-                window = (((columns - start) % pane > 0.34 * pane) & ((columns - start) % pane < 0.8 * pane)
-                          & ((foot - rows) % 11 > 4) & ((foot - rows) % 11 < 9) & inside & (foot - rows < tall - 2))
+                window = (
+                    ((columns - start) % pane > 0.34 * pane)
+                    & ((columns - start) % pane < 0.8 * pane)
+                    & ((foot - rows) % 11 > 4)
+                    & ((foot - rows) % 11 < 9)
+                    & inside
+                    & (foot - rows < tall - 2)
+                )
                 canvas[window] = color * 0.5 + 0.08
                 start += wide
         soil = self.rngs["ground"]
         road = from_bytes(_GROUNDS[a["ground"]]) * (0.85 + 0.25 * a["light_strength"])
         near = np.clip((rows - foot) / max(SIZE - foot, 8.0), 0, 1)
         coarse = {"asphalt": 0.05, "concrete": 0.05, "gravel": 0.2, "grass": 0.25}[a["ground"]]
-        texture = 1.06 - 0.14 * near + coarse * (smooth_noise(soil, 28) - 0.5) + 0.08 * (smooth_noise(soil, 5) - 0.5)
+        texture = (
+            1.06
+            - 0.14 * near
+            + coarse * (smooth_noise(soil, 28) - 0.5)
+            + 0.08 * (smooth_noise(soil, 5) - 0.5)
+        )
         is_ground = np.clip(rows - foot + 0.5, 0, 1)
         canvas += is_ground[..., None] * (road * texture[..., None] - canvas)
-        canvas *= (1 - 0.35 * np.exp(-((rows - foot) / 1.5) ** 2))[..., None]  # it is dark where they meet
+        canvas *= (1 - 0.35 * np.exp(-(((rows - foot) / 1.5) ** 2)))[
+            ..., None
+        ]  # it is dark where they meet
         shadow, line = self.on_ground()
         canvas += (0.75 * line * is_ground)[..., None] * (0.88 - canvas)
         return canvas * (1 - 0.85 * shadow * np.clip(is_ground + 0.2, 0, 1))[..., None]
@@ -659,8 +977,14 @@ class _Car:
         """(64, 64) masks of the car's shadow and of the painted line beside it."""
         a, s = self.a, self.shape
         t = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-        plan = np.stack([s.half * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.5,
-                         1.02 * s.width * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.5, 0 * t], 1)
+        plan = np.stack(
+            [
+                s.half * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.5,
+                1.02 * s.width * np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 0.5,
+                0 * t,
+            ],
+            1,
+        )
         cast = plan - self.right * 0.5 * a["light"] * a["light_strength"] - self.toward * 0.1
         picture = Image.new("L", (SIZE, SIZE))
         pen = ImageDraw.Draw(picture)
@@ -669,10 +993,19 @@ class _Car:
         shadow = blurred(np.asarray(picture, np.float32) / 255, 1.3)
         line = np.zeros_like(shadow)
         side = self.rngs["ground"].choice([-1.0, 1.0])
-        band = np.array([[x, side * (s.width + w), 0.0] for x, w in ((-3.2, 0.5), (3.2, 0.5), (3.2, 0.64), (-3.2, 0.64))])
-        if a["marking"] == "yes" and ((band - self.eye) @ self.toward).max() < -1.0:  # none of it behind the eye
+        band = np.array(
+            [
+                [x, side * (s.width + w), 0.0]
+                for x, w in ((-3.2, 0.5), (3.2, 0.5), (3.2, 0.64), (-3.2, 0.64))
+            ]
+        )
+        if (
+            a["marking"] == "yes" and ((band - self.eye) @ self.toward).max() < -1.0
+        ):  # none of it behind the eye
             fine = Image.new("L", (SIZE * SUPERSAMPLE,) * 2)
-            ImageDraw.Draw(fine).polygon((self.pixels(band) * SUPERSAMPLE).ravel().tolist(), fill=255)
+            ImageDraw.Draw(fine).polygon(
+                (self.pixels(band) * SUPERSAMPLE).ravel().tolist(), fill=255
+            )
             line = np.asarray(fine.reduce(SUPERSAMPLE), np.float32) / 255
         return shadow, line
 
@@ -682,10 +1015,16 @@ class _Car:
         canvas = self.surroundings()
         small = np.asarray(self.picture.reduce(SUPERSAMPLE), np.float32) / 255.0
         canvas += small[..., :3] - small[..., 3:] * canvas
-        canvas *= (0.74 + 0.34 * a["exposure"]) * np.array([1 + 0.06 * a["warmth"], 1.0, 1 - 0.08 * a["warmth"]], np.float32)
-        picture = Image.fromarray(to_bytes(canvas)).filter(ImageFilter.GaussianBlur(0.25 + 0.65 * a["blur"]))
+        canvas *= (0.74 + 0.34 * a["exposure"]) * np.array(
+            [1 + 0.06 * a["warmth"], 1.0, 1 - 0.08 * a["warmth"]], np.float32
+        )
+        picture = Image.fromarray(to_bytes(canvas)).filter(
+            ImageFilter.GaussianBlur(0.25 + 0.65 * a["blur"])
+        )
         noise = self.rngs["grain"].normal(0.0, 1.0, (SIZE, SIZE, 1))
-        return np.clip(np.asarray(picture) + 1.8 * a["grain"] * noise + 0.5, 0, 255).astype(np.uint8)
+        return np.clip(np.asarray(picture) + 1.8 * a["grain"] * noise + 0.5, 0, 255).astype(
+            np.uint8
+        )
 
 
 def draw(attributes: dict) -> np.ndarray:

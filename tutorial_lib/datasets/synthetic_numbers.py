@@ -50,7 +50,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from tutorial_lib.datasets.rendered import SIZE, Draws, RenderedPictures, blurred, from_bytes, smooth_noise, to_bytes
+from tutorial_lib.datasets.rendered import (
+    SIZE,
+    Draws,
+    RenderedPictures,
+    blurred,
+    from_bytes,
+    smooth_noise,
+    to_bytes,
+)
 
 SUPERSAMPLE = 2
 GLYPH = 96  # height in pixels at which digits are drawn before they are laid on the plane
@@ -58,22 +66,48 @@ STRIP = (384, 128)  # width, height of the drawing that holds three of them
 
 # File, and how much narrower than the font has it the digits are.
 _FONTS = {
-    "sans": ("DejaVuSans.ttf", 1.0), "sans bold": ("DejaVuSans-Bold.ttf", 0.95),
-    "sans oblique": ("DejaVuSans-Oblique.ttf", 1.0), "condensed": ("DejaVuSans-Bold.ttf", 0.76),
-    "serif": ("DejaVuSerif.ttf", 1.0), "serif bold": ("DejaVuSerif-Bold.ttf", 0.95),
-    "modern": ("cmb10.ttf", 1.05), "roman": ("STIXGeneral.ttf", 1.08),
-    "roman bold": ("STIXGeneralBol.ttf", 1.08), "roman italic": ("STIXGeneralBolIta.ttf", 1.05),
-    "grotesque": ("cmss10.ttf", 1.1), "typewriter": ("cmtt10.ttf", 1.1),
+    "sans": ("DejaVuSans.ttf", 1.0),
+    "sans bold": ("DejaVuSans-Bold.ttf", 0.95),
+    "sans oblique": ("DejaVuSans-Oblique.ttf", 1.0),
+    "condensed": ("DejaVuSans-Bold.ttf", 0.76),
+    "serif": ("DejaVuSerif.ttf", 1.0),
+    "serif bold": ("DejaVuSerif-Bold.ttf", 0.95),
+    "modern": ("cmb10.ttf", 1.05),
+    "roman": ("STIXGeneral.ttf", 1.08),
+    "roman bold": ("STIXGeneralBol.ttf", 1.08),
+    "roman italic": ("STIXGeneralBolIta.ttf", 1.05),
+    "grotesque": ("cmss10.ttf", 1.1),
+    "typewriter": ("cmtt10.ttf", 1.1),
 }
 # Fonts with thin strokes are thickened a little: house numbers are made to be read from the street.
-_THIN = {"roman": 2.0, "grotesque": 2.5, "typewriter": 2.5, "serif": 1.0, "sans": 1.0, "sans oblique": 1.0}
+_THIN = {
+    "roman": 2.0,
+    "grotesque": 2.5,
+    "typewriter": 2.5,
+    "serif": 1.0,
+    "sans": 1.0,
+    "sans oblique": 1.0,
+}
 _COLORS = {
-    "white": (236, 236, 232), "cream": (228, 214, 180), "gray": (150, 152, 154), "black": (34, 34, 37), "navy": (32, 44, 88),
-    "blue": (44, 96, 172), "green": (36, 92, 62), "brown": (92, 60, 40), "red": (166, 42, 38), "brass": (188, 150, 78),
+    "white": (236, 236, 232),
+    "cream": (228, 214, 180),
+    "gray": (150, 152, 154),
+    "black": (34, 34, 37),
+    "navy": (32, 44, 88),
+    "blue": (44, 96, 172),
+    "green": (36, 92, 62),
+    "brown": (92, 60, 40),
+    "red": (166, 42, 38),
+    "brass": (188, 150, 78),
 }
 _WALLS = {
-    "white": (218, 216, 210), "cream": (214, 198, 166), "gray": (150, 148, 146), "brick": (158, 86, 66),
-    "brown": (124, 88, 60), "slate": (88, 96, 106), "sage": (138, 150, 124),
+    "white": (218, 216, 210),
+    "cream": (214, 198, 166),
+    "gray": (150, 148, 146),
+    "brick": (158, 86, 66),
+    "brown": (124, 88, 60),
+    "slate": (88, 96, 106),
+    "sage": (138, 150, 124),
 }
 CONTRAST = 0.3  # least difference in lightness between digits and what is behind them
 
@@ -94,23 +128,68 @@ def sample_attributes(seed: int, index: int) -> dict:
     digits = choice({"alone": 22, "left": 22, "right": 22, "both": 34})
     ground = choice({"plate": 42, "oval": 10, "tiles": 12, "wall": 36})
     wall = choice({"plain": 30, "stucco": 26, "brick": 22, "wood": 22})
-    wall_color = choice({"plain": {"white": 3, "cream": 3, "gray": 3, "slate": 2, "sage": 2},
-                         "stucco": {"white": 3, "cream": 3, "gray": 3, "slate": 1, "sage": 2},
-                         "brick": {"brick": 6, "brown": 2, "gray": 2, "cream": 1},
-                         "wood": {"brown": 4, "white": 2, "slate": 2, "sage": 2, "gray": 1}}[wall])
-    ground_color = choice({"white": 24, "cream": 12, "gray": 8, "black": 14, "navy": 9, "blue": 10, "green": 8, "brown": 8,
-                           "red": 5, "brass": 6} if ground != "tiles" else
-                          {"white": 10, "cream": 6, "navy": 2, "blue": 3, "green": 1})
+    wall_color = choice(
+        {
+            "plain": {"white": 3, "cream": 3, "gray": 3, "slate": 2, "sage": 2},
+            "stucco": {"white": 3, "cream": 3, "gray": 3, "slate": 1, "sage": 2},
+            "brick": {"brick": 6, "brown": 2, "gray": 2, "cream": 1},
+            "wood": {"brown": 4, "white": 2, "slate": 2, "sage": 2, "gray": 1},
+        }[wall]
+    )
+    ground_color = choice(
+        {
+            "white": 24,
+            "cream": 12,
+            "gray": 8,
+            "black": 14,
+            "navy": 9,
+            "blue": 10,
+            "green": 8,
+            "brown": 8,
+            "red": 5,
+            "brass": 6,
+        }
+        if ground != "tiles"
+        else {"white": 10, "cream": 6, "navy": 2, "blue": 3, "green": 1}
+    )
     behind = lightness(_WALLS[wall_color] if ground == "wall" else _COLORS[ground_color])
-    common = {"white": 24, "cream": 6, "gray": 5, "black": 26, "navy": 8, "blue": 7, "green": 5, "brown": 6, "red": 5,
-              "brass": 8}
-    readable = {name: weight for name, weight in common.items() if abs(lightness(_COLORS[name]) - behind) >= CONTRAST}
+    common = {
+        "white": 24,
+        "cream": 6,
+        "gray": 5,
+        "black": 26,
+        "navy": 8,
+        "blue": 7,
+        "green": 5,
+        "brown": 6,
+        "red": 5,
+        "brass": 8,
+    }
+    readable = {
+        name: weight
+        for name, weight in common.items()
+        if abs(lightness(_COLORS[name]) - behind) >= CONTRAST
+    }
     return {
         "digit": int(draws.rng.integers(10)),
         "left": int(draws.rng.integers(10)) if digits in ("left", "both") else -1,
         "right": int(draws.rng.integers(10)) if digits in ("right", "both") else -1,
-        "font": choice({"sans": 12, "sans bold": 14, "sans oblique": 4, "condensed": 13, "serif": 8, "serif bold": 9,
-                        "modern": 8, "roman": 7, "roman bold": 8, "roman italic": 4, "grotesque": 8, "typewriter": 5}),
+        "font": choice(
+            {
+                "sans": 12,
+                "sans bold": 14,
+                "sans oblique": 4,
+                "condensed": 13,
+                "serif": 8,
+                "serif bold": 9,
+                "modern": 8,
+                "roman": 7,
+                "roman bold": 8,
+                "roman italic": 4,
+                "grotesque": 8,
+                "typewriter": 5,
+            }
+        ),
         "weight": number(),
         "height": number(38.0, 52.0),
         "stretch": number(0.85, 1.15),
@@ -128,10 +207,26 @@ def sample_attributes(seed: int, index: int) -> dict:
         "digit_color": choice(readable),
         "digit_tint": number(-1.0, 1.0),
         "ground_tint": number(-1.0, 1.0),
-        "finish": choice({"plate": {"painted": 46, "outlined": 14, "raised": 14, "embossed": 16, "engraved": 10},
-                          "oval": {"painted": 50, "outlined": 14, "raised": 10, "embossed": 16, "engraved": 10},
-                          "tiles": {"painted": 80, "outlined": 20},
-                          "wall": {"painted": 18, "outlined": 8, "raised": 62, "embossed": 12}}[ground]),
+        "finish": choice(
+            {
+                "plate": {
+                    "painted": 46,
+                    "outlined": 14,
+                    "raised": 14,
+                    "embossed": 16,
+                    "engraved": 10,
+                },
+                "oval": {
+                    "painted": 50,
+                    "outlined": 14,
+                    "raised": 10,
+                    "embossed": 16,
+                    "engraved": 10,
+                },
+                "tiles": {"painted": 80, "outlined": 20},
+                "wall": {"painted": 18, "outlined": 8, "raised": 62, "embossed": 12},
+            }[ground]
+        ),
         "rim": number(),
         "screws": choice({"none": 55, "sides": 25, "corners": 20}),
         "light_x": number(-1.0, 1.0),
@@ -160,7 +255,9 @@ def _font(name: str) -> ImageFont.FreeTypeFont:
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / _FONTS[name][0]
     trial = ImageFont.truetype(path, 100, layout_engine=ImageFont.Layout.BASIC)
     top, bottom = trial.getbbox("8")[1::2]
-    return ImageFont.truetype(path, round(100 * GLYPH / (bottom - top)), layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(
+        path, round(100 * GLYPH / (bottom - top)), layout_engine=ImageFont.Layout.BASIC
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -170,10 +267,14 @@ def _glyph(font: str, digit: int, stroke: float) -> tuple[Image.Image, float]:
     left, top, right, bottom = face.getbbox(str(digit))
     pad = math.ceil(stroke) + 2
     picture = Image.new("L", (right - left + 2 * pad, bottom - top + 2 * pad))
-    ImageDraw.Draw(picture).text((pad - left, pad - top), str(digit), font=face, fill=255, stroke_width=stroke)
+    ImageDraw.Draw(picture).text(
+        (pad - left, pad - top), str(digit), font=face, fill=255, stroke_width=stroke
+    )
     narrower = _FONTS[font][1]
     if narrower != 1.0:
-        picture = picture.resize((round(picture.width * narrower), picture.height), Image.Resampling.BILINEAR)
+        picture = picture.resize(
+            (round(picture.width * narrower), picture.height), Image.Resampling.BILINEAR
+        )
     return picture, (right - left) * narrower
 
 
@@ -184,11 +285,25 @@ class _Number:
         self.a = a
         self.rng = np.random.default_rng(a["texture"])
         angle, slant = math.radians(a["turn"]), math.tan(math.radians(a["slant"]))
-        move = np.array([[1, 0, SIZE / 2 + 2.5 * a["shift_x"]], [0, 1, SIZE / 2 + 2.5 * a["shift_y"]], [0, 0, 1]])
+        move = np.array(
+            [
+                [1, 0, SIZE / 2 + 2.5 * a["shift_x"]],
+                [0, 1, SIZE / 2 + 2.5 * a["shift_y"]],
+                [0, 0, 1],
+            ]
+        )
         tilt = np.array([[1, 0, 0], [0, 1, 0], [0.0042 * a["tilt_x"], 0.0042 * a["tilt_y"], 1]])
-        turn = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
+        turn = np.array(
+            [
+                [math.cos(angle), -math.sin(angle), 0],
+                [math.sin(angle), math.cos(angle), 0],
+                [0, 0, 1],
+            ]
+        )
         self.upright = np.linalg.inv(move @ tilt @ turn)  # picture -> plane
-        self.slanted = np.linalg.inv(move @ tilt @ turn @ np.array([[1, -slant, 0], [0, 1, 0], [0, 0, 1]]))
+        self.slanted = np.linalg.inv(
+            move @ tilt @ turn @ np.array([[1, -slant, 0], [0, 1, 0], [0, 0, 1]])
+        )
         rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
         m = self.upright.astype(np.float32)
         depth = m[2, 0] * columns + m[2, 1] * rows + m[2, 2]
@@ -214,7 +329,9 @@ class _Number:
     def moved(self, mask: np.ndarray, dx: float, dy: float) -> np.ndarray:
         """A mask shifted by parts of a pixel."""
         picture = Image.fromarray(to_bytes(mask))
-        shifted = picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, -dx, 0, 1, -dy), Image.Resampling.BILINEAR)
+        shifted = picture.transform(
+            picture.size, Image.Transform.AFFINE, (1, 0, -dx, 0, 1, -dy), Image.Resampling.BILINEAR
+        )
         return np.asarray(shifted, np.float32) / 255.0
 
     def tinted(self, color, tint: float) -> np.ndarray:
@@ -228,12 +345,20 @@ class _Number:
         gap = GLYPH * (0.08 + 0.14 * a["spacing"])
         if a["ground"] == "tiles":
             gap += 0.14 * GLYPH
-        width = {digit: _glyph(a["font"], digit, 0.0)[1] for digit in {a["digit"], a["left"], a["right"]} if digit >= 0}
+        width = {
+            digit: _glyph(a["font"], digit, 0.0)[1]
+            for digit in {a["digit"], a["left"], a["right"]}
+            if digit >= 0
+        }
         places = [(a["digit"], 0.0, width[a["digit"]])]
         for side, digit in ((-1, a["left"]), (1, a["right"])):
             if digit >= 0:
                 # A 1 is narrow, but its neighbors do not come nearer than to a slim digit.
-                apart = max(width[a["digit"]], 0.42 * GLYPH) / 2 + gap + max(width[digit], 0.42 * GLYPH) / 2
+                apart = (
+                    max(width[a["digit"]], 0.42 * GLYPH) / 2
+                    + gap
+                    + max(width[digit], 0.42 * GLYPH) / 2
+                )
                 places.append((digit, side * apart, width[digit]))
         return places
 
@@ -243,14 +368,27 @@ class _Number:
         strip = Image.new("L", STRIP)
         for digit, x, _ in self.places:
             glyph, _ = _glyph(self.a["font"], digit, stroke)
-            corner = (round(STRIP[0] / 2 + x - glyph.width / 2), round(STRIP[1] / 2 - glyph.height / 2))
+            corner = (
+                round(STRIP[0] / 2 + x - glyph.width / 2),
+                round(STRIP[1] / 2 - glyph.height / 2),
+            )
             strip.paste(glyph, corner, glyph)
         scale = self.digit_scale
-        to_strip = np.array([[1 / (scale * self.a["stretch"]), 0, STRIP[0] / 2], [0, 1 / scale, STRIP[1] / 2], [0, 0, 1]])
+        to_strip = np.array(
+            [
+                [1 / (scale * self.a["stretch"]), 0, STRIP[0] / 2],
+                [0, 1 / scale, STRIP[1] / 2],
+                [0, 0, 1],
+            ]
+        )
         m = to_strip @ self.slanted @ np.diag([1 / SUPERSAMPLE, 1 / SUPERSAMPLE, 1.0])
         m /= m[2, 2]
-        picture = strip.transform((SIZE * SUPERSAMPLE, SIZE * SUPERSAMPLE), Image.Transform.PERSPECTIVE,
-                                  m.ravel()[:8].tolist(), Image.Resampling.BILINEAR)
+        picture = strip.transform(
+            (SIZE * SUPERSAMPLE, SIZE * SUPERSAMPLE),
+            Image.Transform.PERSPECTIVE,
+            m.ravel()[:8].tolist(),
+            Image.Resampling.BILINEAR,
+        )
         return np.asarray(picture.reduce(SUPERSAMPLE), np.float32) / 255.0
 
     def wall(self) -> None:
@@ -266,18 +404,33 @@ class _Number:
             row = (y + self.rng.uniform(0, height)) / height
             course = np.floor(row)
             place = (x + self.rng.uniform(0, width)) / width + 0.5 * (course % 2)
-            joint = np.minimum((0.5 - np.abs(row % 1 - 0.5)) * height, (0.5 - np.abs(place % 1 - 0.5)) * width)
-            shades = np.sin(course * 12.9898 + np.floor(place) * 78.233 + a["texture"] % 997) * 43758.5
+            joint = np.minimum(
+                (0.5 - np.abs(row % 1 - 0.5)) * height, (0.5 - np.abs(place % 1 - 0.5)) * width
+            )
+            shades = (
+                np.sin(course * 12.9898 + np.floor(place) * 78.233 + a["texture"] % 997) * 43758.5
+            )
             self.canvas *= (0.86 + 0.26 * (shades % 1))[..., None]
             mortar = np.clip(1.7 - joint, 0, 1)
-            self.paint(mortar, from_bytes((176, 168, 156)) * (0.7 if lightness(_WALLS[a["wall_color"]]) > 0.5 else 1.0))
+            self.paint(
+                mortar,
+                from_bytes((176, 168, 156))
+                * (0.7 if lightness(_WALLS[a["wall_color"]]) > 0.5 else 1.0),
+            )
             self.relief += 0.25 * (self.moved(mortar, *-self.light) - mortar)
         elif a["wall"] == "wood":
             height = self.rng.uniform(17, 26)
             row = (y + self.rng.uniform(0, height)) / height
             seam = (row % 1) * height
-            grain = np.asarray(Image.fromarray(self.rng.integers(0, 256, (40, 3), np.uint8)).resize(
-                (SIZE, SIZE), Image.Resampling.BICUBIC), np.float32) / 255.0
+            grain = (
+                np.asarray(
+                    Image.fromarray(self.rng.integers(0, 256, (40, 3), np.uint8)).resize(
+                        (SIZE, SIZE), Image.Resampling.BICUBIC
+                    ),
+                    np.float32,
+                )
+                / 255.0
+            )
             self.canvas *= (0.9 + 0.16 * grain + 0.06 * np.sin(np.floor(row) * 7.7))[..., None]
             # Clapboard: each board's lower edge throws a shadow on the one below.
             self.darken(np.clip(1.6 - seam, 0, 1), 0.5)
@@ -295,7 +448,10 @@ class _Number:
             return
         # The margins follow the texture's seed: a plate's size is no attribute of its own.
         margin = self.rng.uniform(4.0, 9.0) + (4.0 if a["ground"] == "oval" else 0.0)
-        left, right = min(e[0] for e in edges) * horizontal - margin, max(e[1] for e in edges) * horizontal + margin
+        left, right = (
+            min(e[0] for e in edges) * horizontal - margin,
+            max(e[1] for e in edges) * horizontal + margin,
+        )
         half_height = a["height"] / 2 + self.rng.uniform(3.0, 8.0)
         cx, half_width = (left + right) / 2, max((right - left) / 2, 0.62 * half_height)
         dx, dy = np.abs(self.x - cx), np.abs(self.y)
@@ -307,15 +463,24 @@ class _Number:
         else:
             corner = self.rng.choice([0.8, 3.0, 6.0])
             qx, qy = dx - half_width + corner, dy - half_height + corner
-            inside = corner - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0)) - np.minimum(np.maximum(qx, qy), 0)
+            inside = (
+                corner
+                - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
+                - np.minimum(np.maximum(qx, qy), 0)
+            )
         mask = np.clip(inside + 0.5, 0, 1)
         self.relief *= 1.0 - mask
         offset = 1.2 + 1.2 * self.rng.random()
-        self.darken(blurred(self.moved(mask, *(-offset * self.light)), 1.1) * (1 - mask), 0.3 + 0.35 * a["light_strength"])
+        self.darken(
+            blurred(self.moved(mask, *(-offset * self.light)), 1.1) * (1 - mask),
+            0.3 + 0.35 * a["light_strength"],
+        )
         gloss = 0.06 * (self.x * self.light[0] + self.y * self.light[1]) / 32
         self.paint(mask, np.clip(color * (1.0 + gloss)[..., None], 0, 1))
         bevel = mask * np.clip(1.4 - inside, 0, 1)
-        self.relief += 0.5 * bevel * (self.moved(mask, *self.light) - self.moved(mask, *-self.light))
+        self.relief += (
+            0.5 * bevel * (self.moved(mask, *self.light) - self.moved(mask, *-self.light))
+        )
         if a["rim"] >= 0.4:
             line = np.clip(1.0 - np.abs(inside - 2.6) / (0.6 + 0.7 * a["rim"]), 0, 1)
             self.paint(0.9 * line, self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]))
@@ -326,7 +491,9 @@ class _Number:
         if a["screws"] == "none":
             return
         inset = 4.2 if a["rim"] < 0.4 else 6.0
-        spots = {"sides": [(-1, 0), (1, 0)], "corners": [(-1, -1), (1, -1), (-1, 1), (1, 1)]}[a["screws"]]
+        spots = {"sides": [(-1, 0), (1, 0)], "corners": [(-1, -1), (1, -1), (-1, 1), (1, 1)]}[
+            a["screws"]
+        ]
         if a["ground"] == "oval":
             spots = [(-1, 0), (1, 0)]
         for sx, sy in spots:
@@ -334,29 +501,48 @@ class _Number:
             dy = self.y - sy * (half_height - inset)
             distance = np.hypot(dx, dy)
             head = np.clip(2.2 - distance, 0, 1)
-            self.darken(np.clip(3.2 - np.hypot(dx + self.light[0], dy + self.light[1]), 0, 1) * (1 - head), 0.4)
+            self.darken(
+                np.clip(3.2 - np.hypot(dx + self.light[0], dy + self.light[1]), 0, 1) * (1 - head),
+                0.4,
+            )
             shine = 0.55 + 0.22 * np.clip((dx * self.light[0] + dy * self.light[1]) / 2.2, -1, 1)
             self.paint(head, shine[..., None] * np.array([1.0, 0.98, 0.94], np.float32))
             angle = self.rng.uniform(0, math.pi)
-            self.darken(head * np.clip(0.9 - np.abs(dx * math.sin(angle) - dy * math.cos(angle)), 0, 1), 0.55)
+            self.darken(
+                head * np.clip(0.9 - np.abs(dx * math.sin(angle) - dy * math.cos(angle)), 0, 1),
+                0.55,
+            )
 
     def tiles(self, color, horizontal: float) -> None:
         """One glazed tile a digit, with grout between them; the border is blue or brown as on old ones."""
         a, half_height = self.a, self.a["height"] / 2 + 5.5
         xs = sorted(x * horizontal for _, x, _ in self.places)
-        half = max(min(b - a for a, b in zip(xs, xs[1:])) / 2 - 0.7, 10.0) if len(xs) > 1 else 0.66 * half_height
+        half = (
+            max(min(b - a for a, b in zip(xs, xs[1:])) / 2 - 0.7, 10.0)
+            if len(xs) > 1
+            else 0.66 * half_height
+        )
         for x in xs:
             inside = np.minimum(half - np.abs(self.x - x), half_height - np.abs(self.y))
             mask = np.clip(inside + 0.5, 0, 1)
             self.relief *= 1.0 - mask
             bright = 1.0 + 0.05 * self.rng.normal()
             self.paint(mask, np.clip(color * bright, 0, 1))
-            self.relief += 0.35 * mask * np.clip(1.6 - inside, 0, 1) * np.where(
-                half - np.abs(self.x - x) < half_height - np.abs(self.y),
-                np.sign(self.x - x) * self.light[0], np.sign(self.y) * self.light[1])
+            self.relief += (
+                0.35
+                * mask
+                * np.clip(1.6 - inside, 0, 1)
+                * np.where(
+                    half - np.abs(self.x - x) < half_height - np.abs(self.y),
+                    np.sign(self.x - x) * self.light[0],
+                    np.sign(self.y) * self.light[1],
+                )
+            )
             if a["rim"] >= 0.4:
-                self.paint(0.75 * mask * np.clip(1.1 - np.abs(inside - 2.6), 0, 1),
-                           self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]))
+                self.paint(
+                    0.75 * mask * np.clip(1.1 - np.abs(inside - 2.6), 0, 1),
+                    self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]),
+                )
 
     def digits(self) -> None:
         a = self.a
@@ -370,7 +556,10 @@ class _Number:
             self.paint(around, np.float32(0.06) if color.mean() > 0.45 else np.float32(0.92))
         if finish == "raised":
             deep = 1.4 + 2.2 * a["light_strength"]
-            shadow = np.maximum(self.moved(mask, -0.5 * deep * lx, -0.5 * deep * ly), self.moved(mask, -deep * lx, -deep * ly))
+            shadow = np.maximum(
+                self.moved(mask, -0.5 * deep * lx, -0.5 * deep * ly),
+                self.moved(mask, -deep * lx, -deep * ly),
+            )
             self.darken(blurred(shadow, 0.8) * (1 - mask), 0.4 + 0.35 * a["light_strength"])
         if finish == "engraved":
             color = color * 0.92
@@ -385,26 +574,45 @@ class _Number:
     def weather(self) -> None:
         a = self.a
         if a["dirt"] > 0.1:
-            spots = np.clip((smooth_noise(self.rng, 9) + 0.5 * smooth_noise(self.rng, 22) - 0.95) * 3.0, 0, 1)
-            streaks = np.clip(smooth_noise(self.rng, 12)[32:33] * 1.6 - 0.8, 0, 1) * (self.rows / SIZE)
+            spots = np.clip(
+                (smooth_noise(self.rng, 9) + 0.5 * smooth_noise(self.rng, 22) - 0.95) * 3.0, 0, 1
+            )
+            streaks = np.clip(smooth_noise(self.rng, 12)[32:33] * 1.6 - 0.8, 0, 1) * (
+                self.rows / SIZE
+            )
             self.darken(np.clip(spots + 0.6 * streaks, 0, 1), 0.3 * a["dirt"])
         across = ((self.columns - 32) * self.light[0] + (self.rows - 32) * self.light[1]) / 32
         self.canvas *= (1.0 + self.relief + 0.22 * a["light_strength"] * across)[..., None]
-        self.canvas += np.maximum(self.relief, 0)[..., None] * 0.25  # a lit edge shows on black paint too
+        self.canvas += (
+            np.maximum(self.relief, 0)[..., None] * 0.25
+        )  # a lit edge shows on black paint too
         if a["shade"] > 0:
             angle = self.rng.uniform(0, math.pi)
-            side = (self.columns - 32) * math.cos(angle) + (self.rows - 32) * math.sin(angle) + self.rng.uniform(-18, 18)
-            self.darken(np.clip(0.5 + side / (2.0 + 8.0 * self.rng.random()), 0, 1), 0.25 + 0.35 * a["shade"])
+            side = (
+                (self.columns - 32) * math.cos(angle)
+                + (self.rows - 32) * math.sin(angle)
+                + self.rng.uniform(-18, 18)
+            )
+            self.darken(
+                np.clip(0.5 + side / (2.0 + 8.0 * self.rng.random()), 0, 1),
+                0.25 + 0.35 * a["shade"],
+            )
 
     def camera(self) -> np.ndarray:
         """Light's color, exposure, the lens's blur and the sensor's grain; returns (64, 64, 3) uint8."""
         a = self.a
-        self.canvas *= (0.66 + 0.4 * a["exposure"]) * np.array([1 + 0.07 * a["warmth"], 1.0, 1 - 0.09 * a["warmth"]], np.float32)
+        self.canvas *= (0.66 + 0.4 * a["exposure"]) * np.array(
+            [1 + 0.07 * a["warmth"], 1.0, 1 - 0.09 * a["warmth"]], np.float32
+        )
         veil = 0.05 * a["blur"]
         picture = Image.fromarray(to_bytes(veil + (1 - veil) * self.canvas))
         picture = picture.filter(ImageFilter.GaussianBlur(0.35 + 1.25 * a["blur"]))
-        noise = self.rng.normal(0.0, 1.0, (SIZE, SIZE, 1)) + 0.6 * self.rng.normal(0.0, 1.0, (SIZE, SIZE, 3))
-        return np.clip(np.asarray(picture) + 3.0 * a["grain"] * noise + 0.5, 0, 255).astype(np.uint8)
+        noise = self.rng.normal(0.0, 1.0, (SIZE, SIZE, 1)) + 0.6 * self.rng.normal(
+            0.0, 1.0, (SIZE, SIZE, 3)
+        )
+        return np.clip(np.asarray(picture) + 3.0 * a["grain"] * noise + 0.5, 0, 255).astype(
+            np.uint8
+        )
 
 
 def draw(attributes: dict) -> np.ndarray:

@@ -146,7 +146,7 @@ def visible(images: Tensor, hole: Tensor) -> Tensor:
     anywhere = near[:, 0].amax(dim=0) > 0  # (H, W)
     rows = torch.nonzero(anywhere.any(dim=1)).flatten()
     columns = torch.nonzero(anywhere.any(dim=0)).flatten()
-    return shown[:, :, rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return shown[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _train(pairs: Tensor, rng: torch.Generator, device: torch.device) -> Judge:
@@ -165,7 +165,7 @@ def _train(pairs: Tensor, rng: torch.Generator, device: torch.device) -> Judge:
             batch = torch.where(mirrored.repeat(2)[:, None, None, None], batch.flip(3), batch)
             batch = batch.to(device, memory_format=torch.channels_last)
             labels = torch.ones(len(batch), device=device)
-            labels[len(rows):] = 0
+            labels[len(rows) :] = 0
             loss = F.binary_cross_entropy_with_logits(judge(batch), labels)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

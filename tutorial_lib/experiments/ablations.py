@@ -27,7 +27,15 @@ from tutorial_lib.metrics import face_found, psnr, seam_strength, ssim
 from tutorial_lib.models.latent_model import LatentModel
 
 LAMS = (0.003, 3.0, 30.0)
-_DIGITS = {"psnr": 2, "hole_psnr": 2, "hole_ssim": 3, "context": 1, "logit": 2, "seam": 4, "face": 2}
+_DIGITS = {
+    "psnr": 2,
+    "hole_psnr": 2,
+    "hole_ssim": 3,
+    "context": 1,
+    "logit": 2,
+    "seam": 4,
+    "face": 2,
+}
 MEASURES = ("psnr", "hole_psnr", "hole_ssim", "context", "logit", "seam", "face")
 
 
@@ -72,7 +80,9 @@ def _variants() -> dict[str, Variant]:
         "no blending": Variant("blending", blend=False),
         "4 restarts": Variant("restarts", restarts=4),
         "Adam, 0.03, 1500 steps (PAPER)": Variant("optimizer", PAPER),
-        "Nesterov, 300 steps": adam("optimizer", optimizer="nesterov", learning_rate=3e-4, schedule="constant"),
+        "Nesterov, 300 steps": adam(
+            "optimizer", optimizer="nesterov", learning_rate=3e-4, schedule="constant"
+        ),
         "Nesterov, 3000 steps (AUTHORS_CODE)": Variant("optimizer", AUTHORS_CODE),
         "L-BFGS-B, 300 evaluations": Variant("optimizer", method="lbfgs"),
         "pixels by D, from the mean": Variant("pixels", method="pixels from mean"),
@@ -86,8 +96,14 @@ VARIANTS = _variants()
 REFERENCE = "reference"  # plain Adam, one start
 
 
-def fill(variant: Variant, images: Tensor, mask: Tensor, gan: LatentModel, seed: int = 0,
-         progress: bool = True) -> tuple[Tensor, Tensor]:
+def fill(
+    variant: Variant,
+    images: Tensor,
+    mask: Tensor,
+    gan: LatentModel,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[Tensor, Tensor]:
     """(generated, completed), (B, 3, H, W) in [-1, 1] each, of one variant; the start codes depend on `seed` alone.
 
     Where no code is searched (`update_pixels`) both are the picture itself.
@@ -96,22 +112,48 @@ def fill(variant: Variant, images: Tensor, mask: Tensor, gan: LatentModel, seed:
     y = corrupt(images, mask)
     if variant.method.startswith("pixels"):
         with torch.no_grad():
-            start = gan.generator(z0.to(gan.device)) if variant.method == "pixels from G" else mean_fill(y, mask)
+            start = (
+                gan.generator(z0.to(gan.device))
+                if variant.method == "pixels from G"
+                else mean_fill(y, mask)
+            )
         picture = update_pixels(y, mask, gan, start, progress=progress)
         return picture, picture
     if variant.method == "lbfgs":
-        z, _ = search_lbfgs(y, mask, gan, z0, variant.settings.lam, variant.settings.window, variant.settings.steps, progress)
+        z, _ = search_lbfgs(
+            y,
+            mask,
+            gan,
+            z0,
+            variant.settings.lam,
+            variant.settings.window,
+            variant.settings.steps,
+            progress,
+        )
         with torch.no_grad():
             generated = gan.generator(z)
     else:
-        generated = inpaint(y, mask, gan, settings=variant.settings, weights=_weights(variant.weights, mask),
-                            restarts=variant.restarts, seed=seed, blend=False, progress=progress).generated
+        generated = inpaint(
+            y,
+            mask,
+            gan,
+            settings=variant.settings,
+            weights=_weights(variant.weights, mask),
+            restarts=variant.restarts,
+            seed=seed,
+            blend=False,
+            progress=progress,
+        ).generated
     y, mask = y.to(generated.device), mask.to(generated.device)
-    filled = poisson_blend(generated, y, mask) if variant.blend else torch.where(mask > 0, y, generated)
+    filled = (
+        poisson_blend(generated, y, mask) if variant.blend else torch.where(mask > 0, y, generated)
+    )
     return generated, filled.clamp(-1, 1)
 
 
-def measure(generated: Tensor, completed: Tensor, originals: Tensor, mask: Tensor, gan: LatentModel) -> dict[str, list[float]]:
+def measure(
+    generated: Tensor, completed: Tensor, originals: Tensor, mask: Tensor, gan: LatentModel
+) -> dict[str, list[float]]:
     """One figure a picture for each of `MEASURES`.
 
     psnr (whole picture), hole_psnr (dB), hole_ssim; context: Eq. 4 with the paper's window and norm, whatever was minimized;
@@ -121,14 +163,29 @@ def measure(generated: Tensor, completed: Tensor, originals: Tensor, mask: Tenso
     completed, shown = completed.cpu(), generated.cpu()
     with torch.no_grad():
         logits = gan.discriminator(generated)
-    values = {"psnr": psnr(completed, originals), "hole_psnr": psnr(completed, originals, mask),
-              "hole_ssim": ssim(completed, originals, mask), "context": context_loss(shown, originals, known),
-              "logit": logits, "seam": seam_strength(completed, mask), "face": torch.from_numpy(face_found(completed))}
+    values = {
+        "psnr": psnr(completed, originals),
+        "hole_psnr": psnr(completed, originals, mask),
+        "hole_ssim": ssim(completed, originals, mask),
+        "context": context_loss(shown, originals, known),
+        "logit": logits,
+        "seam": seam_strength(completed, mask),
+        "face": torch.from_numpy(face_found(completed)),
+    }
     return {name: values[name].double().tolist() for name in MEASURES}
 
 
-def run_ablations(gan: LatentModel, originals: Tensor, path: str | os.PathLike, *, data: dict, family: str = "center",
-                  names: list[str] | None = None, seed: int = 0, progress: bool = True) -> dict:
+def run_ablations(
+    gan: LatentModel,
+    originals: Tensor,
+    path: str | os.PathLike,
+    *,
+    data: dict,
+    family: str = "center",
+    names: list[str] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict:
     """Fill the same pictures in every way of `VARIANTS`, and store what was measured after each.
 
     Args:
@@ -142,17 +199,32 @@ def run_ablations(gan: LatentModel, originals: Tensor, path: str | os.PathLike, 
     Returns: the results as stored: "made_from", "originals", "variants" (name -> group, settings, seconds, measures).
     Raises: ValueError for an unknown variant, or when the file was made from something else.
     """
-    names = list(VARIANTS) if names is None else [REFERENCE, *[name for name in names if name != REFERENCE]]
+    names = (
+        list(VARIANTS)
+        if names is None
+        else [REFERENCE, *[name for name in names if name != REFERENCE]]
+    )
     unknown = [name for name in names if name not in VARIANTS]
     if unknown:
         raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}")
-    made_from = {"experiment": "ablations", "weights": gan.card["name"], "weights_sha256": gan.card["sha256"], "data": data,
-                 "pictures": len(originals), "mask": family, "seed": seed}
+    made_from = {
+        "experiment": "ablations",
+        "weights": gan.card["name"],
+        "weights_sha256": gan.card["sha256"],
+        "data": data,
+        "pictures": len(originals),
+        "mask": family,
+        "seed": seed,
+    }
     results = open_results(path, made_from)
     mask = make_masks(family, len(originals), torch.Generator().manual_seed(seed))
     for name in names:  # a variant whose definition has changed since is not mixed with the others
-        if name in results["variants"] and results["variants"][name]["made_by"] != asdict(VARIANTS[name]):
-            raise ValueError(f"{path} holds {name!r} made with other settings: move it away, or choose another --out")
+        if name in results["variants"] and results["variants"][name]["made_by"] != asdict(
+            VARIANTS[name]
+        ):
+            raise ValueError(
+                f"{path} holds {name!r} made with other settings: move it away, or choose another --out"
+            )
     missing = [name for name in names if name not in results["variants"]]
     if missing:
         seam = seam_strength(originals, mask).double().tolist()
@@ -161,14 +233,19 @@ def run_ablations(gan: LatentModel, originals: Tensor, path: str | os.PathLike, 
         start = time.perf_counter()
         generated, completed = fill(VARIANTS[name], originals, mask, gan, seed, progress)
         seconds = time.perf_counter() - start
-        results["variants"][name] = {"made_by": asdict(VARIANTS[name]), "seconds": seconds,
-                                     "measures": measure(generated, completed, originals, mask, gan)}
+        results["variants"][name] = {
+            "made_by": asdict(VARIANTS[name]),
+            "seconds": seconds,
+            "measures": measure(generated, completed, originals, mask, gan),
+        }
         results["complete"] = all(other in results["variants"] for other in names)
         write_results(path, results)
     return results
 
 
-def differences(results: dict, measure: str, reference: str = REFERENCE) -> dict[str, tuple[float, float, float]]:
+def differences(
+    results: dict, measure: str, reference: str = REFERENCE
+) -> dict[str, tuple[float, float, float]]:
     """For each variant: its mean, its mean paired difference from the reference, and half the 95 % interval of that.
 
     Raises: ValueError for an unknown measure or a reference that was not run.
@@ -176,9 +253,16 @@ def differences(results: dict, measure: str, reference: str = REFERENCE) -> dict
     if measure not in MEASURES:
         raise ValueError(f"unknown measure {measure!r}: choose from {MEASURES}")
     if reference not in results["variants"]:
-        raise ValueError(f"{reference!r} is not among the results: {', '.join(results['variants'])}")
-    values = {name: np.array(stored["measures"][measure]) for name, stored in results["variants"].items()}
-    return {name: (float(found.mean()), *mean_interval(found - values[reference])) for name, found in values.items()}
+        raise ValueError(
+            f"{reference!r} is not among the results: {', '.join(results['variants'])}"
+        )
+    values = {
+        name: np.array(stored["measures"][measure]) for name, stored in results["variants"].items()
+    }
+    return {
+        name: (float(found.mean()), *mean_interval(found - values[reference]))
+        for name, found in values.items()
+    }
 
 
 def verdict(gap: float, half: float) -> str:
@@ -186,15 +270,21 @@ def verdict(gap: float, half: float) -> str:
     return "higher" if gap - half > 0 else "lower" if gap + half < 0 else "not told apart"
 
 
-def ablation_table(results: dict, names: list[str] | None = None, reference: str = REFERENCE,
-                   measures: tuple[str, ...] = ("hole_psnr", "hole_ssim", "context", "logit", "seam", "face")) -> str:
+def ablation_table(
+    results: dict,
+    names: list[str] | None = None,
+    reference: str = REFERENCE,
+    measures: tuple[str, ...] = ("hole_psnr", "hole_ssim", "context", "logit", "seam", "face"),
+) -> str:
     """Text: a line a variant, for each measure its mean and, in brackets, the paired difference with its 95 % interval."""
     columns = {measure: differences(results, measure, reference) for measure in measures}
     names = list(results["variants"]) if names is None else names
     lines = [f"{'':36s}" + "".join(f"{measure:>26s}" for measure in measures)]
     for name in names:
         cells = []
-        for measure, digits in zip(measures, (_DIGITS[measure] for measure in measures), strict=True):
+        for measure, digits in zip(
+            measures, (_DIGITS[measure] for measure in measures), strict=True
+        ):
             mean, gap, half = columns[measure][name]
             change = "" if name == reference else f" ({gap:+.{digits}f} ± {half:.{digits}f})"
             cells.append(f"{f'{mean:.{digits}f}{change}':>26s}")

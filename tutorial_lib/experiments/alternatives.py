@@ -18,9 +18,17 @@ from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.packed import packed
 
 
-def search_lbfgs(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, lam: float = 0.003, window: int = 7,
-                 evaluations: int = 300, progress: bool = True,
-                 on_loss: Callable[[float], object] | None = None) -> tuple[Tensor, list[int]]:
+def search_lbfgs(
+    images: Tensor,
+    mask: Tensor,
+    model: LatentModel,
+    z0: Tensor,
+    lam: float = 0.003,
+    window: int = 7,
+    evaluations: int = 300,
+    progress: bool = True,
+    on_loss: Callable[[float], object] | None = None,
+) -> tuple[Tensor, list[int]]:
     """Eq. 2 by SciPy's L-BFGS-B, picture by picture, with the box [-1, 1] as its bounds.
 
     Args:
@@ -35,27 +43,43 @@ def search_lbfgs(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, l
     images = corrupt(images, mask).to(model.device)
     weights = importance_weights(mask, window).to(model.device)
     generator, found, counts = packed(folded(model.generator), 1), [], []
-    for row in tqdm(range(len(images)), desc="L-BFGS-B", unit="picture", leave=False, disable=not progress):
+    for row in tqdm(
+        range(len(images)), desc="L-BFGS-B", unit="picture", leave=False, disable=not progress
+    ):
+
         def loss_and_gradient(code: np.ndarray, row: int = row) -> tuple[float, np.ndarray]:
             z = torch.from_numpy(code).to(images)[None].requires_grad_(True)
             generated = generator(z)
-            loss = context_loss(generated, images[row:row + 1], weights[row:row + 1])
+            loss = context_loss(generated, images[row : row + 1], weights[row : row + 1])
             if lam:
                 loss = loss + prior_loss(model.discriminator(generated), lam)
-            gradient, = torch.autograd.grad(loss.sum(), z)
+            (gradient,) = torch.autograd.grad(loss.sum(), z)
             if on_loss:
                 on_loss(loss.item())
             return loss.item(), gradient[0].cpu().double().numpy()
 
-        done = minimize(loss_and_gradient, z0[row].double().numpy(), jac=True, method="L-BFGS-B", bounds=[(-1, 1)] * model.z_dim,
-                        options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 0, "gtol": 0})
+        done = minimize(
+            loss_and_gradient,
+            z0[row].double().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-1, 1)] * model.z_dim,
+            options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 0, "gtol": 0},
+        )
         found.append(torch.from_numpy(done.x))
         counts.append(int(done.nfev))
     return torch.stack(found).to(images), counts
 
 
-def update_pixels(images: Tensor, mask: Tensor, model: LatentModel, start: Tensor, steps: int = 300, learning_rate: float = 0.02,
-                  progress: bool = True) -> Tensor:
+def update_pixels(
+    images: Tensor,
+    mask: Tensor,
+    model: LatentModel,
+    start: Tensor,
+    steps: int = 300,
+    learning_rate: float = 0.02,
+    progress: bool = True,
+) -> Tensor:
     """What the paper argues against (section 3): leave G out and change the hole's pixels until D is content.
 
     -log D is minimized by Adam; log(1 - D) would hardly move where D is sure (notebook 04).
@@ -70,9 +94,13 @@ def update_pixels(images: Tensor, mask: Tensor, model: LatentModel, start: Tenso
     images = corrupt(images, mask.to(images.device)).to(model.device)
     pixels = start.detach().to(images).clone().requires_grad_(True)
     optimizer = torch.optim.Adam([pixels], lr=learning_rate)
-    for _ in tqdm(range(steps), desc="updating pixels", unit="step", leave=False, disable=not progress):
-        loss = prior_loss(model.discriminator(torch.where(mask > 0, images, pixels)), 1.0, "non-saturating")
-        pixels.grad, = torch.autograd.grad(loss.sum(), pixels)
+    for _ in tqdm(
+        range(steps), desc="updating pixels", unit="step", leave=False, disable=not progress
+    ):
+        loss = prior_loss(
+            model.discriminator(torch.where(mask > 0, images, pixels)), 1.0, "non-saturating"
+        )
+        (pixels.grad,) = torch.autograd.grad(loss.sum(), pixels)
         optimizer.step()
         with torch.no_grad():
             pixels.clamp_(-1, 1)

@@ -56,9 +56,18 @@ class Exploration:
         return self.context.shape[1]
 
 
-def explore(images: Tensor, mask: Tensor, gan: LatentModel, lams: Sequence[float] = LAMS, restarts: int = 1,
-            settings: SearchSettings = SETTINGS, seed: int = 0, names: Sequence[str] | None = None, path_points: int = 12,
-            progress: bool = True) -> Exploration:
+def explore(
+    images: Tensor,
+    mask: Tensor,
+    gan: LatentModel,
+    lams: Sequence[float] = LAMS,
+    restarts: int = 1,
+    settings: SearchSettings = SETTINGS,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+    path_points: int = 12,
+    progress: bool = True,
+) -> Exploration:
     """Search the same pictures from the same start codes with each lam, all in one batch.
 
     Args:
@@ -79,22 +88,44 @@ def explore(images: Tensor, mask: Tensor, gan: LatentModel, lams: Sequence[float
     mask = check_mask(mask, images)
     corrupted = corrupt(images, mask)
     check_images(corrupted)
-    names = [f"picture {number}" for number in range(1, len(images) + 1)] if names is None else list(names)
+    names = (
+        [f"picture {number}" for number in range(1, len(images) + 1)]
+        if names is None
+        else list(names)
+    )
     lams = [float(lam) for lam in lams]
-    if not lams or lams[0] < 0 or any(not low < high for low, high in zip(lams, lams[1:], strict=False)):
+    if (
+        not lams
+        or lams[0] < 0
+        or any(not low < high for low, high in zip(lams, lams[1:], strict=False))
+    ):
         raise ValueError(f"lams must be ascending and not negative, each once, got {lams}")
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     if len(names) != len(images):
-        raise ValueError(f"each picture needs a name: got {len(images)} pictures and {len(names)} names")
+        raise ValueError(
+            f"each picture needs a name: got {len(images)} pictures and {len(names)} names"
+        )
     if gan.discriminator is None:
-        raise ValueError("this model has no discriminator: lam weighs what D says, so there is nothing to explore")
+        raise ValueError(
+            "this model has no discriminator: lam weighs what D says, so there is nothing to explore"
+        )
 
     shape = (len(images), restarts, len(lams))
-    picture, restart, which = (index.flatten() for index in torch.meshgrid(*map(torch.arange, shape), indexing="ij"))
+    picture, restart, which = (
+        index.flatten() for index in torch.meshgrid(*map(torch.arange, shape), indexing="ij")
+    )
     starts = start_codes(gan, len(images), restarts, seed, settings.start).to(images.dtype)
-    found = search(corrupted[picture], mask[picture], gan, starts[picture * restarts + restart], settings,
-                   lam=torch.tensor(lams, dtype=images.dtype)[which], path_points=path_points, progress=progress)
+    found = search(
+        corrupted[picture],
+        mask[picture],
+        gan,
+        starts[picture * restarts + restart],
+        settings,
+        lam=torch.tensor(lams, dtype=images.dtype)[which],
+        path_points=path_points,
+        progress=progress,
+    )
     kept = len(found.path_steps)
     generated, logits = _judge(found.path.flatten(0, 1), gan)
     known = [values[picture].repeat(kept, 1, 1, 1) for values in (corrupted, mask)]
@@ -104,9 +135,18 @@ def explore(images: Tensor, mask: Tensor, gan: LatentModel, lams: Sequence[float
         """(K * rows, ...) -> (P, R, L, K, ...)."""
         return values.cpu().unflatten(0, (kept, *shape)).movedim(0, 3)
 
-    return Exploration(names, lams, found.path_steps, corrupted.cpu(), mask.cpu(), by_row(generated), by_row(completed),
-                       by_row(found.losses["context"][found.path_steps].flatten()),
-                       by_row(found.losses["prior"][found.path_steps].flatten()), by_row(logits))
+    return Exploration(
+        names,
+        lams,
+        found.path_steps,
+        corrupted.cpu(),
+        mask.cpu(),
+        by_row(generated),
+        by_row(completed),
+        by_row(found.losses["context"][found.path_steps].flatten()),
+        by_row(found.losses["prior"][found.path_steps].flatten()),
+        by_row(logits),
+    )
 
 
 def _judge(codes: Tensor, gan: LatentModel) -> tuple[Tensor, Tensor]:

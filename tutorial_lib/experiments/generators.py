@@ -39,12 +39,27 @@ def settings_of(size: int) -> GANSettings:
 
     The average of G's weights reaches back 100 steps instead of 1000, for after 500 steps 1000 would reach to the random start.
     """
-    return GANSettings(base_channels=size, discriminator_channels=max(1, round(2 * size / 3)), norm="spectral", augment=("translation",),
-                       ema=0.99, junk=0.25, precision="bfloat16")
+    return GANSettings(
+        base_channels=size,
+        discriminator_channels=max(1, round(2 * size / 3)),
+        norm="spectral",
+        augment=("translation",),
+        ema=0.99,
+        junk=0.25,
+        precision="bfloat16",
+    )
 
 
-def train_generator(size: int, length: int, dataset, held_out: Tensor, work: str | os.PathLike, seed: int = 1,
-                    device: torch.device | str = "cpu", progress: bool = True) -> Path | None:
+def train_generator(
+    size: int,
+    length: int,
+    dataset,
+    held_out: Tensor,
+    work: str | os.PathLike,
+    seed: int = 1,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> Path | None:
     """Train a DCGAN of that size for `length` steps in all, going on from a shorter training of the same size.
 
     Args:
@@ -60,15 +75,33 @@ def train_generator(size: int, length: int, dataset, held_out: Tensor, work: str
     path = Path(work) / f"{dataset.name}-{size}-channels-{length}-steps.safetensors"
     if not path.exists():
         task = GANTask(settings_of(size), device, seed)
-        log = train(task, dataset, steps=length, batch_size=64, seed=seed, run_dir=Path(work) / f"{size}-channels", progress=progress)
+        log = train(
+            task,
+            dataset,
+            steps=length,
+            batch_size=64,
+            seed=seed,
+            run_dir=Path(work) / f"{size}-channels",
+            progress=progress,
+        )
         if log.interrupted:
             return None
         gan = task.finish()
-        save_gan(path, gan, {
-            "data": {"name": dataset.name, "pictures": len(dataset), "licence": "rendered by this library, MIT", "sha256": None},
-            "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
-            "command": f"python -m tutorial_lib generators --data {dataset.name} --sizes {size} --lengths {length} --seed {seed}",
-            "discriminator": discriminator_report(gan, held_out)})
+        save_gan(
+            path,
+            gan,
+            {
+                "data": {
+                    "name": dataset.name,
+                    "pictures": len(dataset),
+                    "licence": "rendered by this library, MIT",
+                    "sha256": None,
+                },
+                "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
+                "command": f"python -m tutorial_lib generators --data {dataset.name} --sizes {size} --lengths {length} --seed {seed}",
+                "discriminator": discriminator_report(gan, held_out),
+            },
+        )
     return path
 
 
@@ -76,7 +109,12 @@ def sample_distance(gan: LatentModel, judge: Judge) -> float:
     """Frechet distance between 2,000 pictures of G and real ones in the classifier's features: how good G is, without a hole."""
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        samples = torch.cat([gan.generator(gan.sample_z(SAMPLES_BATCH, rng).to(gan.device)).cpu() for _ in range(SAMPLES // SAMPLES_BATCH)])
+        samples = torch.cat(
+            [
+                gan.generator(gan.sample_z(SAMPLES_BATCH, rng).to(gan.device)).cpu()
+                for _ in range(SAMPLES // SAMPLES_BATCH)
+            ]
+        )
     return judge.distance(samples)
 
 
@@ -96,7 +134,9 @@ def invert(images: Tensor, gan: LatentModel, z0: Tensor, progress: bool = True) 
     return search(images, every, gan, z0, DEFAULT, weights=every, progress=progress).generated.cpu()
 
 
-def measure_generator(gan: LatentModel, originals: Tensor, judge: Judge, seed: int = 0, progress: bool = True) -> dict:
+def measure_generator(
+    gan: LatentModel, originals: Tensor, judge: Judge, seed: int = 0, progress: bool = True
+) -> dict:
     """Fill center holes with this generator, invert the originals, and measure.
 
     The search is the default; for a VAE lam is `VAE_LAM`.
@@ -111,14 +151,31 @@ def measure_generator(gan: LatentModel, originals: Tensor, judge: Judge, seed: i
     completed = poisson_blend(found.generated.cpu(), originals, mask).clamp(-1, 1)
     inverted = invert(originals, gan, z0, progress)
     measures = measure(completed, originals, mask) | {
-        "context": found.final["context"].tolist(), "inverted_psnr": psnr(inverted, originals).tolist(),
-        "inverted_hole_psnr": psnr(inverted, originals, mask).tolist()}
-    return {"frechet": sample_distance(gan, judge), "measures": measures | judge.recovered(completed)}
+        "context": found.final["context"].tolist(),
+        "inverted_psnr": psnr(inverted, originals).tolist(),
+        "inverted_hole_psnr": psnr(inverted, originals, mask).tolist(),
+    }
+    return {
+        "frechet": sample_distance(gan, judge),
+        "measures": measures | judge.recovered(completed),
+    }
 
 
-def run_generators(originals: Tensor, training, judge: Judge, path: str | os.PathLike, work: str | os.PathLike, *, data: dict,
-                   sizes: tuple[int, ...] = SIZES, lengths: tuple[int, ...] = LENGTHS, shipped: tuple[str, ...] = (), seed: int = 1,
-                   device: torch.device | str = "cpu", progress: bool = True) -> dict:
+def run_generators(
+    originals: Tensor,
+    training,
+    judge: Judge,
+    path: str | os.PathLike,
+    work: str | os.PathLike,
+    *,
+    data: dict,
+    sizes: tuple[int, ...] = SIZES,
+    lengths: tuple[int, ...] = LENGTHS,
+    shipped: tuple[str, ...] = (),
+    seed: int = 1,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> dict:
     """Train every size for every length, measure each, and store the figures one by one.
 
     Args:
@@ -136,20 +193,40 @@ def run_generators(originals: Tensor, training, judge: Judge, path: str | os.Pat
         "measures". Not complete when a training was interrupted.
     Raises: ValueError when the file was made from something else.
     """
-    made_from = {"experiment": "generators", "data": data, "pictures": len(originals), "seed": seed,
-                 "classifier": judge.card["name"], "classifier_sha256": judge.card["sha256"]}
+    made_from = {
+        "experiment": "generators",
+        "data": data,
+        "pictures": len(originals),
+        "seed": seed,
+        "classifier": judge.card["name"],
+        "classifier_sha256": judge.card["sha256"],
+    }
     results = open_results(path, made_from)
-    jobs = [(f"{size} channels, {length} steps", size, length) for size in sizes for length in sorted(lengths)]
+    jobs = [
+        (f"{size} channels, {length} steps", size, length)
+        for size in sizes
+        for length in sorted(lengths)
+    ]
     names = [*(name for name, _, _ in jobs), *shipped]
 
     def keep(name: str, weights: str | os.PathLike) -> None:
         gan = load_gan(weights, device)
-        made = {key: gan.card["training"].get(key) for key in ("base_channels", "discriminator_channels", "steps", "ema")}
-        made |= {"kind": gan.card["kind"], "lam": lam_for(gan), "weights_sha256": gan.card["sha256"]}
+        made = {
+            key: gan.card["training"].get(key)
+            for key in ("base_channels", "discriminator_channels", "steps", "ema")
+        }
+        made |= {
+            "kind": gan.card["kind"],
+            "lam": lam_for(gan),
+            "weights_sha256": gan.card["sha256"],
+        }
         results["variants"][name] = {"made_by": made} | measure_generator(
-            gan, originals, judge, progress=progress)
+            gan, originals, judge, progress=progress
+        )
         results["complete"] = all(other in results["variants"] for other in names)
-        results["variants"] = dict(sorted(results["variants"].items(), key=lambda item: (*names, item[0]).index(item[0])))
+        results["variants"] = dict(
+            sorted(results["variants"].items(), key=lambda item: (*names, item[0]).index(item[0]))
+        )
         write_results(path, results)
 
     for name, size, length in tqdm(jobs, desc="generators", unit="GAN", disable=not progress):
@@ -165,10 +242,18 @@ def run_generators(originals: Tensor, training, judge: Judge, path: str | os.Pat
     return results
 
 
-def generators_table(results: dict, measures: tuple[str, ...] = ("hole_psnr", "inverted_hole_psnr", "hole_ssim", "context")) -> str:
+def generators_table(
+    results: dict,
+    measures: tuple[str, ...] = ("hole_psnr", "inverted_hole_psnr", "hole_ssim", "context"),
+) -> str:
     """Text: a line a generator, the Frechet distance of its samples, and means with their 95 % intervals."""
     lines = [f"{'':28s}{'frechet':>10s}" + "".join(f"{measure:>20s}" for measure in measures)]
     for name, stored in results["variants"].items():
-        cells = [f"{mean:.2f} ± {half:.2f}" for mean, half in (mean_interval(stored["measures"][measure]) for measure in measures)]
-        lines.append(f"{name:28s}{stored['frechet']:10.1f}" + "".join(f"{cell:>20s}" for cell in cells))
+        cells = [
+            f"{mean:.2f} ± {half:.2f}"
+            for mean, half in (mean_interval(stored["measures"][measure]) for measure in measures)
+        ]
+        lines.append(
+            f"{name:28s}{stored['frechet']:10.1f}" + "".join(f"{cell:>20s}" for cell in cells)
+        )
     return "\n".join(lines)

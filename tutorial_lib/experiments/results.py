@@ -26,13 +26,23 @@ def open_results(path: str | os.PathLike, made_from: dict) -> dict:
     path = Path(path)
     made_from = json.loads(json.dumps(made_from))  # as it will be read back: tuples are lists
     if not path.exists():
-        return {"made_from": made_from, "made_with": {"torch": torch.__version__}, "complete": False, "variants": {}}
+        return {
+            "made_from": made_from,
+            "made_with": {"torch": torch.__version__},
+            "complete": False,
+            "variants": {},
+        }
     results = load_results(path)
-    differing = sorted(key for key in made_from.keys() | results["made_from"].keys()
-                       if made_from.get(key) != results["made_from"].get(key))
+    differing = sorted(
+        key
+        for key in made_from.keys() | results["made_from"].keys()
+        if made_from.get(key) != results["made_from"].get(key)
+    )
     if differing:
-        raise ValueError(f"{path} was made from something else ({', '.join(differing)}): move it away, or choose another "
-                         "--out")
+        raise ValueError(
+            f"{path} was made from something else ({', '.join(differing)}): move it away, or choose another "
+            "--out"
+        )
     return results
 
 
@@ -86,7 +96,9 @@ def mean_interval(values) -> tuple[float, float]:
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-        raise ValueError(f"an interval needs two or more finite values in one row, got shape {values.shape}")
+        raise ValueError(
+            f"an interval needs two or more finite values in one row, got shape {values.shape}"
+        )
     error = values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * error)
 

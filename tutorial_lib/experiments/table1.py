@@ -21,7 +21,12 @@ from tqdm.auto import tqdm
 
 from tutorial_lib.baselines import BASELINES, NEED_PICTURES, fill_with
 from tutorial_lib.device import seeded_generator
-from tutorial_lib.experiments.results import evenly_spaced, mean_interval, open_results, write_results
+from tutorial_lib.experiments.results import (
+    evenly_spaced,
+    mean_interval,
+    open_results,
+    write_results,
+)
 from tutorial_lib.experiments.yardsticks import Judge
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.blending import poisson_blend
@@ -40,8 +45,18 @@ PAPER_TABLE = {
     "random": {"CelebA": (20.6, 22.8), "SVHN": (24.1, 33.0), "Cars": (16.1, 18.9)},
     "half": {"CelebA": (15.5, 13.7), "SVHN": (19.1, 14.6), "Cars": (12.6, 11.1)},
 }
-STANDS_FOR = {"synthetic-faces": "CelebA", "synthetic-numbers": "SVHN", "synthetic-cars": "Cars",
-              "faces": "CelebA", "portraits": "CelebA", "digits": "SVHN", "cars": "Cars", "celeba": "CelebA", "svhn": "SVHN", "stanford-cars": "Cars"}
+STANDS_FOR = {
+    "synthetic-faces": "CelebA",
+    "synthetic-numbers": "SVHN",
+    "synthetic-cars": "Cars",
+    "faces": "CelebA",
+    "portraits": "CelebA",
+    "digits": "SVHN",
+    "cars": "Cars",
+    "celeba": "CelebA",
+    "svhn": "SVHN",
+    "stanford-cars": "Cars",
+}
 PART = 64  # pictures filled between two writes
 MEASURES = ("psnr", "hole_psnr", "ssim", "hole_ssim")
 
@@ -61,10 +76,21 @@ class Method:
     at_most: int = 500
 
 
-METHODS = {"corrupted": Method("nothing"), "context-encoder": Method("paint"), "ours": Method("search", DEFAULT),
-           "ours, PAPER": Method("search", PAPER, 32),
-           **{name: Method("baseline", at_most=100 if name in ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch") else 500)
-              for name in BASELINES}}
+METHODS = {
+    "corrupted": Method("nothing"),
+    "context-encoder": Method("paint"),
+    "ours": Method("search", DEFAULT),
+    "ours, PAPER": Method("search", PAPER, 32),
+    **{
+        name: Method(
+            "baseline",
+            at_most=100
+            if name in ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
+            else 500,
+        )
+        for name in BASELINES
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -97,8 +123,15 @@ def table_masks(family: str, count: int, seed: int = 0) -> Tensor:
     return torch.cat([table_mask(family, row, seed) for row in range(count)])
 
 
-def fill_rows(name: str, originals: Tensor, masks: Tensor, rows: list[int], models: Models, seed: int = 0,
-              progress: bool = True) -> tuple[Tensor, Tensor | None]:
+def fill_rows(
+    name: str,
+    originals: Tensor,
+    masks: Tensor,
+    rows: list[int],
+    models: Models,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[Tensor, Tensor | None]:
     """Fill the pictures of these rows with one method.
 
     Args:
@@ -116,7 +149,9 @@ def fill_rows(name: str, originals: Tensor, masks: Tensor, rows: list[int], mode
     if method.kind == "paint":
         return models.context_encoder.paint(y, mask)[1].cpu(), None
     if method.kind == "baseline":
-        return fill_with(name, y, mask, **({"pictures": models.training} if name in NEED_PICTURES else {})), None
+        return fill_with(
+            name, y, mask, **({"pictures": models.training} if name in NEED_PICTURES else {})
+        ), None
     z0 = start_codes(models.gan, max(rows) + 1, 1, seed)[rows]
     found = search(y, mask, models.gan, z0, method.settings, progress=progress)
     filled = poisson_blend(found.generated.cpu(), y, mask).clamp(-1, 1)
@@ -129,10 +164,16 @@ def made_by(name: str, models: Models) -> dict:
     Raises: ValueError when the method's model was not given.
     """
     method = METHODS[name]
-    model, card = {"search": (models.gan, getattr(models.gan, "card", None)), "baseline": (True, {}), "nothing": (True, {}),
-                   "paint": (models.context_encoder, models.context_encoder_card)}[method.kind]
+    model, card = {
+        "search": (models.gan, getattr(models.gan, "card", None)),
+        "baseline": (True, {}),
+        "nothing": (True, {}),
+        "paint": (models.context_encoder, models.context_encoder_card),
+    }[method.kind]
     if model is None:
-        raise ValueError(f"{name!r} needs {'a Context Encoder' if method.kind == 'paint' else 'a generator'}: give its weights")
+        raise ValueError(
+            f"{name!r} needs {'a Context Encoder' if method.kind == 'paint' else 'a generator'}: give its weights"
+        )
     if name in NEED_PICTURES and models.training is None:
         raise ValueError(f"{name!r} fills from a training set: give one")
     made = {"method": name, **asdict(method)}
@@ -153,17 +194,26 @@ class Completions:
         folder.mkdir(parents=True, exist_ok=True)
         note = folder / "made_by.json"
         if note.exists() and json.loads(note.read_text(encoding="utf-8")) != made:
-            raise ValueError(f"{folder} holds completions that were made with other settings: move it away, or choose another --work")
+            raise ValueError(
+                f"{folder} holds completions that were made with other settings: move it away, or choose another --work"
+            )
         note.write_text(json.dumps(made, indent=1), encoding="utf-8")
 
-    def part(self, number: int, rows: list[int], fill: Callable[[list[int]], tuple[Tensor, Tensor | None]]) -> dict[str, np.ndarray]:
+    def part(
+        self,
+        number: int,
+        rows: list[int],
+        fill: Callable[[list[int]], tuple[Tensor, Tensor | None]],
+    ) -> dict[str, np.ndarray]:
         """Part `number`, read if it is there, else filled and written: "pixels" (n, 64, 64, 3) uint8 and maybe "context" (n,)."""
         path = self.folder / f"{number:03d}.npz"
         if path.exists():
             with np.load(path) as stored:
                 return dict(stored)
         completed, context = fill(rows)
-        arrays = {"pixels": to_uint8(completed)} | ({} if context is None else {"context": context.numpy()})
+        arrays = {"pixels": to_uint8(completed)} | (
+            {} if context is None else {"context": context.numpy()}
+        )
         temporary = path.with_suffix(".partial")
         with open(temporary, "wb") as file:
             np.savez(file, **arrays)
@@ -171,9 +221,18 @@ class Completions:
         return arrays
 
 
-def run_table(originals: Tensor, models: Models, path: str | os.PathLike, work: str | os.PathLike, *, data: dict,
-              families: tuple[str, ...] = FAMILIES, methods: list[str] | None = None, seed: int = 0,
-              progress: bool = True) -> dict:
+def run_table(
+    originals: Tensor,
+    models: Models,
+    path: str | os.PathLike,
+    work: str | os.PathLike,
+    *,
+    data: dict,
+    families: tuple[str, ...] = FAMILIES,
+    methods: list[str] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict:
     """Fill the same holes with every method, measure, and store the figures after each cell.
 
     Args:
@@ -194,35 +253,65 @@ def run_table(originals: Tensor, models: Models, path: str | os.PathLike, work: 
     for kind, given, known in (("method", methods, METHODS), ("mask", families, FAMILIES)):
         if unknown := [name for name in given if name not in known]:
             raise ValueError(f"unknown {kind} {', '.join(unknown)}: choose from {', '.join(known)}")
-    filled_from = json.loads(json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed}))
-    judge = {"classifier": models.judge.card["name"], "classifier_sha256": models.judge.card["sha256"]} if models.judge else {}
+    filled_from = json.loads(
+        json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed})
+    )
+    judge = (
+        {"classifier": models.judge.card["name"], "classifier_sha256": models.judge.card["sha256"]}
+        if models.judge
+        else {}
+    )
     results = open_results(path, filled_from | judge)
     cells = {f"{family}, {name}": (family, name) for family in families for name in methods}
     made = {name: made_by(name, models) for name in methods}
     for cell, (_, name) in cells.items():
         if cell in results["variants"] and results["variants"][cell]["made_by"] != made[name]:
-            raise ValueError(f"{path} holds {cell!r} made with other settings: move it away, or choose another --out")
+            raise ValueError(
+                f"{path} holds {cell!r} made with other settings: move it away, or choose another --out"
+            )
     if "originals" not in results:
         results["originals"] = _yardsticks(originals, list(range(len(originals))), models)
-    for cell in tqdm([cell for cell in cells if cell not in results["variants"]], desc="table 1", unit="cell", disable=not progress):
+    for cell in tqdm(
+        [cell for cell in cells if cell not in results["variants"]],
+        desc="table 1",
+        unit="cell",
+        disable=not progress,
+    ):
         family, name = cells[cell]
         masks = table_masks(family, len(originals), seed)
         rows = evenly_spaced(len(originals), min(METHODS[name].at_most, len(originals)))
         kept = Completions(Path(work) / cell.replace(", ", "-"), filled_from | made[name])
-        results["variants"][cell] = {"made_by": made[name], "rows": rows} | _cell(kept, name, originals, masks, rows, models, seed, progress)
+        results["variants"][cell] = {"made_by": made[name], "rows": rows} | _cell(
+            kept, name, originals, masks, rows, models, seed, progress
+        )
         results["complete"] = all(other in results["variants"] for other in cells)
         write_results(path, results)
     return results
 
 
-def _cell(kept: Completions, name: str, originals: Tensor, masks: Tensor, rows: list[int], models: Models, seed: int,
-          progress: bool) -> dict:
+def _cell(
+    kept: Completions,
+    name: str,
+    originals: Tensor,
+    masks: Tensor,
+    rows: list[int],
+    models: Models,
+    seed: int,
+    progress: bool,
+) -> dict:
     parts = []
     starts = range(0, len(rows), PART)
-    for number, start in enumerate(tqdm(starts, desc=name, unit="part", leave=False, disable=not progress)):
+    for number, start in enumerate(
+        tqdm(starts, desc=name, unit="part", leave=False, disable=not progress)
+    ):
         try:
-            parts.append(kept.part(number, rows[start:start + PART],
-                                   lambda some: fill_rows(name, originals, masks, some, models, seed, progress)))
+            parts.append(
+                kept.part(
+                    number,
+                    rows[start : start + PART],
+                    lambda some: fill_rows(name, originals, masks, some, models, seed, progress),
+                )
+            )
         except ValueError as error:
             return {"refused": str(error)}
     completed = to_float(np.concatenate([part["pixels"] for part in parts]))
@@ -235,8 +324,12 @@ def _cell(kept: Completions, name: str, originals: Tensor, masks: Tensor, rows: 
 
 def measure(completed: Tensor, originals: Tensor, masks: Tensor) -> dict[str, list[float]]:
     """One figure a picture for each of `MEASURES`: PSNR in dB and SSIM, of the whole picture and of the hole alone."""
-    return {"psnr": psnr(completed, originals).tolist(), "hole_psnr": psnr(completed, originals, masks).tolist(),
-            "ssim": ssim(completed, originals).tolist(), "hole_ssim": ssim(completed, originals, masks).tolist()}
+    return {
+        "psnr": psnr(completed, originals).tolist(),
+        "hole_psnr": psnr(completed, originals, masks).tolist(),
+        "ssim": ssim(completed, originals).tolist(),
+        "hole_ssim": ssim(completed, originals, masks).tolist(),
+    }
 
 
 def _yardsticks(pictures: Tensor, rows: list[int], models: Models) -> dict:
@@ -246,7 +339,9 @@ def _yardsticks(pictures: Tensor, rows: list[int], models: Models) -> dict:
         found["measures"]["face"] = face_found(pictures).astype(float).tolist()
     if models.judge is not None:
         found["measures"] |= models.judge.recovered(pictures, rows)
-        if len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES:  # distances of smaller sets do not compare
+        if (
+            len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES
+        ):  # distances of smaller sets do not compare
             found["frechet"] = models.judge.distance(pictures)
     return found
 
@@ -255,20 +350,26 @@ def summary(results: dict, measure: str) -> dict[tuple[str, str], tuple[float, f
     """(family, method) -> mean, half its 95 % interval, number of pictures; cells without this measure are left out."""
     table = {}
     for cell, stored in results["variants"].items():
-        values = [value for value in stored.get("measures", {}).get(measure, []) if value is not None]
+        values = [
+            value for value in stored.get("measures", {}).get(measure, []) if value is not None
+        ]
         if values:
             family, name = cell.split(", ", 1)
             table[family, name] = (*mean_interval(values), len(values))
     return table
 
 
-def paired(results: dict, family: str, first: str, second: str, measure: str) -> tuple[float, float, int]:
+def paired(
+    results: dict, family: str, first: str, second: str, measure: str
+) -> tuple[float, float, int]:
     """Mean of first - second over the pictures that both filled, half its 95 % interval, and how many pictures those are.
 
     Raises: KeyError when a method was not run on this family.
     """
-    a, b = (dict(zip(stored["rows"], stored["measures"][measure], strict=True))
-            for stored in (results["variants"][f"{family}, {name}"] for name in (first, second)))
+    a, b = (
+        dict(zip(stored["rows"], stored["measures"][measure], strict=True))
+        for stored in (results["variants"][f"{family}, {name}"] for name in (first, second))
+    )
     gaps = [a[row] - b[row] for row in a if row in b and None not in (a[row], b[row])]
     return (*mean_interval(gaps), len(gaps))
 
@@ -280,14 +381,21 @@ def table_text(results: dict, measure: str = "psnr") -> str:
     names = list(dict.fromkeys(name for _, name in found))
     lines = [f"{measure:32s}" + "".join(f"{family:>16s}" for family in families)]
     for name in names:
-        texts = [f"{found[family, name][0]:.2f} ± {found[family, name][1]:.2f}" if (family, name) in found else "-" for family in families]
+        texts = [
+            f"{found[family, name][0]:.2f} ± {found[family, name][1]:.2f}"
+            if (family, name) in found
+            else "-"
+            for family in families
+        ]
         count = max(found[family, name][2] for family in families if (family, name) in found)
         lines.append(f"{name + f' ({count})':32s}" + "".join(f"{text:>16s}" for text in texts))
     paper = STANDS_FOR.get(results["made_from"]["data"]["name"])
     if measure in ("psnr", "hole_psnr") and paper:
         for column, name in enumerate(("context-encoder", "ours")):
             texts = [f"{PAPER_TABLE[family][paper][column]:.1f}" for family in families]
-            lines.append(f"{f'paper, {paper}: {name}':32s}" + "".join(f"{text:>16s}" for text in texts))
+            lines.append(
+                f"{f'paper, {paper}: {name}':32s}" + "".join(f"{text:>16s}" for text in texts)
+            )
     return "\n".join(lines)
 
 
@@ -296,21 +404,47 @@ def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float
 
     The paper's is NaN for pictures that stand for none of its sets. Raises: KeyError for a cell that is not there.
     """
-    paper = {family: row.get(STANDS_FOR.get(results["made_from"]["data"]["name"]), (math.nan, math.nan)) for family, row in PAPER_TABLE.items()}
-    return {family: (*paired(results, family, "ours", "context-encoder", measure)[:2], paper[family][1] - paper[family][0]) for family in FAMILIES}
+    paper = {
+        family: row.get(STANDS_FOR.get(results["made_from"]["data"]["name"]), (math.nan, math.nan))
+        for family, row in PAPER_TABLE.items()
+    }
+    return {
+        family: (
+            *paired(results, family, "ours", "context-encoder", measure)[:2],
+            paper[family][1] - paper[family][0],
+        )
+        for family in FAMILIES
+    }
 
 
 def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
     """Text in the shape of the paper's Table 1: a line a family of masks, "Context Encoder / ours" for each set; PSNR with the paper's in
     brackets, where the pictures stand for one of its sets."""
     of_paper = measure in ("psnr", "hole_psnr")
-    stands_for = {kind: STANDS_FOR.get(results["made_from"]["data"]["name"]) if of_paper else None for kind, results in tables.items()}
-    lines = [f"{'CE / ours':10s}" + "".join(f"{f'{kind} ({paper})' if paper else kind:>30s}" for kind, paper in stands_for.items())]
+    stands_for = {
+        kind: STANDS_FOR.get(results["made_from"]["data"]["name"]) if of_paper else None
+        for kind, results in tables.items()
+    }
+    lines = [
+        f"{'CE / ours':10s}"
+        + "".join(
+            f"{f'{kind} ({paper})' if paper else kind:>30s}" for kind, paper in stands_for.items()
+        )
+    ]
     for family in FAMILIES:
         cells = []
         for kind, results in tables.items():
-            two = [summary(results, measure)[family, name][0] for name in ("context-encoder", "ours")]
+            two = [
+                summary(results, measure)[family, name][0] for name in ("context-encoder", "ours")
+            ]
             cell = " / ".join(f"{value:.{1 if of_paper else 3}f}" for value in two)
-            cells.append(cell + (f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})" if stands_for[kind] else ""))
+            cells.append(
+                cell
+                + (
+                    f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})"
+                    if stands_for[kind]
+                    else ""
+                )
+            )
         lines.append(f"{family:10s}" + "".join(f"{cell:>30s}" for cell in cells))
     return "\n".join(lines)

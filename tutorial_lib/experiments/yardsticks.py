@@ -35,18 +35,28 @@ class Judge:
     truths: dict[str, Tensor]
     reference: np.ndarray
 
-    def recovered(self, completed: Tensor, rows: Sequence[int] | None = None) -> dict[str, list[float | None]]:
-        """"recovered ATTRIBUTE" -> 1, 0 or None (unclear) a picture; `rows` are the held-out pictures that were completed, or all."""
-        truths = self.truths if rows is None else {key: truth[list(rows)] for key, truth in self.truths.items()}
-        return {f"recovered {key}": [None if np.isnan(value) else value for value in values.tolist()]
-                for key, values in recovered(self.classifier, completed, truths).items()}
+    def recovered(
+        self, completed: Tensor, rows: Sequence[int] | None = None
+    ) -> dict[str, list[float | None]]:
+        """ "recovered ATTRIBUTE" -> 1, 0 or None (unclear) a picture; `rows` are the held-out pictures that were completed, or all."""
+        truths = (
+            self.truths
+            if rows is None
+            else {key: truth[list(rows)] for key, truth in self.truths.items()}
+        )
+        return {
+            f"recovered {key}": [None if np.isnan(value) else value for value in values.tolist()]
+            for key, values in recovered(self.classifier, completed, truths).items()
+        }
 
     def distance(self, pictures: Tensor) -> float:
         """Frechet distance of these pictures to the real ones."""
         return frechet_distance(classifier_features(self.classifier, pictures), self.reference)
 
 
-def load_judge(held_out, indices: Sequence[int], training, device: torch.device | str | None = None) -> Judge:
+def load_judge(
+    held_out, indices: Sequence[int], training, device: torch.device | str | None = None
+) -> Judge:
     """The shipped judge of a rendered set.
 
     Args: held_out: the test set; indices: of the pictures that will be completed; training: the set to measure distances to.
@@ -55,10 +65,17 @@ def load_judge(held_out, indices: Sequence[int], training, device: torch.device 
     name = f"{held_out.name}-attributes"
     classifier = load_attributes(name, device)
     real = training.images(range(min(REFERENCE_PICTURES, len(training))))
-    return Judge(classifier, load_card(name), true_classes(held_out, indices), classifier_features(classifier, real))
+    return Judge(
+        classifier,
+        load_card(name),
+        true_classes(held_out, indices),
+        classifier_features(classifier, real),
+    )
 
 
-def recovered(classifier: AttributeClassifier, completed: Tensor, truths: dict[str, Tensor]) -> dict[str, np.ndarray]:
+def recovered(
+    classifier: AttributeClassifier, completed: Tensor, truths: dict[str, Tensor]
+) -> dict[str, np.ndarray]:
     """Whether the classifier reads the true attribute in each completed picture.
 
     What it can show: that a completion brings back (or misses) something that can be named, however its pixels differ. What it
@@ -76,24 +93,38 @@ def recovered(classifier: AttributeClassifier, completed: Tensor, truths: dict[s
     Raises: ValueError when the truths are of other attributes or of another number of pictures.
     """
     if truths.keys() != classifier.heads.keys():
-        raise ValueError(f"the classifier knows {', '.join(classifier.heads)}, the truths are of {', '.join(truths)}: take both "
-                         "from the same data set")
+        raise ValueError(
+            f"the classifier knows {', '.join(classifier.heads)}, the truths are of {', '.join(truths)}: take both "
+            "from the same data set"
+        )
     lengths = {len(truth) for truth in truths.values()}
     if lengths != {len(completed)}:
         raise ValueError(f"{len(completed)} pictures need as many truths, got {sorted(lengths)}")
-    return {attribute: np.where(truths[attribute] == UNCLEAR, np.nan, (guess == truths[attribute]).double().numpy())
-            for attribute, guess in classifier.predict(completed).items()}
+    return {
+        attribute: np.where(
+            truths[attribute] == UNCLEAR, np.nan, (guess == truths[attribute]).double().numpy()
+        )
+        for attribute, guess in classifier.predict(completed).items()
+    }
 
 
 @torch.no_grad()
-def classifier_features(classifier: AttributeClassifier, images: Tensor, batch_size: int = 128) -> np.ndarray:
+def classifier_features(
+    classifier: AttributeClassifier, images: Tensor, batch_size: int = 128
+) -> np.ndarray:
     """The 64 numbers a picture from which the classifier reads its attributes, for `frechet_distance`.
 
     Args: classifier: in eval mode; images: (B, 3, 64, 64) in [-1, 1]; batch_size: pictures at a time.
     Returns: (B, 64) float64.
     """
     device = next(classifier.parameters()).device
-    return torch.cat([classifier.features(batch.to(device)).cpu() for batch in images.split(batch_size)]).double().numpy()
+    return (
+        torch.cat(
+            [classifier.features(batch.to(device)).cpu() for batch in images.split(batch_size)]
+        )
+        .double()
+        .numpy()
+    )
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
@@ -119,10 +150,15 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
         raise ValueError("features must be finite: look for NaN in the pictures")
     needed = a.shape[1] + 1
     if min(len(a), len(b)) < needed:
-        raise ValueError(f"{len(a)} and {len(b)} pictures are too few for a covariance of {a.shape[1]} features: take at least "
-                         f"{needed}, better several hundred")
+        raise ValueError(
+            f"{len(a)} and {len(b)} pictures are too few for a covariance of {a.shape[1]} features: take at least "
+            f"{needed}, better several hundred"
+        )
     # C = R^T R by QR of the centered features; then trace (C_a C_b)^(1/2) is the sum of the singular values of R_a R_b^T,
     # and no root of a nearly singular product is taken
     roots = [np.linalg.qr(x - x.mean(0), mode="r") / np.sqrt(len(x) - 1) for x in (a, b)]
-    spread = sum(np.square(root).sum() for root in roots) - 2 * np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
+    spread = (
+        sum(np.square(root).sum() for root in roots)
+        - 2 * np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
+    )
     return max(0.0, float(np.square(a.mean(0) - b.mean(0)).sum() + spread))

@@ -42,8 +42,18 @@ class Answers:
     start_losses: Tensor
 
 
-def several_answers(image: Tensor, mask: Tensor, gan: LatentModel, answers: int = 4, starts: int = 16, *,
-                    settings: SearchSettings = DEFAULT, seed: int = 0, share: float = 0.5, progress: bool = True) -> Answers:
+def several_answers(
+    image: Tensor,
+    mask: Tensor,
+    gan: LatentModel,
+    answers: int = 4,
+    starts: int = 16,
+    *,
+    settings: SearchSettings = DEFAULT,
+    seed: int = 0,
+    share: float = 0.5,
+    progress: bool = True,
+) -> Answers:
     """Search from many starts, group what they put into the hole, keep the best of each group.
 
     Only the `share` of the starts with the lowest loss is grouped: a picture that does not fit its surroundings is no answer,
@@ -72,27 +82,45 @@ def several_answers(image: Tensor, mask: Tensor, gan: LatentModel, answers: int 
         raise ValueError(f"share must be above 0 and at most 1, got {share}")
     kept = round(share * starts)
     if not 1 <= answers <= kept:
-        raise ValueError(f"{answers} answers need at least as many starts to choose from: {starts} starts and a share of {share} "
-                         f"leave {kept}; give more starts")
+        raise ValueError(
+            f"{answers} answers need at least as many starts to choose from: {starts} starts and a share of {share} "
+            f"leave {kept}; give more starts"
+        )
 
-    image = torch.where(mask > 0, image, 0.0)  # before it is checked: what lies in the hole is never read
+    image = torch.where(
+        mask > 0, image, 0.0
+    )  # before it is checked: what lies in the hole is never read
     check_images(image, "image")
     image, mask = image.to(gan.device), mask.to(gan.device)
-    parts = [search(image.expand(len(z0), -1, -1, -1), mask, gan, z0, settings, progress=progress)
-             for z0 in start_codes(gan, 1, starts, seed, settings.start).split(MAX_ROWS)]
-    z, generated = torch.cat([part.z for part in parts]), torch.cat([part.generated for part in parts])
+    parts = [
+        search(image.expand(len(z0), -1, -1, -1), mask, gan, z0, settings, progress=progress)
+        for z0 in start_codes(gan, 1, starts, seed, settings.start).split(MAX_ROWS)
+    ]
+    z, generated = (
+        torch.cat([part.z for part in parts]),
+        torch.cat([part.generated for part in parts]),
+    )
     losses = torch.cat([part.final["total"] for part in parts])
     completed = poisson_blend(generated, image.expand_as(generated), mask).clamp(-1, 1)
 
     order = losses.argsort(stable=True)[:kept]  # lowest first, so the first of a group is its best
     groups = _group(completed[order][:, :, mask[0, 0] == 0].flatten(1).cpu().numpy(), answers)
     _, first = np.unique(groups, return_index=True)
-    rank = torch.from_numpy(first.argsort().argsort())[torch.from_numpy(groups)]  # groups numbered by their best loss
+    rank = torch.from_numpy(first.argsort().argsort())[
+        torch.from_numpy(groups)
+    ]  # groups numbered by their best loss
     labels = torch.full((starts,), -1)
     labels[order.cpu()] = rank
     best = order[torch.from_numpy(np.sort(first)).to(order.device)]
-    return Answers(completed=completed[best], generated=generated[best], z=z[best], losses=losses[best],
-                   counts=torch.bincount(rank, minlength=answers), labels=labels, start_losses=losses)
+    return Answers(
+        completed=completed[best],
+        generated=generated[best],
+        z=z[best],
+        losses=losses[best],
+        counts=torch.bincount(rank, minlength=answers),
+        labels=labels,
+        start_losses=losses,
+    )
 
 
 def _group(holes: np.ndarray, count: int) -> np.ndarray:
@@ -100,4 +128,5 @@ def _group(holes: np.ndarray, count: int) -> np.ndarray:
     if count == 1 or len(holes) == 1:
         return np.zeros(len(holes), dtype=np.int64)
     from sklearn.cluster import AgglomerativeClustering
+
     return AgglomerativeClustering(count, linkage="ward").fit_predict(holes)

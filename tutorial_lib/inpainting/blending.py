@@ -20,7 +20,9 @@ from tutorial_lib.masks import check_mask
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _KEPT = 32  # masks whose factor is kept, at 64x64 at most two megabytes each
-_DENSE = 150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels many more
+_DENSE = (
+    150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels many more
+)
 _AT_ONCE = 16  # pictures: what is computed for more does not stay in the processor's cache
 _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
@@ -39,7 +41,9 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     Raises: ValueError for shapes that do not fit or an invalid mask.
     """
     if generated.shape != images.shape or generated.dim() != 4:
-        raise ValueError(f"need two batches of one shape, got {tuple(generated.shape)} and {tuple(images.shape)}")
+        raise ValueError(
+            f"need two batches of one shape, got {tuple(generated.shape)} and {tuple(images.shape)}"
+        )
     mask = check_mask(mask, generated)
     solve = _by_iteration if generated.device.type == "cuda" else _by_factor
     return solve(generated, images.to(generated.device), mask > 0)
@@ -53,11 +57,19 @@ def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
         hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
         for rows in _parts(which == number):
             g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
-            on_ring = (y - g).flatten(0, 1).T.index_select(0, hole.ring)  # a row a pixel, a column a channel
+            on_ring = (
+                (y - g).flatten(0, 1).T.index_select(0, hole.ring)
+            )  # a row a pixel, a column a channel
             u = g.new_zeros(g.shape[2], on_ring.shape[1])
-            for pixels, values in zip((hole.white, hole.black), hole.harmonic(on_ring.double().numpy()), strict=True):
+            for pixels, values in zip(
+                (hole.white, hole.black), hole.harmonic(on_ring.double().numpy()), strict=True
+            ):
                 u.index_copy_(0, pixels, torch.from_numpy(values).to(g.dtype))
-            result[rows] = torch.where(mask, y, g + u.T.view_as(g)).view(-1, *generated.shape[1:]).to(generated.device)
+            result[rows] = (
+                torch.where(mask, y, g + u.T.view_as(g))
+                .view(-1, *generated.shape[1:])
+                .to(generated.device)
+            )
     return result
 
 
@@ -81,9 +93,15 @@ class _Hole:
         inside, around = _laplacian(hole)
         places = np.argwhere(hole)
         color = places.sum(1) % 2
-        white, black = np.flatnonzero(color != color[0]), np.flatnonzero(color == color[0])  # there is at least one black
+        white, black = (
+            np.flatnonzero(color != color[0]),
+            np.flatnonzero(color == color[0]),
+        )  # there is at least one black
         numbers = places @ [hole.shape[1], 1]
-        self.white, self.black, self.ring = (torch.from_numpy(part) for part in (numbers[white], numbers[black], np.unique(around.indices).astype(np.int64)))
+        self.white, self.black, self.ring = (
+            torch.from_numpy(part)
+            for part in (numbers[white], numbers[black], np.unique(around.indices).astype(np.int64))
+        )
         around, degree = around[:, self.ring.numpy()], inside.diagonal()
         share = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
         across = -inside[white][:, black]  # 1 for each black neighbour
@@ -91,21 +109,30 @@ class _Hole:
         self._to_black = (around[black] + across.T @ share @ around[white]).tocsr()
         matrix = sparse.diags_array(degree[black]) - across.T @ share @ across
         # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
-        self._factor = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        self._factor = splu(
+            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
+        )
         self._operators = None
 
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(white, columns) and (black, columns) float64: u in the hole for u on the ring, (ring, columns)."""
         if self._operators is None:
-            if ring.shape[1] < 3 * _AT_ONCE or len(self.ring) * (len(self.white) + len(self.black)) > _DENSE:
+            if (
+                ring.shape[1] < 3 * _AT_ONCE
+                or len(self.ring) * (len(self.white) + len(self.black)) > _DENSE
+            ):
                 return self._solve(ring)
-            self._operators = self._solve(np.eye(len(self.ring)))  # u is linear in the ring: for many pictures a product is quicker
+            self._operators = self._solve(
+                np.eye(len(self.ring))
+            )  # u is linear in the ring: for many pictures a product is quicker
         return tuple(operator @ ring for operator in self._operators)
 
     def _solve(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty((len(self.black) + len(ring), ring.shape[1]))  # one block of memory: copies of it cost as much as the factor
-        black = values[:len(self.black)]
-        black[:], values[len(self.black):] = self._factor.solve(self._to_black @ ring), ring
+        values = np.empty(
+            (len(self.black) + len(ring), ring.shape[1])
+        )  # one block of memory: copies of it cost as much as the factor
+        black = values[: len(self.black)]
+        black[:], values[len(self.black) :] = self._factor.solve(self._to_black @ ring), ring
         return self._to_white @ values, black
 
 
@@ -123,22 +150,37 @@ def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
     number = np.full((height + 2, width + 2), -1)  # a frame of -1 stands for "outside"
     number[1:-1, 1:-1] = np.arange(height * width).reshape(height, width)
     rows = np.flatnonzero(hole)
-    neighbours = np.stack([number[1 + dy:1 + dy + height, 1 + dx:1 + dx + width].ravel()[rows] for dy, dx in _NEIGHBOURS])
+    neighbours = np.stack(
+        [
+            number[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width].ravel()[rows]
+            for dy, dx in _NEIGHBOURS
+        ]
+    )
     row, column = np.tile(np.arange(len(rows)), 4), neighbours.ravel()
     row, column = row[column >= 0], column[column >= 0]
     known = (~hole).ravel()[column]
     degree = np.bincount(row, minlength=len(rows)).astype(float)
     place = np.zeros(height * width, int)
     place[rows] = np.arange(len(rows))
-    among = sparse.csr_array((np.ones((~known).sum()), (row[~known], place[column[~known]])), shape=(len(rows), len(rows)))
-    around = sparse.csr_array((np.ones(known.sum()), (row[known], column[known])), shape=(len(rows), height * width))
+    among = sparse.csr_array(
+        (np.ones((~known).sum()), (row[~known], place[column[~known]])),
+        shape=(len(rows), len(rows)),
+    )
+    around = sparse.csr_array(
+        (np.ones(known.sum()), (row[known], column[known])), shape=(len(rows), height * width)
+    )
     return (sparse.diags_array(degree) - among).tocsr(), around
 
 
 def neighbour_sum(x: Tensor) -> Tensor:
     """(..., H, W) -> (..., H, W): the sum of the up to four neighbours of each pixel."""
     padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
-    return padded[..., 1:-1, 2:] + padded[..., 1:-1, :-2] + padded[..., 2:, 1:-1] + padded[..., :-2, 1:-1]
+    return (
+        padded[..., 1:-1, 2:]
+        + padded[..., 1:-1, :-2]
+        + padded[..., 2:, 1:-1]
+        + padded[..., :-2, 1:-1]
+    )
 
 
 def _by_iteration(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:

@@ -75,8 +75,10 @@ def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = 
         return Framed(face.pixels, face.transform, f"{width}x{height}: {_where(face.transform)}")
     side = min(width, height)
     box = ((width - side) / 2, (height - side) / 2, side)
-    said = (f"{width}x{height}: the square of {side} pixels in the middle resized to "
-            f"{IMAGE_SIZE}x{IMAGE_SIZE}")
+    said = (
+        f"{width}x{height}: the square of {side} pixels in the middle resized to "
+        f"{IMAGE_SIZE}x{IMAGE_SIZE}"
+    )
     return Framed(crop_square(picture, box), Transform.of_box(box, picture.size), said)
 
 
@@ -85,9 +87,11 @@ def _where(transform: Transform) -> str:
     left, top = transform.to_photo(np.array([[-0.5, -0.5]]))[0] + 0.5
     turn = np.degrees(np.arctan2(transform.matrix[0, 1], transform.matrix[0, 0]))
     turned = f", turned by {abs(turn):.0f} degrees," if abs(turn) >= 0.5 else ""
-    return (f"a face was found at left {left:.0f}, top {top:.0f}, and its square of "
-            f"{IMAGE_SIZE / transform.scale:.0f} pixels{turned} resized to "
-            f"{IMAGE_SIZE}x{IMAGE_SIZE}")
+    return (
+        f"a face was found at left {left:.0f}, top {top:.0f}, and its square of "
+        f"{IMAGE_SIZE / transform.scale:.0f} pixels{turned} resized to "
+        f"{IMAGE_SIZE}x{IMAGE_SIZE}"
+    )
 
 
 def mask_for(known: np.ndarray, framed: Framed) -> FramedMask:
@@ -119,15 +123,19 @@ def mask_for(known: np.ndarray, framed: Framed) -> FramedMask:
         left = f"; {outside} of {hole.sum()} hole pixels lie outside and stay" if outside else ""
         return FramedMask(mask, known, f"the mask, as large as the photo, lies on the photo{left}")
     if width != height:
-        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
-                         f"give a mask as large as the picture, or a square one for the "
-                         f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it")
+        raise ValueError(
+            f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
+            f"give a mask as large as the picture, or a square one for the "
+            f"{IMAGE_SIZE}x{IMAGE_SIZE} pixels that are taken of it"
+        )
     all_of_it = framed.transform.to_photo(np.array([[-0.5, -0.5], [63.5, 63.5]])) + 0.5
     is_all = np.allclose(all_of_it, [[0, 0], [photo_width, photo_height]], atol=0.5)
     if photo_width == photo_height and not is_all and width != IMAGE_SIZE:
-        raise ValueError(f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
-                         f"it could be for the whole picture or for the square taken of it; resize it "
-                         f"to the picture's size, or to {IMAGE_SIZE}x{IMAGE_SIZE} for that square")
+        raise ValueError(
+            f"the mask is {width}x{height}, the picture {photo_width}x{photo_height}: "
+            f"it could be for the whole picture or for the square taken of it; resize it "
+            f"to the picture's size, or to {IMAGE_SIZE}x{IMAGE_SIZE} for that square"
+        )
     mask = hole_in_picture(~known, Transform.of_box((0, 0, width), (width, height)))
     said = f"the mask of {width}x{height} lies on what was taken of the photo"
     return FramedMask(mask, None, said)

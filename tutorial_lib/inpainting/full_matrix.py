@@ -32,7 +32,9 @@ class FullMatrixAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.dim() != 2:
-                    raise ValueError(f"rows of codes are wanted, shape (B, n), got {tuple(p.shape)}")
+                    raise ValueError(
+                        f"rows of codes are wanted, shape (B, n), got {tuple(p.shape)}"
+                    )
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -42,17 +44,25 @@ class FullMatrixAdam(torch.optim.Optimizer):
             for p in group["params"]:
                 state = self.state[p]
                 if not state:
-                    state |= {"step": 0, "mean": torch.zeros_like(p), "products": p.new_zeros(*p.shape, p.shape[1])}
+                    state |= {
+                        "step": 0,
+                        "mean": torch.zeros_like(p),
+                        "products": p.new_zeros(*p.shape, p.shape[1]),
+                    }
                 state["step"] += 1
                 state["mean"].lerp_(p.grad, 1 - beta1)
                 state["products"].lerp_(p.grad[:, :, None] * p.grad[:, None, :], 1 - beta2)
                 mean = state["mean"] / (1 - beta1 ** state["step"])
                 if state["step"] <= WARM_UP:
-                    squares = state["products"].diagonal(dim1=1, dim2=2) / (1 - beta2 ** state["step"])
+                    squares = state["products"].diagonal(dim1=1, dim2=2) / (
+                        1 - beta2 ** state["step"]
+                    )
                     direction = mean / (squares.sqrt() + 1e-8)
                 else:
                     if (state["step"] - WARM_UP) % RENEWED_EVERY == 1:
-                        state["root"] = inverse_root(state["products"] / (1 - beta2 ** state["step"]))
+                        state["root"] = inverse_root(
+                            state["products"] / (1 - beta2 ** state["step"])
+                        )
                     direction = (state["root"] @ mean[:, :, None])[:, :, 0]
                 p.sub_(group["lr"] * direction)
 
@@ -60,6 +70,12 @@ class FullMatrixAdam(torch.optim.Optimizer):
 def inverse_root(products: Tensor) -> Tensor:
     """(P + damping)^(-1/2) of each symmetric positive semidefinite (B, n, n) matrix, on the matrices' device."""
     square = products.diagonal(dim1=1, dim2=2).mean(1)
-    values, vectors = torch.linalg.eigh(products.cpu())  # on the CPU: small matrices are slow on a GPU, and MPS has no eigh
-    values = values.clamp(min=0) + DAMPING * square[:, None].cpu() + torch.finfo(values.dtype).tiny ** 0.5
+    values, vectors = torch.linalg.eigh(
+        products.cpu()
+    )  # on the CPU: small matrices are slow on a GPU, and MPS has no eigh
+    values = (
+        values.clamp(min=0)
+        + DAMPING * square[:, None].cpu()
+        + torch.finfo(values.dtype).tiny ** 0.5
+    )
     return ((vectors * values.rsqrt()[:, None, :]) @ vectors.transpose(1, 2)).to(products.device)

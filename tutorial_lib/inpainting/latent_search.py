@@ -74,12 +74,21 @@ class SearchSettings:
     start: str = "prior"
 
     def __post_init__(self):
-        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("norm", NORMS), ("prior", PRIORS),
-                              ("clip", CLIPS), ("keep", KEEPS), ("start", STARTS)):
+        for name, allowed in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("norm", NORMS),
+            ("prior", PRIORS),
+            ("clip", CLIPS),
+            ("keep", KEEPS),
+            ("start", STARTS),
+        ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
         if self.steps < 1 or self.learning_rate <= 0:
-            raise ValueError(f"steps and learning_rate must be positive, got {self.steps} and {self.learning_rate}")
+            raise ValueError(
+                f"steps and learning_rate must be positive, got {self.steps} and {self.learning_rate}"
+            )
         if self.lam < 0:
             raise ValueError(f"lam must not be negative, got {self.lam}")
         if not 0 <= self.draft < 1:
@@ -90,12 +99,24 @@ class SearchSettings:
 # out a third of a dB worse.
 DEFAULT = SearchSettings()
 # The same with nothing but plain Adam, more than twice as slow and not quite as close: what the ablations take apart.
-ADAM = SearchSettings(optimizer="adam", learning_rate=0.1, beta2=0.99, schedule="cosine", steps=300, draft=0.0)
+ADAM = SearchSettings(
+    optimizer="adam", learning_rate=0.1, beta2=0.99, schedule="cosine", steps=300, draft=0.0
+)
 # The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 04.
 PAPER = replace(ADAM, learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
 # What the authors' released code does where it differs from the paper.
-AUTHORS_CODE = replace(ADAM, optimizer="nesterov", learning_rate=3e-4, schedule="constant", steps=3000, window=15, lam=0.2,
-                       prior="non-saturating", keep="last", start="normal")
+AUTHORS_CODE = replace(
+    ADAM,
+    optimizer="nesterov",
+    learning_rate=3e-4,
+    schedule="constant",
+    steps=3000,
+    window=15,
+    lam=0.2,
+    prior="non-saturating",
+    keep="last",
+    start="normal",
+)
 
 
 @dataclass(frozen=True)
@@ -119,9 +140,19 @@ class SearchResult:
     final: dict[str, Tensor]
 
 
-def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, settings: SearchSettings = DEFAULT, *,
-           lam: float | Tensor | None = None, weights: Tensor | None = None, path_points: int = 30,
-           progress: bool = True, on_step: Callable[[int, Tensor], bool | None] | None = None) -> SearchResult:
+def search(
+    images: Tensor,
+    mask: Tensor,
+    model: LatentModel,
+    z0: Tensor,
+    settings: SearchSettings = DEFAULT,
+    *,
+    lam: float | Tensor | None = None,
+    weights: Tensor | None = None,
+    path_points: int = 30,
+    progress: bool = True,
+    on_step: Callable[[int, Tensor], bool | None] | None = None,
+) -> SearchResult:
     """z_hat = argmin_z L_c(z | y, M) + L_p(z) (Eq. 2), for every row at once.
 
     Args:
@@ -144,11 +175,19 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     mask = check_mask(mask, images, may_be_whole=weights is not None)
     images = torch.where(mask > 0, images, 0.0).to(device)
     check_images(images)
-    weights = importance_weights(mask, settings.window) if weights is None else torch.where(mask > 0, weights, 0.0)
+    weights = (
+        importance_weights(mask, settings.window)
+        if weights is None
+        else torch.where(mask > 0, weights, 0.0)
+    )
     weights = weights.to(device, images.dtype)
     if z0.shape != (len(images), model.z_dim):
-        raise ValueError(f"z0 must have shape ({len(images)}, {model.z_dim}), a start a row, got {tuple(z0.shape)}")
-    lam = torch.as_tensor(settings.lam if lam is None else lam, dtype=images.dtype, device=device).expand(len(images))
+        raise ValueError(
+            f"z0 must have shape ({len(images)}, {model.z_dim}), a start a row, got {tuple(z0.shape)}"
+        )
+    lam = torch.as_tensor(
+        settings.lam if lam is None else lam, dtype=images.dtype, device=device
+    ).expand(len(images))
     if bool((lam < 0).any()):
         raise ValueError("lam must not be negative")
 
@@ -157,15 +196,29 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
     redraw = torch.Generator().manual_seed(0)
     kept_steps = _log_spaced(settings.steps, path_points)
     # one block for all steps: thousands of small ones would keep the memory of large ones from being used again
-    history = {name: lam.new_empty(settings.steps + 1, len(lam)) for name in ("context", "prior", "total")}
+    history = {
+        name: lam.new_empty(settings.steps + 1, len(lam)) for name in ("context", "prior", "total")
+    }
     path, path_steps = [], []
     best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
-    bar = tqdm(range(settings.steps + 1), desc="searching z", unit="step", disable=not progress, leave=False)
-    exact_from, rough, prior_slope = math.ceil(settings.draft * settings.steps), fast_precision(device), torch.zeros_like(z)
+    bar = tqdm(
+        range(settings.steps + 1),
+        desc="searching z",
+        unit="step",
+        disable=not progress,
+        leave=False,
+    )
+    exact_from, rough, prior_slope = (
+        math.ceil(settings.draft * settings.steps),
+        fast_precision(device),
+        torch.zeros_like(z),
+    )
     exact = folded(model.generator)
     generator = sketcher = packed(exact, len(z))
     if exact_from and rough != "float32" and exact is not model.generator:
-        sketcher = packed(copy.deepcopy(exact).to(PRECISIONS[rough]), len(z))  # autocast would convert the weights in each step
+        sketcher = packed(
+            copy.deepcopy(exact).to(PRECISIONS[rough]), len(z)
+        )  # autocast would convert the weights in each step
     for step in bar:
         draft = step < exact_from
         sketch = draft and step > 0  # the start's losses are exact: z_hat is no worse
@@ -174,17 +227,27 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
             if not draft or step % PRIOR_EVERY == 0:
                 prior = _prior(model, z, generated, lam, settings.prior)
         context = context_loss(generated, images, weights, settings.norm)
-        stop = step == settings.steps or (on_step is not None and bool(on_step(step, generated.detach())))
+        stop = step == settings.steps or (
+            on_step is not None and bool(on_step(step, generated.detach()))
+        )
         if sketch and stop:  # ended among the drafts: how good this z is has to be asked exactly
             with torch.no_grad():
                 generated = _pictures(generator, z)
                 prior = _prior(model, z, generated, lam, settings.prior)
                 context = context_loss(generated, images, weights, settings.norm)
-        now = {"context": context.detach(), "prior": prior.detach(), "total": (context + prior).detach()}
+        now = {
+            "context": context.detach(),
+            "prior": prior.detach(),
+            "total": (context + prior).detach(),
+        }
         for name, value in now.items():
             history[name][step] = value
         if not sketch or stop:  # what other drafts say of their losses is not exact
-            better = now["total"] < best["total"] if settings.keep == "best" else torch.ones_like(lam, dtype=torch.bool)
+            better = (
+                now["total"] < best["total"]
+                if settings.keep == "best"
+                else torch.ones_like(lam, dtype=torch.bool)
+            )
             best_z = torch.where(better[:, None], z.detach(), best_z)
             best = {name: torch.where(better, now[name], best[name]) for name in best}
         if stop or step in kept_steps:
@@ -193,10 +256,10 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
         if stop:
             break
         if not draft:
-            z.grad, = torch.autograd.grad((context + prior).sum(), z)
+            (z.grad,) = torch.autograd.grad((context + prior).sum(), z)
         else:
             if prior.requires_grad:  # asked anew in this step
-                prior_slope, = torch.autograd.grad(prior.sum(), z, retain_graph=True)
+                (prior_slope,) = torch.autograd.grad(prior.sum(), z, retain_graph=True)
                 prior = prior.detach()
             z.grad = torch.autograd.grad(context.sum(), z)[0] + prior_slope
         optimizer.param_groups[0]["lr"] = learning_rate_at(step, settings)
@@ -205,8 +268,14 @@ def search(images: Tensor, mask: Tensor, model: LatentModel, z0: Tensor, setting
             z.copy_(_clip(z, model, settings.clip, redraw))
     with torch.no_grad():
         generated = _pictures(generator, best_z)
-    return SearchResult(best_z, generated, {name: values[:step + 1] for name, values in history.items()},
-                        torch.stack(path), path_steps, best)
+    return SearchResult(
+        best_z,
+        generated,
+        {name: values[: step + 1] for name, values in history.items()},
+        torch.stack(path),
+        path_steps,
+        best,
+    )
 
 
 def learning_rate_at(step: int, settings: SearchSettings) -> float:
@@ -214,7 +283,9 @@ def learning_rate_at(step: int, settings: SearchSettings) -> float:
     if settings.schedule == "constant":
         return settings.learning_rate
     left = 1 - step / settings.steps
-    return settings.learning_rate * (left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+    return settings.learning_rate * (
+        left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
+    )
 
 
 def _pictures(network: torch.nn.Module, z: Tensor) -> Tensor:
@@ -253,4 +324,3 @@ def _log_spaced(steps: int, points: int) -> set[int]:
         raise ValueError(f"path_points must be at least 2, got {points}")
     inner = np.geomspace(steps, 1, points - 1).round().astype(int).tolist()
     return {0, *inner}
-

@@ -41,22 +41,45 @@ class Inpainting:
     restart_losses: Tensor
 
 
-def start_codes(model: LatentModel, count: int, restarts: int = 1, seed: int = 0, start: str = "prior") -> Tensor:
+def start_codes(
+    model: LatentModel, count: int, restarts: int = 1, seed: int = 0, start: str = "prior"
+) -> Tensor:
     """(count * restarts, z_dim) start codes, restarts of a picture side by side, on the CPU.
 
     `start` is "prior" or "normal", see `SearchSettings`.
     Each depends on (seed, picture, restart) alone: not on lam, and not on how many others there are.
     """
+
     def draw(rng: torch.Generator) -> Tensor:
-        return model.sample_z(1, rng) if start == "prior" else torch.randn(1, model.z_dim, generator=rng)
+        return (
+            model.sample_z(1, rng)
+            if start == "prior"
+            else torch.randn(1, model.z_dim, generator=rng)
+        )
 
-    return torch.cat([draw(seeded_generator(seed, picture, restart))
-                      for picture in range(count) for restart in range(restarts)])
+    return torch.cat(
+        [
+            draw(seeded_generator(seed, picture, restart))
+            for picture in range(count)
+            for restart in range(restarts)
+        ]
+    )
 
 
-def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchSettings = DEFAULT,
-            lam: float | Tensor | None = None, weights: Tensor | None = None, restarts: int = 1, seed: int = 0, blend: bool = True,
-            progress: bool = True, **overrides) -> Inpainting:
+def inpaint(
+    images: Tensor,
+    mask: Tensor,
+    gan: LatentModel,
+    *,
+    settings: SearchSettings = DEFAULT,
+    lam: float | Tensor | None = None,
+    weights: Tensor | None = None,
+    restarts: int = 1,
+    seed: int = 0,
+    blend: bool = True,
+    progress: bool = True,
+    **overrides,
+) -> Inpainting:
     """Fill the holes of pictures with the closest code's picture (paper section 3).
 
     Args:
@@ -82,12 +105,16 @@ def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchS
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     unknown = overrides.keys() - SearchSettings.__dataclass_fields__.keys()
     if unknown:
-        raise ValueError(f"unknown setting {', '.join(sorted(unknown))}: choose from "
-                         f"{', '.join(SearchSettings.__dataclass_fields__)}")
+        raise ValueError(
+            f"unknown setting {', '.join(sorted(unknown))}: choose from "
+            f"{', '.join(SearchSettings.__dataclass_fields__)}"
+        )
     settings = replace(settings, **overrides)
     lam = torch.as_tensor(settings.lam if lam is None else lam, dtype=torch.float32)
     if lam.dim() > 1 or (lam.dim() == 1 and len(lam) != len(images)):
-        raise ValueError(f"lam must be a number or one value a picture ({len(images)}), got shape {tuple(lam.shape)}")
+        raise ValueError(
+            f"lam must be a number or one value a picture ({len(images)}), got shape {tuple(lam.shape)}"
+        )
     lam = lam.expand(len(images))
     weights = None if weights is None else weights.to(gan.device).expand_as(mask)
 
@@ -95,19 +122,39 @@ def inpaint(images: Tensor, mask: Tensor, gan: LatentModel, *, settings: SearchS
     step = max(1, MAX_ROWS // restarts)
     chunks = range(0, len(images), step)
     parts = []
-    for start in tqdm(chunks, desc="batches", unit="batch", leave=False, disable=not progress or len(chunks) == 1):
+    for start in tqdm(
+        chunks, desc="batches", unit="batch", leave=False, disable=not progress or len(chunks) == 1
+    ):
         rows = torch.arange(start, min(start + step, len(images))).repeat_interleave(restarts)
-        found = search(images[rows], mask[rows], gan, z0[start * restarts:start * restarts + len(rows)], settings,
-                       lam=lam[rows], weights=None if weights is None else weights[rows], progress=progress)
+        found = search(
+            images[rows],
+            mask[rows],
+            gan,
+            z0[start * restarts : start * restarts + len(rows)],
+            settings,
+            lam=lam[rows],
+            weights=None if weights is None else weights[rows],
+            progress=progress,
+        )
         totals = found.final["total"].view(-1, restarts)
         best = totals.argmin(1) + torch.arange(len(totals), device=totals.device) * restarts
         parts.append((found, best, totals))
 
     generated = torch.cat([found.generated[best] for found, best, _ in parts])
-    filled = poisson_blend(generated, images, mask) if blend else torch.where(mask > 0, images, generated)
+    filled = (
+        poisson_blend(generated, images, mask)
+        if blend
+        else torch.where(mask > 0, images, generated)
+    )
     return Inpainting(
-        completed=filled.clamp(-1, 1), generated=generated, z=torch.cat([found.z[best] for found, best, _ in parts]),
-        losses={name: torch.cat([found.losses[name][:, best] for found, best, _ in parts], dim=1)
-                for name in parts[0][0].losses},
-        path=torch.cat([found.path[:, best] for found, best, _ in parts], dim=1), path_steps=parts[0][0].path_steps,
-        restart_losses=torch.cat([totals for *_, totals in parts]))
+        completed=filled.clamp(-1, 1),
+        generated=generated,
+        z=torch.cat([found.z[best] for found, best, _ in parts]),
+        losses={
+            name: torch.cat([found.losses[name][:, best] for found, best, _ in parts], dim=1)
+            for name in parts[0][0].losses
+        },
+        path=torch.cat([found.path[:, best] for found, best, _ in parts], dim=1),
+        path_steps=parts[0][0].path_steps,
+        restart_losses=torch.cat([totals for *_, totals in parts]),
+    )

@@ -49,9 +49,24 @@ def _gaze(face: dict) -> str | None:
     return None if abs(face["gaze_x"]) < 0.4 else "left" if face["gaze_x"] < 0 else "right"
 
 
-_BEARDS = {"none": "no", "moustache": "yes", "goatee": "yes", "full": "yes"}  # stubble is a shade of the skin: unclear
-_HUES = {"white": "neutral", "silver": "neutral", "gray": "neutral", "black": "neutral", "red": "red", "maroon": "red",
-         "blue": "blue", "navy": "blue", "green": "green", "yellow": "yellow"}  # beige and orange lie between two
+_BEARDS = {
+    "none": "no",
+    "moustache": "yes",
+    "goatee": "yes",
+    "full": "yes",
+}  # stubble is a shade of the skin: unclear
+_HUES = {
+    "white": "neutral",
+    "silver": "neutral",
+    "gray": "neutral",
+    "black": "neutral",
+    "red": "red",
+    "maroon": "red",
+    "blue": "blue",
+    "navy": "blue",
+    "green": "green",
+    "yellow": "yellow",
+}  # beige and orange lie between two
 _VIEWS = ("front", "front left", "left", "rear left", "rear", "rear right", "right", "front right")
 
 # data set -> attribute -> what is asked. Left and right are the picture's.
@@ -59,17 +74,25 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
     "synthetic-faces": {
         "smile": Attribute(("no", "yes"), lambda face: _beyond(face["smile"], 0.4, 0.6)),
         "gaze": Attribute(("left", "ahead", "right"), _gaze),
-        "glasses": Attribute(("no", "yes"), lambda face: "no" if face["glasses"] == "none" else "yes"),
+        "glasses": Attribute(
+            ("no", "yes"), lambda face: "no" if face["glasses"] == "none" else "yes"
+        ),
         "beard": Attribute(("no", "yes"), lambda face: _BEARDS.get(face["beard"])),
         "wide eyes": Attribute(("no", "yes"), lambda face: _beyond(face["eye_open"], 0.3, 0.7)),
     },
-    "synthetic-numbers": {"digit": Attribute(tuple("0123456789"), lambda number: str(number["digit"]))},
+    "synthetic-numbers": {
+        "digit": Attribute(tuple("0123456789"), lambda number: str(number["digit"]))
+    },
     "synthetic-cars": {
         # Straight from the front or the rear a sedan, a coupe and a hatchback look much the same.
-        "style": Attribute(("sedan", "hatchback", "suv", "pickup", "van", "coupe"),
-                           lambda car: None if car["view"] in ("front", "rear") else car["style"]),
+        "style": Attribute(
+            ("sedan", "hatchback", "suv", "pickup", "van", "coupe"),
+            lambda car: None if car["view"] in ("front", "rear") else car["style"],
+        ),
         "view": Attribute(_VIEWS, lambda car: car["view"]),
-        "color": Attribute(("neutral", "red", "blue", "green", "yellow"), lambda car: _HUES.get(car["color"])),
+        "color": Attribute(
+            ("neutral", "red", "blue", "green", "yellow"), lambda car: _HUES.get(car["color"])
+        ),
     },
 }
 
@@ -80,7 +103,9 @@ def heads_of(name: str) -> dict[str, list[str]]:
     Raises: ValueError for a set whose attributes nobody knows.
     """
     if name not in ATTRIBUTES:
-        raise ValueError(f"the attributes of {name!r} are not known: only rendered sets have them, {', '.join(ATTRIBUTES)}")
+        raise ValueError(
+            f"the attributes of {name!r} are not known: only rendered sets have them, {', '.join(ATTRIBUTES)}"
+        )
     return {attribute: list(asked.classes) for attribute, asked in ATTRIBUTES[name].items()}
 
 
@@ -96,8 +121,10 @@ def true_classes(dataset, indices: Iterable[int]) -> dict[str, Tensor]:
     """
     heads_of(dataset.name)
     drawn = [dataset.attributes(int(index)) for index in indices]
-    return {attribute: torch.tensor([asked.class_of(picture) for picture in drawn], dtype=torch.int64)
-            for attribute, asked in ATTRIBUTES[dataset.name].items()}
+    return {
+        attribute: torch.tensor([asked.class_of(picture) for picture in drawn], dtype=torch.int64)
+        for attribute, asked in ATTRIBUTES[dataset.name].items()
+    }
 
 
 class AttributeClassifier(nn.Module):
@@ -114,7 +141,9 @@ class AttributeClassifier(nn.Module):
     def __init__(self, heads: dict[str, list[str]], base_channels: int = 24):
         super().__init__()
         if not heads or any(len(classes) < 2 for classes in heads.values()):
-            raise ValueError(f"a classifier needs at least one attribute, and two classes for each, got {heads}")
+            raise ValueError(
+                f"a classifier needs at least one attribute, and two classes for each, got {heads}"
+            )
         self.heads = {attribute: list(classes) for attribute, classes in heads.items()}
         self.base_channels = base_channels
         layers = halving_layers(3, base_channels)
@@ -128,11 +157,15 @@ class AttributeClassifier(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, 64, 64) pictures -> (B, 64), what the logits are linear in."""
         if images.dim() != 4 or images.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(f"the classifier takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), got {tuple(images.shape)}")
+            raise ValueError(
+                f"the classifier takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), got {tuple(images.shape)}"
+            )
         return self.layers(images)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        parts = self.logits(self.features(images)).split([len(classes) for classes in self.heads.values()], dim=1)
+        parts = self.logits(self.features(images)).split(
+            [len(classes) for classes in self.heads.values()], dim=1
+        )
         return dict(zip(self.heads, parts, strict=True))
 
     @torch.no_grad()
@@ -140,4 +173,7 @@ class AttributeClassifier(nn.Module):
         """Attribute -> (B,) int64, the likeliest class of each picture, on the CPU; the network must be in eval mode."""
         device = self.logits.weight.device
         batches = [self(batch.to(device)) for batch in images.split(batch_size)]
-        return {attribute: torch.cat([logits[attribute].argmax(1) for logits in batches]).cpu() for attribute in self.heads}
+        return {
+            attribute: torch.cat([logits[attribute].argmax(1) for logits in batches]).cpu()
+            for attribute in self.heads
+        }

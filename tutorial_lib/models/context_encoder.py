@@ -46,15 +46,22 @@ class ContextEncoder(nn.Module):
         self.base_channels = c = base_channels
         self.register_buffer("fill", torch.tensor(fill).view(1, 3, 1, 1))
         self.encoder = nn.Sequential(halving_layers(3, c))
-        self.bottleneck = nn.Sequential(ChannelwiseLinear(8 * c, IMAGE_SIZE // 16), nn.LeakyReLU(0.2, inplace=True),
-                                        nn.Conv2d(8 * c, 8 * c, 1, bias=False), nn.BatchNorm2d(8 * c), nn.ReLU(inplace=True))
+        self.bottleneck = nn.Sequential(
+            ChannelwiseLinear(8 * c, IMAGE_SIZE // 16),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(8 * c, 8 * c, 1, bias=False),
+            nn.BatchNorm2d(8 * c),
+            nn.ReLU(inplace=True),
+        )
         self.decoder = nn.Sequential(doubling_layers(c))
         self.apply(init_weights)
 
     def forward(self, filled: Tensor) -> Tensor:
         if filled.dim() != 4 or filled.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(f"the Context Encoder takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), "
-                             f"got {tuple(filled.shape)}")
+            raise ValueError(
+                f"the Context Encoder takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), "
+                f"got {tuple(filled.shape)}"
+            )
         return self.decoder(self.bottleneck(self.encoder(filled)))
 
     def filled(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -77,5 +84,7 @@ class ContextEncoder(nn.Module):
         images = torch.where(mask > 0, images.to(device), torch.zeros((), device=device))
         check_images(images)
         shown = self.filled(images, mask)
-        painted = torch.cat([self(shown[start:start + batch_size]) for start in range(0, len(shown), batch_size)])
+        painted = torch.cat(
+            [self(shown[start : start + batch_size]) for start in range(0, len(shown), batch_size)]
+        )
         return painted, torch.where(mask > 0, images, painted)

@@ -34,7 +34,9 @@ def doubling_layers(base_channels: int) -> OrderedDict[str, nn.Module]:
     """8 * base_channels channels at 4x4 to a 64x64 picture in [-1, 1], doubling the side and halving the channels."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for side, channels in ((8, 4 * base_channels), (16, 2 * base_channels), (32, base_channels)):
-        layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1, bias=False)
+        layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(
+            2 * channels, channels, 4, 2, 1, bias=False
+        )
         layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
         layers[f"relu_{side}x{side}"] = nn.ReLU(inplace=True)
     layers["to_64x64"] = nn.ConvTranspose2d(base_channels, 3, 4, 2, 1)
@@ -67,7 +69,9 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         if z.dim() != 2 or z.shape[1] != self.z_dim:
-            raise ValueError(f"the generator takes codes of shape (B, {self.z_dim}), got {tuple(z.shape)}")
+            raise ValueError(
+                f"the generator takes codes of shape (B, {self.z_dim}), got {tuple(z.shape)}"
+            )
         return self.layers(z[:, :, None, None])
 
 
@@ -95,7 +99,9 @@ class Discriminator(nn.Module):
         layers["to_32x32"] = nn.Conv2d(3, c, 4, 2, 1)
         layers["relu_32x32"] = nn.LeakyReLU(0.2, inplace=True)
         for side, channels in ((16, 2 * c), (8, 4 * c), (4, 8 * c)):
-            layers[f"to_{side}x{side}"] = nn.Conv2d(channels // 2, channels, 4, 2, 1, bias=norm != "batch")
+            layers[f"to_{side}x{side}"] = nn.Conv2d(
+                channels // 2, channels, 4, 2, 1, bias=norm != "batch"
+            )
             if norm == "batch":
                 layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
             layers[f"relu_{side}x{side}"] = nn.LeakyReLU(0.2, inplace=True)
@@ -109,8 +115,10 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if images.dim() != 4 or images.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(f"the discriminator takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), "
-                             f"got {tuple(images.shape)}")
+            raise ValueError(
+                f"the discriminator takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), "
+                f"got {tuple(images.shape)}"
+            )
         return self.layers(images).flatten()
 
 
@@ -143,7 +151,11 @@ def folded(generator: nn.Module) -> nn.Module:
         return generator
     quick = copy.deepcopy(generator).eval()
     for side in (4, 8, 16, 32):
-        layer = fuse_conv_bn_eval(getattr(quick.layers, f"to_{side}x{side}"), getattr(quick.layers, f"norm_{side}x{side}"), transpose=True)
+        layer = fuse_conv_bn_eval(
+            getattr(quick.layers, f"to_{side}x{side}"),
+            getattr(quick.layers, f"norm_{side}x{side}"),
+            transpose=True,
+        )
         setattr(quick.layers, f"to_{side}x{side}", _OfOnePixel(layer) if side == 4 else layer)
         setattr(quick.layers, f"norm_{side}x{side}", nn.Identity())
     return quick.requires_grad_(False)
@@ -156,9 +168,16 @@ class _OfOnePixel(nn.Module):
         super().__init__()
         self.channels_last = layer.weight.is_contiguous(memory_format=torch.channels_last)
         bias = layer.bias[:, None, None].expand(-1, *layer.kernel_size)
-        weight, bias = (layer.weight.permute(0, 2, 3, 1), bias.permute(1, 2, 0)) if self.channels_last else (layer.weight, bias)
+        weight, bias = (
+            (layer.weight.permute(0, 2, 3, 1), bias.permute(1, 2, 0))
+            if self.channels_last
+            else (layer.weight, bias)
+        )
         self.shape = bias.shape
-        self.weight, self.bias = nn.Parameter(weight.flatten(1).contiguous()), nn.Parameter(bias.flatten())
+        self.weight, self.bias = (
+            nn.Parameter(weight.flatten(1).contiguous()),
+            nn.Parameter(bias.flatten()),
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         pixels = torch.addmm(self.bias, inputs[:, :, 0, 0], self.weight).unflatten(1, self.shape)

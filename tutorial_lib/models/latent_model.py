@@ -61,16 +61,34 @@ def clip_to_box(z: Tensor) -> Tensor:
     return z.clamp(-1, 1)
 
 
-def uniform_latent_model(generator: nn.Module, discriminator: nn.Module | None, z_dim: int = 100,
-                         card: dict | None = None) -> LatentModel:
+def uniform_latent_model(
+    generator: nn.Module,
+    discriminator: nn.Module | None,
+    z_dim: int = 100,
+    card: dict | None = None,
+) -> LatentModel:
     """The paper's model: z uniform on [-1, 1], clipped to it, the prior loss from D (Eq. 5)."""
-    return LatentModel(generator, discriminator, z_dim,
-                       sample_z=lambda count, rng: sample_uniform(count, rng, z_dim),
-                       project=clip_to_box, card=card or {})
+    return LatentModel(
+        generator,
+        discriminator,
+        z_dim,
+        sample_z=lambda count, rng: sample_uniform(count, rng, z_dim),
+        project=clip_to_box,
+        card=card or {},
+    )
 
 
-def normal_latent_model(generator: nn.Module, z_dim: int = 100, card: dict | None = None) -> LatentModel:
+def normal_latent_model(
+    generator: nn.Module, z_dim: int = 100, card: dict | None = None
+) -> LatentModel:
     """A model without D whose codes are standard normal (a VAE's decoder): nothing is clipped, the prior loss is
     -log p(z) up to a constant, ||z||^2 / 2."""
-    return LatentModel(generator, None, z_dim, sample_z=lambda count, rng: torch.randn(count, z_dim, generator=rng),
-                       project=lambda z: z, prior_loss=lambda z: z.square().sum(1) / 2, card=card or {})
+    return LatentModel(
+        generator,
+        None,
+        z_dim,
+        sample_z=lambda count, rng: torch.randn(count, z_dim, generator=rng),
+        project=lambda z: z,
+        prior_loss=lambda z: z.square().sum(1) / 2,
+        card=card or {},
+    )

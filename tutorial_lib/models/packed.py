@@ -28,7 +28,9 @@ def packed(generator: nn.Module, rows: int) -> nn.Module:
     if type(generator) is not Generator or not lays_out_weights(next(generator.parameters())):
         return generator
     if not isinstance(generator.layers.norm_4x4, nn.Identity):
-        raise ValueError("only a folded generator can be packed, for its batch norms are gone: packed(folded(generator), rows)")
+        raise ValueError(
+            "only a folded generator can be packed, for its batch norms are gone: packed(folded(generator), rows)"
+        )
     return PackedGenerator(generator, rows)
 
 
@@ -38,7 +40,10 @@ class PackedGenerator(nn.Module):
     def __init__(self, generator: Generator, rows: int):
         super().__init__()
         self.first = generator.layers.to_4x4
-        self.doublings = [_Doubling(getattr(generator.layers, f"to_{2 * side}x{2 * side}"), side, rows) for side in (4, 8, 16, 32)]
+        self.doublings = [
+            _Doubling(getattr(generator.layers, f"to_{2 * side}x{2 * side}"), side, rows)
+            for side in (4, 8, 16, 32)
+        ]
 
     def forward(self, z: Tensor) -> Tensor:
         return _Pictures.apply(z, self)
@@ -50,17 +55,23 @@ class _Doubling:
     def __init__(self, layer: nn.ConvTranspose2d, side: int, rows: int):
         channels, made, *_ = layer.weight.shape
         weight, self.bias = layer.weight.detach(), layer.bias.detach()
-        self.there = OPERATIONS._reorder_convolution_transpose_weight(weight, PADDING, NO_OUTPUT_PADDING, STRIDE, DILATION, 1,
-                                                                      [rows, channels, side, side])
-        self.back = OPERATIONS._reorder_convolution_weight(weight, PADDING, STRIDE, DILATION, 1, [rows, made, 2 * side, 2 * side])
+        self.there = OPERATIONS._reorder_convolution_transpose_weight(
+            weight, PADDING, NO_OUTPUT_PADDING, STRIDE, DILATION, 1, [rows, channels, side, side]
+        )
+        self.back = OPERATIONS._reorder_convolution_weight(
+            weight, PADDING, STRIDE, DILATION, 1, [rows, made, 2 * side, 2 * side]
+        )
 
     def __call__(self, x: Tensor, then: str) -> Tensor:
         """The layer and what comes after it, "relu" or "none"."""
-        return OPERATIONS._convolution_transpose_pointwise.default(x, self.there, self.bias, PADDING, NO_OUTPUT_PADDING, STRIDE, DILATION, 1,
-                                                                   then, [], "")
+        return OPERATIONS._convolution_transpose_pointwise.default(
+            x, self.there, self.bias, PADDING, NO_OUTPUT_PADDING, STRIDE, DILATION, 1, then, [], ""
+        )
 
     def slope(self, slope: Tensor) -> Tensor:
-        return OPERATIONS._convolution_pointwise.default(slope, self.back, None, PADDING, STRIDE, DILATION, 1, "none", [], "")
+        return OPERATIONS._convolution_pointwise.default(
+            slope, self.back, None, PADDING, STRIDE, DILATION, 1, "none", [], ""
+        )
 
 
 class _Pictures(torch.autograd.Function):
@@ -78,7 +89,9 @@ class _Pictures(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, slope: Tensor) -> tuple[Tensor, None]:
         *kept, pictures = ctx.saved_tensors
-        slope = torch.ops.aten.tanh_backward.default(slope, pictures).contiguous(memory_format=torch.channels_last)
+        slope = torch.ops.aten.tanh_backward.default(slope, pictures).contiguous(
+            memory_format=torch.channels_last
+        )
         for doubling, x in zip(reversed(ctx.network.doublings), reversed(kept), strict=True):
             slope = torch.ops.aten.threshold_backward.default(doubling.slope(slope), x, 0)
         first = ctx.network.first

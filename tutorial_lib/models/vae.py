@@ -49,7 +49,9 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if images.dim() != 4 or images.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(f"the encoder takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), got {tuple(images.shape)}")
+            raise ValueError(
+                f"the encoder takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), got {tuple(images.shape)}"
+            )
         mean, log_variance = self.layers(images).flatten(1).chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 6)  # exp stays finite in half precision
 
@@ -72,7 +74,9 @@ class VAE(nn.Module):
 
 def reparametrize(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
     """A draw from q(z | x) through which gradients pass: mean + deviation * noise, the noise drawn on the CPU."""
-    noise = drawn(lambda whole: torch.randn(whole, *mean.shape[1:], generator=rng), len(mean)).to(mean)
+    noise = drawn(lambda whole: torch.randn(whole, *mean.shape[1:], generator=rng), len(mean)).to(
+        mean
+    )
     return mean + (log_variance / 2).exp() * noise
 
 

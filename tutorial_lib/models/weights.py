@@ -46,9 +46,19 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
     Returns: the path written. Both files are complete before either has its final name.
     """
     discriminator = gan.discriminator
-    architecture = {"base_channels": gan.generator.base_channels, "z_dim": gan.z_dim,
-                    "discriminator_channels": discriminator.base_channels, "norm": discriminator.norm}
-    return _save(path, "dcgan", architecture, {"generator": gan.generator, "discriminator": discriminator}, card)
+    architecture = {
+        "base_channels": gan.generator.base_channels,
+        "z_dim": gan.z_dim,
+        "discriminator_channels": discriminator.base_channels,
+        "norm": discriminator.norm,
+    }
+    return _save(
+        path,
+        "dcgan",
+        architecture,
+        {"generator": gan.generator, "discriminator": discriminator},
+        card,
+    )
 
 
 def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
@@ -59,7 +69,13 @@ def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
 
 def save_context_encoder(path: str | os.PathLike, network: ContextEncoder, card: dict) -> Path:
     """The same for a Context Encoder; the color that stands for a hole is stored with it."""
-    return _save(path, "context-encoder", {"base_channels": network.base_channels}, {"network": network}, card)
+    return _save(
+        path,
+        "context-encoder",
+        {"base_channels": network.base_channels},
+        {"network": network},
+        card,
+    )
 
 
 def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, card: dict) -> Path:
@@ -74,7 +90,9 @@ def save_landmarks(path: str | os.PathLike, network: LandmarkNetwork, card: dict
     return _save(path, "landmarks", architecture, {"network": network}, card)
 
 
-def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict) -> Path:
+def _save(
+    path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict
+) -> Path:
     path = Path(path).with_suffix(".safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -84,8 +102,14 @@ def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[st
             tensors[f"{part}.{key}"] = half.detach().cpu().contiguous().clone()
     temporary = path.with_suffix(".partial")
     temporary.write_bytes(save(tensors))  # not save_file, whose files only their owner may read
-    card = {"name": path.stem, "kind": kind, "architecture": architecture, **card,
-            "bytes": temporary.stat().st_size, "sha256": file_hash(temporary)}
+    card = {
+        "name": path.stem,
+        "kind": kind,
+        "architecture": architecture,
+        **card,
+        "bytes": temporary.stat().st_size,
+        "sha256": file_hash(temporary),
+    }
     card_text = path.with_suffix(".json.partial")
     card_text.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
@@ -93,7 +117,9 @@ def _save(path: str | os.PathLike, kind: str, architecture: dict, parts: dict[st
     return path
 
 
-def load_gan(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> LatentModel:
+def load_gan(
+    name_or_path: str | os.PathLike, device: torch.device | str | None = None
+) -> LatentModel:
     """Trained weights as a frozen `LatentModel`: a DCGAN pair, or a VAE's decoder.
 
     Args:
@@ -108,7 +134,9 @@ def load_gan(name_or_path: str | os.PathLike, device: torch.device | str | None 
     card, parts = _load(name_or_path, ("dcgan", "vae"), device)
     if card["kind"] == "vae":
         return vae_latent_model(parts["vae"], card)
-    return uniform_latent_model(parts["generator"], parts["discriminator"], card["architecture"]["z_dim"], card)
+    return uniform_latent_model(
+        parts["generator"], parts["discriminator"], card["architecture"]["z_dim"], card
+    )
 
 
 def load_vae(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> VAE:
@@ -116,12 +144,16 @@ def load_vae(name_or_path: str | os.PathLike, device: torch.device | str | None 
     return _load(name_or_path, ("vae",), device)[1]["vae"]
 
 
-def load_context_encoder(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> ContextEncoder:
+def load_context_encoder(
+    name_or_path: str | os.PathLike, device: torch.device | str | None = None
+) -> ContextEncoder:
     """A trained Context Encoder, frozen, in eval mode; arguments and errors as for `load_gan`."""
     return _load(name_or_path, ("context-encoder",), device)[1]["network"]
 
 
-def load_attributes(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> AttributeClassifier:
+def load_attributes(
+    name_or_path: str | os.PathLike, device: torch.device | str | None = None
+) -> AttributeClassifier:
     """A trained attribute classifier, frozen, in eval mode; arguments and errors as for `load_gan`.
 
     Those of the rendered sets are called "synthetic-faces-attributes", "synthetic-numbers-attributes" and
@@ -145,7 +177,9 @@ def load_card(name_or_path: str | os.PathLike) -> dict:
     path = _path(name_or_path)
     for needed in (path, path.with_suffix(".json")):
         if not needed.exists():
-            raise FileNotFoundError(f"{needed} is not there; the workbook ships {', '.join(shipped()) or 'no weights'}")
+            raise FileNotFoundError(
+                f"{needed} is not there; the workbook ships {', '.join(shipped()) or 'no weights'}"
+            )
     return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 
@@ -154,14 +188,19 @@ def _path(name_or_path: str | os.PathLike) -> Path:
     return path if path.suffix == ".safetensors" else WEIGHTS_DIR / f"{name_or_path}.safetensors"
 
 
-def _load(name_or_path: str | os.PathLike, kinds: tuple[str, ...],
-          device: torch.device | str | None) -> tuple[dict, dict[str, nn.Module]]:
+def _load(
+    name_or_path: str | os.PathLike, kinds: tuple[str, ...], device: torch.device | str | None
+) -> tuple[dict, dict[str, nn.Module]]:
     path, card = _path(name_or_path), load_card(name_or_path)
     if file_hash(path) != card["sha256"]:
-        raise ValueError(f"{path} is damaged: its sha256 is not the one in {path.stem}.json. Restore it (git checkout) or "
-                         "export it again.")
+        raise ValueError(
+            f"{path} is damaged: its sha256 is not the one in {path.stem}.json. Restore it (git checkout) or "
+            "export it again."
+        )
     if card["kind"] not in kinds:
-        raise ValueError(f"{path} holds weights of kind {card['kind']}, not of {' or '.join(kinds)}")
+        raise ValueError(
+            f"{path} holds weights of kind {card['kind']}, not of {' or '.join(kinds)}"
+        )
     parts = _build(card["kind"], card["architecture"])
     try:
         tensors = load_file(path)
@@ -169,8 +208,15 @@ def _load(name_or_path: str | os.PathLike, kinds: tuple[str, ...],
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     device = pick_device(device)
     for part, network in parts.items():
-        _fill(network, {key.removeprefix(f"{part}."): tensor for key, tensor in tensors.items()
-                        if key.startswith(f"{part}.")}, f"{path}: {part}")
+        _fill(
+            network,
+            {
+                key.removeprefix(f"{part}."): tensor
+                for key, tensor in tensors.items()
+                if key.startswith(f"{part}.")
+            },
+            f"{path}: {part}",
+        )
         network.to(device, memory_format=memory_format(device))
         network.eval().requires_grad_(False)
     return card, parts
@@ -186,16 +232,25 @@ def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
         return {"network": AttributeClassifier(architecture["heads"], channels)}
     if kind == "landmarks":
         return {"network": LandmarkNetwork(channels)}
-    return {"generator": Generator(channels, architecture["z_dim"]),
-            "discriminator": Discriminator(architecture["discriminator_channels"], architecture["norm"])}
+    return {
+        "generator": Generator(channels, architecture["z_dim"]),
+        "discriminator": Discriminator(
+            architecture["discriminator_channels"], architecture["norm"]
+        ),
+    }
 
 
 def _fill(network: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     wanted = network.state_dict()
     problems = [f"{key} is missing" for key in wanted.keys() - tensors.keys()]
     problems += [f"{key} is unknown" for key in tensors.keys() - wanted.keys()]
-    problems += [f"{key} is {tuple(tensors[key].shape)}, not {tuple(wanted[key].shape)}"
-                 for key in wanted.keys() & tensors.keys() if tensors[key].shape != wanted[key].shape]
+    problems += [
+        f"{key} is {tuple(tensors[key].shape)}, not {tuple(wanted[key].shape)}"
+        for key in wanted.keys() & tensors.keys()
+        if tensors[key].shape != wanted[key].shape
+    ]
     if problems:
-        raise ValueError(f"{where} holds weights of another architecture: {'; '.join(sorted(problems)[:3])}")
+        raise ValueError(
+            f"{where} holds weights of another architecture: {'; '.join(sorted(problems)[:3])}"
+        )
     network.load_state_dict({key: tensor.to(wanted[key].dtype) for key, tensor in tensors.items()})

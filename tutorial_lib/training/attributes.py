@@ -38,7 +38,9 @@ class LabeledPictures:
 
     def batch(self, indices) -> tuple[Tensor, dict[str, Tensor]]:
         """Pictures, and attribute -> (B,) classes, -1 where unclear."""
-        return self.dataset.images(indices), {attribute: labels[indices] for attribute, labels in self.labels.items()}
+        return self.dataset.images(indices), {
+            attribute: labels[indices] for attribute, labels in self.labels.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -72,40 +74,63 @@ class AttributesTask:
 
     kind = "attributes"
 
-    def __init__(self, settings: AttributesSettings, heads: dict[str, list[str]], device: torch.device | str = "cpu",
-                 seed: int = 0):
+    def __init__(
+        self,
+        settings: AttributesSettings,
+        heads: dict[str, list[str]],
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ):
         if settings.steps < 1:
             raise ValueError(f"steps must be at least 1, got {settings.steps}")
         if distributed.world_size() > 1:
-            raise ValueError("the classifier is small and trains in one process: start it without torchrun")
+            raise ValueError(
+                "the classifier is small and trains in one process: start it without torchrun"
+            )
         self.settings, self.device = settings, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = AttributeClassifier(heads, settings.base_channels)
         self.network = network.to(self.device, memory_format=memory_format(self.device))
         self.modules = {"network": self.network}
-        self.optimizers = {"network": torch.optim.Adam(self.network.parameters(), settings.learning_rate)}
+        self.optimizers = {
+            "network": torch.optim.Adam(self.network.parameters(), settings.learning_rate)
+        }
         self.shown = torch.zeros(PREVIEW_COUNT, 3, 64, 64)
 
     def describe(self) -> dict:
         """The settings as plain values, for checkpoints and model cards."""
         return asdict(self.settings)
 
-    def step(self, batch: tuple[Tensor, dict[str, Tensor]], rng: torch.Generator, number: int) -> dict[str, Tensor]:
+    def step(
+        self, batch: tuple[Tensor, dict[str, Tensor]], rng: torch.Generator, number: int
+    ) -> dict[str, Tensor]:
         """One update on `LabeledPictures.batch`; returns the scalars "loss", a sum over attributes, and "accuracy", a mean."""
         settings, optimizer = self.settings, self.optimizers["network"]
         images, labels = batch
         self.shown = disturbed(images, rng)
         with autocast(self.device, settings.precision):
-            logits = self.network(self.shown.to(self.device, memory_format=memory_format(self.device)))
+            logits = self.network(
+                self.shown.to(self.device, memory_format=memory_format(self.device))
+            )
         loss, accuracy = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for attribute, rows in logits.items():
             truth = labels[attribute].to(self.device)
-            clear = (truth != UNCLEAR).sum().clamp(min=1)  # a batch in which all are unclear teaches nothing
-            loss = loss + F.cross_entropy(rows.float(), truth, ignore_index=UNCLEAR, reduction="sum") / clear
+            clear = (
+                (truth != UNCLEAR).sum().clamp(min=1)
+            )  # a batch in which all are unclear teaches nothing
+            loss = (
+                loss
+                + F.cross_entropy(rows.float(), truth, ignore_index=UNCLEAR, reduction="sum")
+                / clear
+            )
             accuracy += (rows.argmax(1) == truth).sum() / clear / len(logits)
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, number / settings.steps)))
+            group["lr"] = (
+                settings.learning_rate
+                * 0.5
+                * (1 + math.cos(math.pi * min(1.0, number / settings.steps)))
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -138,11 +163,17 @@ def disturbed(images: Tensor, rng: torch.Generator) -> Tensor:
         return (low + (high - low) * torch.rand(count, channels, 1, 1, generator=rng)).to(images)
 
     row, column = torch.randint(0, 5, (2,), generator=rng).tolist()
-    images = F.pad(images, (2, 2, 2, 2), mode="replicate")[:, :, row:row + height, column:column + width]
+    images = F.pad(images, (2, 2, 2, 2), mode="replicate")[
+        :, :, row : row + height, column : column + width
+    ]
     images = images.clone()
     second = images[::2]
-    mask = torch.cat([make_masks(FAMILIES[number % len(FAMILIES)], 1, rng) for number in range(len(second))]).to(images)
-    blurred = F.avg_pool2d(F.avg_pool2d(second, 3, 1, 1, count_include_pad=False), 3, 1, 1, count_include_pad=False)
+    mask = torch.cat(
+        [make_masks(FAMILIES[number % len(FAMILIES)], 1, rng) for number in range(len(second))]
+    ).to(images)
+    blurred = F.avg_pool2d(
+        F.avg_pool2d(second, 3, 1, 1, count_include_pad=False), 3, 1, 1, count_include_pad=False
+    )
     soft = second.lerp(blurred, draw(0, 1)[::2]) + draw(-0.1, 0.1, 3)[::2]
     images[::2] = torch.where(mask > 0, second, soft)
     mean = images.mean((1, 2, 3), keepdim=True)

@@ -32,19 +32,25 @@ def _translation(images: Tensor, rng: torch.Generator) -> Tensor:
     """Shift by up to an eighth of the side in each direction; zeros come in at the edge."""
     count, _, height, width = images.shape
     reach = height // 8
-    shift = drawn(lambda whole: torch.randint(-reach, reach + 1, (whole, 2), generator=rng), count).to(images.device)
+    shift = drawn(
+        lambda whole: torch.randint(-reach, reach + 1, (whole, 2), generator=rng), count
+    ).to(images.device)
     padded = F.pad(images, (reach, reach, reach, reach))
     rows = torch.arange(height, device=images.device)[None, :] + reach + shift[:, :1]
     columns = torch.arange(width, device=images.device)[None, :] + reach + shift[:, 1:]
     picture = torch.arange(count, device=images.device)[:, None, None]
     # channels last while indexing: one gather over (B, H, W) for all channels
-    return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )
 
 
 def _cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     """Zero a square of half the side around a random point."""
     count, _, height, width = images.shape
-    center = drawn(lambda whole: torch.rand(whole, 2, generator=rng), count).to(images.device) * torch.tensor([height, width], device=images.device)
+    center = drawn(lambda whole: torch.rand(whole, 2, generator=rng), count).to(
+        images.device
+    ) * torch.tensor([height, width], device=images.device)
     rows = (torch.arange(height, device=images.device)[None, :] - center[:, :1]).abs() < height / 4
     columns = (torch.arange(width, device=images.device)[None, :] - center[:, 1:]).abs() < width / 4
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
@@ -81,7 +87,9 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
     A D that has only ever seen real and generated pictures may rank anything else above both; as a prior it must not.
     """
     junk = []
-    for row in range(len(images) * world_size()):  # of the whole batch: what is drawn for the other processes' rows is dropped
+    for row in range(
+        len(images) * world_size()
+    ):  # of the whole batch: what is drawn for the other processes' rows is dropped
         image = images[row // world_size()]
         if row % 3 == 0:
             made = (torch.rand(image.shape, generator=rng) * 2 - 1).to(image)
@@ -101,5 +109,7 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
 def shuffle_pixels(images: Tensor, rng: torch.Generator) -> Tensor:
     """The pixels of each picture in random order, colors kept together."""
     flat = images.flatten(2)
-    order = torch.stack([torch.randperm(flat.shape[2], generator=rng) for _ in images]).to(images.device)
+    order = torch.stack([torch.randperm(flat.shape[2], generator=rng) for _ in images]).to(
+        images.device
+    )
     return flat.gather(2, order[:, None].expand(-1, images.shape[1], -1)).view_as(images)

@@ -57,7 +57,13 @@ class ContextEncoderTask:
 
     kind = "context-encoder"
 
-    def __init__(self, settings: ContextEncoderSettings, images: Tensor, device: torch.device | str = "cpu", seed: int = 0):
+    def __init__(
+        self,
+        settings: ContextEncoderSettings,
+        images: Tensor,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ):
         unknown = set(settings.families) - set(FAMILIES)
         if unknown or not settings.families:
             raise ValueError(f"families must be some of {FAMILIES}, got {settings.families}")
@@ -66,13 +72,21 @@ class ContextEncoderTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = ContextEncoder(settings.base_channels, mean)
-            discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral")
+            discriminator = Discriminator(
+                settings.discriminator_channels or settings.base_channels, "spectral"
+            )
         layout = memory_format(self.device)
-        self.network = distributed.with_synchronized_batch_norm(network.to(self.device, memory_format=layout))
+        self.network = distributed.with_synchronized_batch_norm(
+            network.to(self.device, memory_format=layout)
+        )
         self.discriminator = discriminator.to(self.device, memory_format=layout)
         self.modules = {"network": self.network, "discriminator": self.discriminator}
-        self.optimizers = {name: torch.optim.Adam(module.parameters(), settings.learning_rate, (settings.beta1, 0.999))
-                           for name, module in self.modules.items()}
+        self.optimizers = {
+            name: torch.optim.Adam(
+                module.parameters(), settings.learning_rate, (settings.beta1, 0.999)
+            )
+            for name, module in self.modules.items()
+        }
         self.preview_images = images[:PREVIEW_COUNT].to(self.device)
         self.preview_mask = self._masks(len(self.preview_images), seeded_generator(seed, 1))
 
@@ -100,17 +114,25 @@ class ContextEncoderTask:
         with autocast(self.device, settings.precision):
             painted = widened(self.network(self.network.filled(images, mask)))
             completed = torch.where(mask > 0, images, painted)
-            loss_d = widened(F.softplus(-d(images)).mean() + F.softplus(d(completed.detach())).mean())
+            loss_d = widened(
+                F.softplus(-d(images)).mean() + F.softplus(d(completed.detach())).mean()
+            )
         self._update("discriminator", loss_d)
         # a mean over each picture's own hole: a small hole counts as much as a large one
-        squared = ((painted - images).square().mean(1, keepdim=True) * hole).flatten(1).sum(1) / hole.flatten(1).sum(1)
+        squared = ((painted - images).square().mean(1, keepdim=True) * hole).flatten(1).sum(
+            1
+        ) / hole.flatten(1).sum(1)
         d.requires_grad_(False)
         with autocast(self.device, settings.precision):
             believed = widened(F.softplus(-d(completed))).mean()
         mse = squared.mean()
         self._update("network", (1 - settings.adversarial) * mse + settings.adversarial * believed)
         d.requires_grad_(True)
-        return {"mse": mse.detach(), "loss_d": loss_d.detach(), "loss_adversarial": believed.detach()}
+        return {
+            "mse": mse.detach(),
+            "loss_d": loss_d.detach(),
+            "loss_adversarial": believed.detach(),
+        }
 
     def _update(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)

@@ -91,23 +91,43 @@ class GANTask:
 
     kind = "dcgan"
 
-    def __init__(self, settings: GANSettings = GANSettings(), device: torch.device | str = "cpu", seed: int = 0):
+    def __init__(
+        self,
+        settings: GANSettings = GANSettings(),
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ):
         self.settings, self.device = settings, torch.device(device)
-        with torch.random.fork_rng(devices=[]):  # the layers draw from torch's global generator: leave it as it was
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # the layers draw from torch's global generator: leave it as it was
             torch.manual_seed(seed)
             generator = Generator(settings.base_channels)
-            discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, settings.norm)
+            discriminator = Discriminator(
+                settings.discriminator_channels or settings.base_channels, settings.norm
+            )
         layout = memory_format(self.device)
         self.generator = generator.to(self.device, memory_format=layout)
         self.discriminator = discriminator.to(self.device, memory_format=layout)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         for network in (self.generator, self.discriminator):
             distributed.with_synchronized_batch_norm(network)
-        self.modules = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        self.modules = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "average": self.average,
+        }
         self.optimizers = {
-            name: torch.optim.Adam(self.modules[name].parameters(), settings.learning_rate * rate, (settings.beta1, 0.999))
-            for name, rate in (("generator", 1.0), ("discriminator", settings.discriminator_rate))}
-        self.preview_z = sample_uniform(PREVIEW_COUNT, torch.Generator().manual_seed(seed)).to(self.device)
+            name: torch.optim.Adam(
+                self.modules[name].parameters(),
+                settings.learning_rate * rate,
+                (settings.beta1, 0.999),
+            )
+            for name, rate in (("generator", 1.0), ("discriminator", settings.discriminator_rate))
+        }
+        self.preview_z = sample_uniform(PREVIEW_COUNT, torch.Generator().manual_seed(seed)).to(
+            self.device
+        )
 
     @torch.no_grad()
     def start_from(self, model: LatentModel) -> None:
@@ -117,19 +137,35 @@ class GANTask:
         Raises: ValueError for other sizes, or a D that has batch norm.
         """
         if self.settings.norm == "batch":
-            raise ValueError("a D with batch norm cannot begin with trained weights: take another norm")
-        weights = {key: value.to(self.device) for key, value in model.generator.state_dict().items()}
-        sources = [layer for layer in model.discriminator.layers if isinstance(layer, torch.nn.Conv2d)]
-        targets = [layer for layer in self.discriminator.layers if isinstance(layer, torch.nn.Conv2d)]
+            raise ValueError(
+                "a D with batch norm cannot begin with trained weights: take another norm"
+            )
+        weights = {
+            key: value.to(self.device) for key, value in model.generator.state_dict().items()
+        }
+        sources = [
+            layer for layer in model.discriminator.layers if isinstance(layer, torch.nn.Conv2d)
+        ]
+        targets = [
+            layer for layer in self.discriminator.layers if isinstance(layer, torch.nn.Conv2d)
+        ]
         here = {key: value.shape for key, value in self.generator.state_dict().items()}
         if {key: value.shape for key, value in weights.items()} != here or any(
-                source.weight.shape != target.weight.shape for source, target in zip(sources, targets, strict=True)):
-            raise ValueError(f"the weights {model.card.get('name', '')} have other sizes than the networks to be trained: give the same numbers of channels")
+            source.weight.shape != target.weight.shape
+            for source, target in zip(sources, targets, strict=True)
+        ):
+            raise ValueError(
+                f"the weights {model.card.get('name', '')} have other sizes than the networks to be trained: give the same numbers of channels"
+            )
         for network in (self.generator, self.average):
             network.load_state_dict(weights)
         for source, target in zip(sources, targets, strict=True):
             # a spectral norm divides by the largest singular value, which is 1 in weights that were written out
-            stored = target.parametrizations.weight.original if self.settings.norm == "spectral" else target.weight
+            stored = (
+                target.parametrizations.weight.original
+                if self.settings.norm == "spectral"
+                else target.weight
+            )
             stored.copy_(source.weight)
             target.bias.copy_(source.bias)
             for _ in range(POWER_ITERATIONS):  # in training mode reading the weight takes one
@@ -160,7 +196,7 @@ class GANTask:
             fake_logits = widened(d(augment(fake.detach(), settings.augment, rng)))
             loss_d, _ = adversarial_losses(settings.loss, real_logits, fake_logits)
             if settings.junk:
-                junk = junk_like(images[:self._junk_count(len(images))], rng)
+                junk = junk_like(images[: self._junk_count(len(images))], rng)
                 junk_logits = widened(d(augment(junk, settings.augment, rng)))
                 loss_d = loss_d + settings.junk * F.softplus(junk_logits).mean()
         if settings.r1 and number % settings.r1_every == 0:
@@ -169,23 +205,33 @@ class GANTask:
 
         d.requires_grad_(False)  # G's loss needs D's gradient with respect to the picture only
         with autocast(self.device, settings.precision):
-            _, loss_g = adversarial_losses(settings.loss, real_logits.detach(), widened(d(augment(fake, settings.augment, rng))))
+            _, loss_g = adversarial_losses(
+                settings.loss,
+                real_logits.detach(),
+                widened(d(augment(fake, settings.augment, rng))),
+            )
         self._update("generator", loss_g)
         d.requires_grad_(True)
         self._average()
-        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach(),
-                "D(x)": real_logits.detach().sigmoid().mean(), "D(G(z))": fake_logits.detach().sigmoid().mean()}
+        return {
+            "loss_d": loss_d.detach(),
+            "loss_g": loss_g.detach(),
+            "D(x)": real_logits.detach().sigmoid().mean(),
+            "D(G(z))": fake_logits.detach().sigmoid().mean(),
+        }
 
     def _junk_count(self, own: int) -> int:
         """How many of its `own` pictures a process turns into junk; the first rows of the whole batch are the first of each share."""
         whole = max(1, round(self.settings.junk * own * distributed.world_size()))
         if whole % distributed.world_size():
-            raise ValueError(f"{whole} pictures of junk cannot be shared by {distributed.world_size()} processes: choose another batch size")
+            raise ValueError(
+                f"{whole} pictures of junk cannot be shared by {distributed.world_size()} processes: choose another batch size"
+            )
         return whole // distributed.world_size()
 
     def _r1_penalty(self, images: Tensor) -> Tensor:
         images = images.detach().requires_grad_(True)
-        slope, = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)
+        (slope,) = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)
         return slope.square().flatten(1).sum(1).mean()
 
     def _update(self, name: str, loss: Tensor) -> None:
@@ -207,7 +253,9 @@ class GANTask:
         norms = [m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # None makes the running statistics a plain average over the batches
+            norm.momentum = (
+                None  # None makes the running statistics a plain average over the batches
+            )
         generator.train()
         rng = torch.Generator().manual_seed(0)
         for _ in range(STATISTICS_BATCHES):
@@ -225,5 +273,8 @@ class GANTask:
 
     def finish(self, card: dict | None = None) -> LatentModel:
         """The trained pair as the latent search uses it: averaged G, D with its normalization written out."""
-        return uniform_latent_model(self.final_generator(), plain_discriminator(copy.deepcopy(self.discriminator)),
-                                    card=card)
+        return uniform_latent_model(
+            self.final_generator(),
+            plain_discriminator(copy.deepcopy(self.discriminator)),
+            card=card,
+        )

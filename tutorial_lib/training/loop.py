@@ -60,9 +60,20 @@ class TrainingLog:
     interrupted: bool = False
 
 
-def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 0, run_dir: str | os.PathLike | None = None,
-          checkpoint_every: int = 250, preview_every: int = 250, on_preview: Callable[[int, Tensor], None] | None = None,
-          progress: bool = True, minutes: float | None = None) -> TrainingLog:
+def train(
+    task: Task,
+    dataset,
+    *,
+    steps: int,
+    batch_size: int = 64,
+    seed: int = 0,
+    run_dir: str | os.PathLike | None = None,
+    checkpoint_every: int = 250,
+    preview_every: int = 250,
+    on_preview: Callable[[int, Tensor], None] | None = None,
+    progress: bool = True,
+    minutes: float | None = None,
+) -> TrainingLog:
     """Train `task` on `dataset` until `steps` steps are done in all, resuming from `run_dir` if it holds a checkpoint.
 
     Ctrl-C (or a notebook's stop button) ends the run after the step in progress, with a checkpoint; a second one ends it
@@ -91,21 +102,33 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
     if len(dataset) == 0:
         raise ValueError("the data set holds no pictures: nothing to train on")
     if batch_size % distributed.world_size():
-        raise ValueError(f"a batch of {batch_size} pictures cannot be shared by {distributed.world_size()} processes: choose a multiple")
+        raise ValueError(
+            f"a batch of {batch_size} pictures cannot be shared by {distributed.world_size()} processes: choose a multiple"
+        )
     first = distributed.rank() == 0
-    config = {"kind": task.kind, "settings": task.describe(), "batch_size": batch_size, "seed": seed,
-              "data": dataset.name, "pictures": len(dataset)}
+    config = {
+        "kind": task.kind,
+        "settings": task.describe(),
+        "batch_size": batch_size,
+        "seed": seed,
+        "data": dataset.name,
+        "pictures": len(dataset),
+    }
     if hasattr(dataset, "crop"):
         config["crop"] = dataset.crop
     if distributed.broadcast(lambda: config) != config:
-        raise ValueError(f"process {distributed.rank()} has other pictures or settings than process 0: start all with the same command, on copies "
-                         "of the same files")
+        raise ValueError(
+            f"process {distributed.rank()} has other pictures or settings than process 0: start all with the same command, on copies "
+            "of the same files"
+        )
     log = TrainingLog()
     path = board = None
     if run_dir is not None:
         path = Path(run_dir) / CHECKPOINT
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored = distributed.broadcast(lambda: read_checkpoint(path, config) if path.exists() else None)
+        stored = distributed.broadcast(
+            lambda: read_checkpoint(path, config) if path.exists() else None
+        )
         if stored:
             log = restore(task, *stored)
         if first:
@@ -117,7 +140,13 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
     if on_preview and log.steps < steps:
         on_preview(log.steps, task.preview())
 
-    bar = tqdm(total=steps, initial=log.steps, unit="step", disable=not (progress and first), desc=f"training {task.kind}")
+    bar = tqdm(
+        total=steps,
+        initial=log.steps,
+        unit="step",
+        disable=not (progress and first),
+        desc=f"training {task.kind}",
+    )
     end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     with bar, _deferred_interrupt() as interrupted, board or nullcontext():
         while log.steps < steps:
@@ -125,12 +154,20 @@ def train(task: Task, dataset, *, steps: int, batch_size: int = 64, seed: int = 
             if log.interrupted or distributed.all_reduce_any(time.monotonic() > end, task.device):
                 break
             number = log.steps
-            values = task.step(draw(distributed.shard(order.indices(number))), seeded_generator(seed, number), number)
-            values = {name: float(distributed.all_reduce_mean(value)) for name, value in values.items()}
+            values = task.step(
+                draw(distributed.shard(order.indices(number))),
+                seeded_generator(seed, number),
+                number,
+            )
+            values = {
+                name: float(distributed.all_reduce_mean(value)) for name, value in values.items()
+            }
             if not all(np.isfinite(value) for value in values.values()):
                 kept = f"; the last good checkpoint is {path}" if path and path.exists() else ""
-                raise TrainingDiverged(f"step {number}: {values} is not finite{kept}. "
-                                       "Try a lower learning rate, or float32 precision.")
+                raise TrainingDiverged(
+                    f"step {number}: {values} is not finite{kept}. "
+                    "Try a lower learning rate, or float32 precision."
+                )
             for name, value in values.items():
                 log.values.setdefault(name, []).append(value)
             log.steps = number + 1
@@ -204,7 +241,9 @@ def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> N
     # clone: safetensors refuses tensors that share memory, and stores rows in the plain layout
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     temporary = path.with_suffix(".partial")
-    with open(temporary, "wb") as file:  # not save_file: it writes to a file of a random name, which stays when the run is killed
+    with (
+        open(temporary, "wb") as file
+    ):  # not save_file: it writes to a file of a random name, which stays when the run is killed
         file.write(save(tensors, metadata={"config": json.dumps(config), "steps": str(log.steps)}))
         file.flush()
         os.fsync(file.fileno())
@@ -220,15 +259,19 @@ def read_checkpoint(path: Path, config: dict) -> tuple[dict[str, Tensor], int]:
     try:
         opened = safe_open(path, framework="pt")
     except SafetensorError as error:
-        raise ValueError(f"the checkpoint {path} is damaged ({error}): remove it to begin anew, or choose another run folder") from error
+        raise ValueError(
+            f"the checkpoint {path} is damaged ({error}): remove it to begin anew, or choose another run folder"
+        ) from error
     with opened as file:
         metadata = file.metadata() or {}
         stored = json.loads(metadata.get("config", "{}"))
         here = json.loads(json.dumps(config))
         if stored != here:
             differing = [key for key in here if stored.get(key) != here[key]]
-            raise ValueError(f"the checkpoint {path} was made with other {', '.join(differing)}: resume with the same "
-                             "settings, or choose another run folder")
+            raise ValueError(
+                f"the checkpoint {path} was made with other {', '.join(differing)}: resume with the same "
+                "settings, or choose another run folder"
+            )
         return {key: file.get_tensor(key) for key in file.keys()}, int(metadata["steps"])
 
 
@@ -236,7 +279,9 @@ def restore(task: Task, tensors: dict[str, Tensor], steps: int) -> TrainingLog:
     """Put a checkpoint's state into `task` and return its log."""
     for name, module in task.modules.items():
         prefix = f"module/{name}/"
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        module.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
     for name, optimizer in task.optimizers.items():
         prefix = f"optimizer/{name}/"
         state: dict[int, dict[str, Tensor]] = {}
@@ -244,8 +289,12 @@ def restore(task: Task, tensors: dict[str, Tensor], steps: int) -> TrainingLog:
             if key.startswith(prefix):
                 index, field_name = key.removeprefix(prefix).split("/")
                 state.setdefault(int(index), {})[field_name] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    values = {k.removeprefix("log/"): v.tolist() for k, v in tensors.items() if k.startswith("log/")}
+        optimizer.load_state_dict(
+            {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+        )
+    values = {
+        k.removeprefix("log/"): v.tolist() for k, v in tensors.items() if k.startswith("log/")
+    }
     return TrainingLog(steps, values)
 
 
@@ -263,5 +312,7 @@ def _write_log(path: Path, log: TrainingLog) -> None:
     with open(temporary, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["step", *log.values])
-        writer.writerows((number, *row) for number, row in enumerate(zip(*log.values.values()), start=1))
+        writer.writerows(
+            (number, *row) for number, row in enumerate(zip(*log.values.values()), start=1)
+        )
     os.replace(temporary, path)

@@ -48,9 +48,15 @@ def probe_pictures(gan: LatentModel, real: Tensor, seed: int = 0) -> dict[str, T
     rng = torch.Generator().manual_seed(seed)
     z = gan.sample_z(len(real), rng).to(gan.device)
     blurred = torch.nn.functional.avg_pool2d(torch.randn(real.shape, generator=rng), 9, 1, 4)
-    return {"real": real, "generated": gan.generator(z).cpu(), "shuffled pixels": shuffle_pixels(real, rng),
-            "uniform noise": torch.rand(real.shape, generator=rng) * 2 - 1, "negative": -real,
-            "upside down": real.flip(2), "blurred noise": (blurred / blurred.std() * 0.5).clamp(-1, 1)}
+    return {
+        "real": real,
+        "generated": gan.generator(z).cpu(),
+        "shuffled pixels": shuffle_pixels(real, rng),
+        "uniform noise": torch.rand(real.shape, generator=rng) * 2 - 1,
+        "negative": -real,
+        "upside down": real.flip(2),
+        "blurred noise": (blurred / blurred.std() * 0.5).clamp(-1, 1),
+    }
 
 
 @torch.no_grad()
@@ -60,12 +66,21 @@ def discriminator_report(gan: LatentModel, real: Tensor, seed: int = 0) -> dict:
     Returns: {"mean_logit": {kind: float}, "auc_real_against": {kind: float}, "pictures": int}. An AUC of 0.5 is a guess,
         1 a D that ranks every real picture above every other.
     """
-    logits = {kind: torch.cat([gan.discriminator(batch.to(gan.device)).cpu() for batch in pictures.split(128)])
-              for kind, pictures in probe_pictures(gan, real, seed).items()}
-    return {"pictures": len(real),
-            "mean_logit": {kind: round(float(values.mean()), 3) for kind, values in logits.items()},
-            "auc_real_against": {kind: round(auc(logits["real"], values), 3) for kind, values in logits.items()
-                                 if kind != "real"}}
+    logits = {
+        kind: torch.cat(
+            [gan.discriminator(batch.to(gan.device)).cpu() for batch in pictures.split(128)]
+        )
+        for kind, pictures in probe_pictures(gan, real, seed).items()
+    }
+    return {
+        "pictures": len(real),
+        "mean_logit": {kind: round(float(values.mean()), 3) for kind, values in logits.items()},
+        "auc_real_against": {
+            kind: round(auc(logits["real"], values), 3)
+            for kind, values in logits.items()
+            if kind != "real"
+        },
+    }
 
 
 @torch.no_grad()
@@ -76,10 +91,17 @@ def vae_report(vae: VAE, images: Tensor) -> dict:
     Returns: "pictures", "psnr" in dB, "kl" in nats a picture.
     """
     device = next(vae.parameters()).device
-    codes = [vae.encoder(images[start:start + BATCH].to(device)) for start in range(0, len(images), BATCH)]
+    codes = [
+        vae.encoder(images[start : start + BATCH].to(device))
+        for start in range(0, len(images), BATCH)
+    ]
     decoded = torch.cat([vae.decoder(mean) for mean, _ in codes])
     kl = torch.cat([kl_divergence(*code) for code in codes])
-    return {"pictures": len(images), "psnr": round(psnr(decoded, images).mean().item(), 2), "kl": round(kl.mean().item(), 1)}
+    return {
+        "pictures": len(images),
+        "psnr": round(psnr(decoded, images).mean().item(), 2),
+        "kl": round(kl.mean().item(), 1),
+    }
 
 
 def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
@@ -95,7 +117,9 @@ def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
     return {"pictures": len(images), "hole_psnr": figures}
 
 
-def attributes_report(classifier: AttributeClassifier, images: Tensor, truths: dict[str, Tensor]) -> dict:
+def attributes_report(
+    classifier: AttributeClassifier, images: Tensor, truths: dict[str, Tensor]
+) -> dict:
     """How often a classifier is right on held-out pictures, for a model card.
 
     Args:
@@ -111,8 +135,11 @@ def attributes_report(classifier: AttributeClassifier, images: Tensor, truths: d
         known = truths[attribute] != UNCLEAR
         truth, count = truths[attribute][known], int(known.sum())
         right = (guess[known] == truth).sum().item()
-        report[attribute] = {"clear": count, "accuracy": round(right / count, 4) if count else None,
-                             "commonest": round(truth.bincount().max().item() / count, 4) if count else None}
+        report[attribute] = {
+            "clear": count,
+            "accuracy": round(right / count, 4) if count else None,
+            "commonest": round(truth.bincount().max().item() / count, 4) if count else None,
+        }
     return {"pictures": len(images), "attributes": report}
 
 
@@ -157,8 +184,11 @@ def _eye_figures(errors: np.ndarray) -> dict:
     """What a model card says of eye errors in percent; None where there are none."""
     if not len(errors):
         return {"pictures": 0, "eye_error": None, "within_10": None}
-    return {"pictures": len(errors), "eye_error": round(float(errors.mean()), 2),
-            "within_10": round(float((errors <= 10).mean()), 4)}
+    return {
+        "pictures": len(errors),
+        "eye_error": round(float(errors.mean()), 2),
+        "within_10": round(float((errors <= 10).mean()), 4),
+    }
 
 
 def _nearest_box(

@@ -59,24 +59,38 @@ class VAETask:
 
     kind = "vae"
 
-    def __init__(self, settings: VAESettings = VAESettings(), device: torch.device | str = "cpu", seed: int = 0):
+    def __init__(
+        self,
+        settings: VAESettings = VAESettings(),
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ):
         if not settings.noise > 0:
             raise ValueError(f"the noise of the pixels must be positive, got {settings.noise}")
         self.settings, self.device = settings, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             vae = VAE(settings.base_channels)
-            discriminator = Discriminator(settings.discriminator_channels or settings.base_channels, "spectral") if settings.adversarial else None
+            discriminator = (
+                Discriminator(settings.discriminator_channels or settings.base_channels, "spectral")
+                if settings.adversarial
+                else None
+            )
         layout = memory_format(self.device)
-        self.vae = distributed.with_synchronized_batch_norm(vae.to(self.device, memory_format=layout))
+        self.vae = distributed.with_synchronized_batch_norm(
+            vae.to(self.device, memory_format=layout)
+        )
         self.modules = {"vae": self.vae}
         self.optimizers = {"vae": torch.optim.Adam(self.vae.parameters(), settings.learning_rate)}
         self.discriminator = discriminator
         if discriminator is not None:
             self.modules["discriminator"] = discriminator.to(self.device, memory_format=layout)
-            self.optimizers["discriminator"] = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.999))
-        self.preview_z = torch.randn(PREVIEW_COUNT, self.vae.encoder.z_dim,
-                                     generator=torch.Generator().manual_seed(seed)).to(self.device)
+            self.optimizers["discriminator"] = torch.optim.Adam(
+                discriminator.parameters(), 2e-4, (0.5, 0.999)
+            )
+        self.preview_z = torch.randn(
+            PREVIEW_COUNT, self.vae.encoder.z_dim, generator=torch.Generator().manual_seed(seed)
+        ).to(self.device)
 
     def describe(self) -> dict:
         """The settings as plain values, for checkpoints and model cards."""
@@ -93,28 +107,42 @@ class VAETask:
             z = reparametrize(mean, log_variance, rng)
             if self.discriminator is not None:
                 if distributed.world_size() > 1 and len(images) % 2:
-                    raise ValueError(f"{len(images)} pictures a process cannot be halved between the encoder's codes and random ones: "
-                                     "choose another batch size")
-                drawn = distributed.drawn(lambda whole: torch.randn(whole, z.shape[1], generator=rng), len(images) // 2)
+                    raise ValueError(
+                        f"{len(images)} pictures a process cannot be halved between the encoder's codes and random ones: "
+                        "choose another batch size"
+                    )
+                drawn = distributed.drawn(
+                    lambda whole: torch.randn(whole, z.shape[1], generator=rng), len(images) // 2
+                )
                 z = torch.cat([z, drawn.to(z)])
             decoded = widened(self.vae.decoder(z))
-        mse = (decoded[:len(images)] - images).square().mean()
+        mse = (decoded[: len(images)] - images).square().mean()
         kl = kl_divergence(mean, log_variance).mean()
-        loss = images[0].numel() / 2 * mse / settings.noise ** 2 + kl  # minus the evidence lower bound, up to a constant
+        loss = (
+            images[0].numel() / 2 * mse / settings.noise**2 + kl
+        )  # minus the evidence lower bound, up to a constant
         values = {"mse": mse.detach(), "kl": kl.detach()}
         if self.discriminator is not None:
-            judged = decoded[len(images) // 2:]  # as many as there are real ones, half of them from random codes
+            judged = decoded[
+                len(images) // 2 :
+            ]  # as many as there are real ones, half of them from random codes
             values["loss_d"] = self._train_discriminator(images, judged.detach())
             self.discriminator.requires_grad_(False)
             with autocast(self.device, settings.precision):
-                loss = loss + settings.adversarial * widened(F.softplus(-self.discriminator(judged))).mean()
+                loss = (
+                    loss
+                    + settings.adversarial * widened(F.softplus(-self.discriminator(judged))).mean()
+                )
             self.discriminator.requires_grad_(True)
         self._update("vae", loss)
         return values
 
     def _train_discriminator(self, images: Tensor, judged: Tensor) -> Tensor:
         with autocast(self.device, self.settings.precision):
-            loss = F.softplus(-self.discriminator(images)).mean() + F.softplus(self.discriminator(judged)).mean()
+            loss = (
+                F.softplus(-self.discriminator(images)).mean()
+                + F.softplus(self.discriminator(judged)).mean()
+            )
         self._update("discriminator", widened(loss))
         return loss.detach()
 

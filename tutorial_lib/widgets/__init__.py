@@ -17,5 +17,16 @@ from tutorial_lib.widgets.frames import (
 from tutorial_lib.widgets.painter import MaskPainter
 from tutorial_lib.widgets.walk import ManifoldWalk
 
-__all__ = ["WINDOWS", "FrameSlider", "HoleFiller", "LambdaExplorer", "LivePreview", "ManifoldWalk", "MaskPainter",
-           "PathSlider", "WindowSlider", "encode_png", "says_errors"]
+__all__ = [
+    "WINDOWS",
+    "FrameSlider",
+    "HoleFiller",
+    "LambdaExplorer",
+    "LivePreview",
+    "ManifoldWalk",
+    "MaskPainter",
+    "PathSlider",
+    "WindowSlider",
+    "encode_png",
+    "says_errors",
+]

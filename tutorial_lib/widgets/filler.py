@@ -54,8 +54,15 @@ class HoleFiller:
     Raises: ValueError for what is no picture of the model's size, no mask for it, or fewer than one restart.
     """
 
-    def __init__(self, gan: LatentModel, image: Tensor, mask: Tensor | None = None, settings: SearchSettings = DEFAULT,
-                 restarts: int = 4, seed: int = 0):
+    def __init__(
+        self,
+        gan: LatentModel,
+        image: Tensor,
+        mask: Tensor | None = None,
+        settings: SearchSettings = DEFAULT,
+        restarts: int = 4,
+        seed: int = 0,
+    ):
         if restarts < 1:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
         self.gan, self.settings, self.restarts, self.seed = gan, settings, restarts, seed
@@ -69,22 +76,37 @@ class HoleFiller:
         self.painter = MaskPainter(image, mask)
         self._check_size()
         self.picture = ipywidgets.Image(format="png", width=_SIDE)
-        self.fill_button = ipywidgets.Button(description="fill", icon="magic", button_style="primary")
+        self.fill_button = ipywidgets.Button(
+            description="fill", icon="magic", button_style="primary"
+        )
         self.stop_button = ipywidgets.Button(description="stop", icon="stop", disabled=True)
-        self.new_button = ipywidgets.Button(description="new start", icon="refresh",
-                                            tooltip="fill from other start codes: another answer to the same hole")
+        self.new_button = ipywidgets.Button(
+            description="new start",
+            icon="refresh",
+            tooltip="fill from other start codes: another answer to the same hole",
+        )
         self.save_button = ipywidgets.Button(
-            description="save photo", icon="download", disabled=True,
-            tooltip="the filled photo at its own size, as a PNG file")
+            description="save photo",
+            icon="download",
+            disabled=True,
+            tooltip="the filled photo at its own size, as a PNG file",
+        )
         self.progress = ipywidgets.IntProgress(max=settings.steps, layout={"width": f"{_SIDE}px"})
         self.message = ipywidgets.Label()
-        for part, name in ((self.picture, "picture"), (self.fill_button, "fill"), (self.stop_button, "stop"),
-                           (self.new_button, "new"), (self.save_button, "save"),
-                           (self.progress, "progress"), (self.message, "message")):
+        for part, name in (
+            (self.picture, "picture"),
+            (self.fill_button, "fill"),
+            (self.stop_button, "stop"),
+            (self.new_button, "new"),
+            (self.save_button, "save"),
+            (self.progress, "progress"),
+            (self.message, "message"),
+        ):
             part.add_class(f"filler-{name}")
         buttons = ipywidgets.HBox(
             [self.fill_button, self.stop_button, self.new_button, self.save_button],
-            layout={"flex_flow": "row wrap"})
+            layout={"flex_flow": "row wrap"},
+        )
         right = ipywidgets.VBox([buttons, self.picture, self.progress, self.message])
         self.box = ipywidgets.HBox([self.painter, right], layout={"flex_flow": "row wrap"})
         self.fill_button.on_click(self._on_fill)
@@ -106,12 +128,18 @@ class HoleFiller:
         mask = self.painter.mask
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("a search is running: stop it or wait for its end first")
-        z = start_codes(self.gan, 1, self.restarts, self.seed, self.settings.start) if self.z is None else self.z
+        z = (
+            start_codes(self.gan, 1, self.restarts, self.seed, self.settings.start)
+            if self.z is None
+            else self.z
+        )
         self._stopped.clear()
         self._error = None
         self.progress.max = self.settings.steps
         self._show_running(True)
-        self._thread = threading.Thread(target=self._run, args=(self.painter.image, mask, z), daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self.painter.image, mask, z), daemon=True
+        )
         self._thread.start()
         if wait:
             self.wait()
@@ -164,7 +192,7 @@ class HoleFiller:
     def array(self) -> np.ndarray:
         """The picture on display beside the painter, uint8 (H, W, 3), read back from what the browser is given."""
         pixels = np.asarray(Image.open(io.BytesIO(self.picture.value)).convert("RGB"))
-        return pixels[::self._scale, ::self._scale]
+        return pixels[:: self._scale, :: self._scale]
 
     # ---- the search, in its thread -----------------------------------------------------------------------------------
 
@@ -177,8 +205,10 @@ class HoleFiller:
             def on_step(step: int, generated: Tensor) -> bool:
                 if step % _EVERY == 0:
                     # by the context loss: all of the total loss that is at hand here, and nearly all of it (notebook 04)
-                    best = context_loss(generated, known.expand_as(generated), weights, self.settings.norm).argmin()
-                    self._display(self._completed(generated[best:best + 1], image, mask))
+                    best = context_loss(
+                        generated, known.expand_as(generated), weights, self.settings.norm
+                    ).argmin()
+                    self._display(self._completed(generated[best : best + 1], image, mask))
                     self.progress.value = step
                     self.message.value = f"step {step} of {self.settings.steps}"
                 return self._stopped.is_set()
@@ -187,7 +217,7 @@ class HoleFiller:
             best = int(found.final["total"].argmin())
             self.loss = found.final["total"][best].item()
             self.z, self.mask = found.z, mask
-            self.result = self._completed(found.generated[best:best + 1], image, mask)
+            self.result = self._completed(found.generated[best : best + 1], image, mask)
             self._display(self.result)
             steps = len(found.losses["total"]) - 1
             self.progress.value = steps
@@ -203,13 +233,17 @@ class HoleFiller:
     def _check_size(self) -> None:
         size = (self.painter.rows, self.painter.columns)
         if size != self._size:
-            raise ValueError(f"this model makes pictures of {self._size[0]}x{self._size[1]} pixels, "
-                             f"the one given has {size[0]}x{size[1]}")
+            raise ValueError(
+                f"this model makes pictures of {self._size[0]}x{self._size[1]} pixels, "
+                f"the one given has {size[0]}x{size[1]}"
+            )
 
     @staticmethod
     def _completed(generated: Tensor, image: Tensor, mask: Tensor) -> Tensor:
         """(1, 3, H, W) in [-1, 1] on the CPU: the image's own known pixels, the hole filled and blended."""
-        return torch.where(mask > 0, image, poisson_blend(generated.cpu(), image, mask).clamp(-1, 1))
+        return torch.where(
+            mask > 0, image, poisson_blend(generated.cpu(), image, mask).clamp(-1, 1)
+        )
 
     # ---- what is shown -----------------------------------------------------------------------------------------------
 
@@ -218,7 +252,9 @@ class HoleFiller:
         return max(1, _SIDE // self.painter.columns)
 
     def _display(self, image: Tensor) -> None:
-        self.picture.value = encode_png(to_uint8(image)[0].repeat(self._scale, 0).repeat(self._scale, 1))
+        self.picture.value = encode_png(
+            to_uint8(image)[0].repeat(self._scale, 0).repeat(self._scale, 1)
+        )
 
     def _display_corrupted(self) -> None:
         known = torch.from_numpy(self.painter.array)[None, None] > 0
@@ -268,9 +304,12 @@ class HoleFiller:
 
     @says_errors("message")
     def _on_hole(self, _) -> None:
-        if self.result is None and not self.running:  # a filled picture stays until it is filled anew
+        if (
+            self.result is None and not self.running
+        ):  # a filled picture stays until it is filled anew
             self._display_corrupted()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
+
         display(self.box)

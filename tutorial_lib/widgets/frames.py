@@ -20,6 +20,7 @@ WINDOWS = (3, 5, 7, 9, 11, 15, 21, 31)
 
 def says_errors(part: str) -> Callable:
     """A decorator for a widget's callbacks: an error is also shown in the label `part`; ipywidgets only logs it."""
+
     def decorate(callback: Callable) -> Callable:
         @functools.wraps(callback)
         def said(self, *arguments):
@@ -28,7 +29,9 @@ def says_errors(part: str) -> Callable:
             except Exception as error:
                 getattr(self, part).value = f"{type(error).__name__}: {error}"
                 raise
+
         return said
+
     return decorate
 
 
@@ -54,15 +57,27 @@ class FrameSlider:
     Raises: ValueError when the numbers of frames, labels and captions differ or there are none.
     """
 
-    def __init__(self, frames: Sequence[np.ndarray], labels: Sequence[str], description: str,
-                 captions: Sequence[str] | None = None, play: bool = False, width: int | None = None):
+    def __init__(
+        self,
+        frames: Sequence[np.ndarray],
+        labels: Sequence[str],
+        description: str,
+        captions: Sequence[str] | None = None,
+        play: bool = False,
+        width: int | None = None,
+    ):
         if not len(frames) == len(labels) == len(captions or labels) or not len(frames):
-            raise ValueError(f"each frame needs a label and a caption, got {len(frames)} frames and {len(labels)} labels")
+            raise ValueError(
+                f"each frame needs a label and a caption, got {len(frames)} frames and {len(labels)} labels"
+            )
         self.frames, self.captions = list(frames), list(captions or [""] * len(frames))
         self._encoded = [encode_png(frame) for frame in self.frames]
-        self.slider = ipywidgets.SelectionSlider(options=[(str(label), index) for index, label in enumerate(labels)],
-                                                 description=description, style={"description_width": "initial"},
-                                                 layout={"width": "420px"})
+        self.slider = ipywidgets.SelectionSlider(
+            options=[(str(label), index) for index, label in enumerate(labels)],
+            description=description,
+            style={"description_width": "initial"},
+            layout={"width": "420px"},
+        )
         self.image = ipywidgets.Image(format="png", width=width or frames[0].shape[1])
         self.caption = ipywidgets.Label()
         controls = [self.slider]
@@ -87,6 +102,7 @@ class FrameSlider:
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
+
         display(self.box)
 
 
@@ -103,9 +119,16 @@ class WindowSlider(FrameSlider):
     def __init__(self, mask: Tensor, windows: Sequence[int] = WINDOWS):
         self.windows = list(windows)
         self.weights = [importance_weights(mask, window)[0, 0] for window in windows]
-        captions = [f"window {window}: {(weights > 0).sum().item()} pixels count, sum of W {weights.sum().item():.0f}"
-                    for window, weights in zip(windows, self.weights, strict=True)]
-        super().__init__([colored(weights) for weights in self.weights], [str(window) for window in windows], "window", captions)
+        captions = [
+            f"window {window}: {(weights > 0).sum().item()} pixels count, sum of W {weights.sum().item():.0f}"
+            for window, weights in zip(windows, self.weights, strict=True)
+        ]
+        super().__init__(
+            [colored(weights) for weights in self.weights],
+            [str(window) for window in windows],
+            "window",
+            captions,
+        )
         self.slider.index = self.windows.index(7) if 7 in self.windows else 0
         self.slider.add_class("window-slider")
         self.image.add_class("window-image")
@@ -122,10 +145,21 @@ class PathSlider(FrameSlider):
 
     def __init__(self, pictures: Tensor, steps: Sequence[int], losses: Sequence[float]):
         frames = list(to_uint8(pictures).repeat(4, 1).repeat(4, 2))
-        super().__init__(frames, [str(step) for step in steps], "step", play=True,
-                         captions=[f"after {step} steps: total loss {float(loss):.1f}"
-                                   for step, loss in zip(steps, losses, strict=True)])
-        for part, name in ((self.slider, "path-slider"), (self.play, "path-play"), (self.image, "path-image")):
+        super().__init__(
+            frames,
+            [str(step) for step in steps],
+            "step",
+            play=True,
+            captions=[
+                f"after {step} steps: total loss {float(loss):.1f}"
+                for step, loss in zip(steps, losses, strict=True)
+            ],
+        )
+        for part, name in (
+            (self.slider, "path-slider"),
+            (self.play, "path-play"),
+            (self.image, "path-image"),
+        ):
             part.add_class(name)
 
 
@@ -144,11 +178,12 @@ class LivePreview:
         self.box = ipywidgets.VBox([self.image, self.caption])
 
     def __call__(self, step: int, pictures: Tensor) -> None:
-        pictures = pictures[:self.count]
+        pictures = pictures[: self.count]
         self.history.append((step, pictures))
         self.image.value = encode_png(image_grid(pictures, self.columns))
         self.caption.value = f"samples after {step} steps"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
+
         display(self.box)

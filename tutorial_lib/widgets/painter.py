@@ -107,9 +107,13 @@ class MaskPainter(anywidget.AnyWidget):
         """
         array = self.array
         if array.all():
-            raise ValueError("paint a hole first: nothing is painted, so there is nothing to fill in")
+            raise ValueError(
+                "paint a hole first: nothing is painted, so there is nothing to fill in"
+            )
         if not array.any():
-            raise ValueError("paint a smaller hole: everything is painted, so nothing says what to fill in")
+            raise ValueError(
+                "paint a smaller hole: everything is painted, so nothing says what to fill in"
+            )
         return mask_from_array(array)
 
     @mask.setter
@@ -136,8 +140,10 @@ class MaskPainter(anywidget.AnyWidget):
         if len(known) == self.rows * self.columns and not known.strip(b"\x00\x01"):
             self._checked = known
             return
-        self.message = (f"refused: a mask has {self.rows * self.columns} values of 0 and 1, got {len(known)} bytes with values "
-                        f"{sorted(set(known))[:5]}; the hole is as it was")
+        self.message = (
+            f"refused: a mask has {self.rows * self.columns} values of 0 and 1, got {len(known)} bytes with values "
+            f"{sorted(set(known))[:5]}; the hole is as it was"
+        )
         self.known = self._checked
         raise ValueError(self.message)
 
@@ -149,10 +155,18 @@ class MaskPainter(anywidget.AnyWidget):
             name: how it is called.
             kind: its MIME type, such as "image/png".
         """
-        parts = [content[start:start + _PART] for start in range(0, len(content), _PART)] or [b""]
+        parts = [content[start : start + _PART] for start in range(0, len(content), _PART)] or [b""]
         for number, part in enumerate(parts):
-            self.send({"kind": "download", "name": name, "type": kind, "part": number,
-                       "parts": len(parts)}, [part])
+            self.send(
+                {
+                    "kind": "download",
+                    "name": name,
+                    "type": kind,
+                    "part": number,
+                    "parts": len(parts),
+                },
+                [part],
+            )
 
     def _receive(self, _, content, buffers) -> None:
         """A piece of a photo: servers close a connection that sends more than ten megabytes at once, so it comes in parts."""
@@ -161,9 +175,14 @@ class MaskPainter(anywidget.AnyWidget):
         try:
             part, parts = content["part"], content["parts"]
             if part == 0:
-                self._parts, self.message = [], ""  # an answer that equals the last one is new nevertheless
+                self._parts, self.message = (
+                    [],
+                    "",
+                )  # an answer that equals the last one is new nevertheless
             if part != len(self._parts):
-                raise ValueError(f"part {part + 1} of a photo came, part {len(self._parts) + 1} is missing: drop it again")
+                raise ValueError(
+                    f"part {part + 1} of a photo came, part {len(self._parts) + 1} is missing: drop it again"
+                )
             self._parts.append(bytes(buffers[0]))
             if part + 1 == parts:
                 photo, self._parts = b"".join(self._parts), []
