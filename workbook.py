@@ -4,7 +4,8 @@
     python3 workbook.py lab     makes .venv, installs the pinned packages, opens JupyterLab at notebook 00
     python3 workbook.py test    the same set-up, then every test, the notebooks included
 
-The first call takes the network and some minutes, a later one neither; an interrupted set-up goes on with the next call.
+The first call takes the network and some minutes, a later one neither; an interrupted set-up goes
+on with the next call.
 """
 
 import sys
@@ -64,7 +65,10 @@ class SetUpError(Exception):
 
 
 def main(arguments=None) -> int:
-    """Run one command; returns the exit status: that of JupyterLab or pytest, 1 for a failed set-up, 130 for Ctrl-C."""
+    """Run one command; returns the exit status.
+
+    That of JupyterLab or pytest, 1 for a failed set-up, 130 for Ctrl-C.
+    """
     options, rest = parse(arguments)
     try:
         set_up(options.cpu)
@@ -123,7 +127,10 @@ def parse(arguments):
 
 
 def test_command(rest) -> list:
-    """The module that is pytest, and its arguments; all tests are shared by two workers of one thread each, file by file."""
+    """The module that is pytest, and its arguments.
+
+    All tests are shared by two workers of one thread each, file by file.
+    """
     if (os.cpu_count() or 1) < WORKERS or any(
         "::" in word or (ROOT / word).exists() or word == "-n" for word in rest
     ):
@@ -148,13 +155,17 @@ def lab_command(no_browser, port) -> list:
     return command
 
 
-# ---- the set-up ------------------------------------------------------------------------------------------------------
+# ---- the set-up ----------------------------------------------------------------------------------
 
 
 def set_up(cpu) -> None:
-    """Make .venv what constraints.txt and pyproject.toml say, unless it is so already. `cpu` is remembered in the stamp.
+    """Make .venv what constraints.txt and pyproject.toml say, unless it is so already.
 
-    Raises: SetUpError when there is no venv module, no disk space, no network or no package for this machine.
+    `cpu` is remembered in the stamp.
+
+    Raises:
+        SetUpError: when there is no venv module, no disk space, no network or no package for this
+            machine.
     """
     done, build = read_stamp()
     other_build = cpu and build == "default"
@@ -178,7 +189,9 @@ def set_up(cpu) -> None:
 
 
 def read_stamp() -> tuple:
-    """(fingerprint of the set-up that was finished, its build of torch): two words, or twice None without a stamp."""
+    """(fingerprint of the set-up that was finished, its build of torch): two words, or twice None
+    without a stamp.
+    """
     words = STAMP.read_text(encoding="utf-8").split() if STAMP.is_file() else []
     return tuple(words) if len(words) == 2 else (None, None)
 
@@ -226,7 +239,10 @@ def make_venv(cpu) -> None:
 
 
 def remove_half_installed() -> None:
-    """Forget packages whose installation was cut off: pip writes RECORD last and takes one without it for installed."""
+    """Forget packages whose installation was cut off.
+
+    Pip writes RECORD last and takes one without it for installed.
+    """
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
     for folder in packages.glob("*.dist-info"):
         if not (folder / "RECORD").is_file():
@@ -236,7 +252,8 @@ def remove_half_installed() -> None:
 def pip(*arguments) -> None:
     """Install into .venv, at the versions of constraints.txt.
 
-    Raises: SetUpError with the reason, when pip fails.
+    Raises:
+        SetUpError: with the reason, when pip fails.
     """
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     status, errors = run(
@@ -283,11 +300,13 @@ def no_space() -> str:
     return f"no disk space left while setting up {VENV}: make room there and in the temporary folder, then call again"
 
 
-# ---- processes -------------------------------------------------------------------------------------------------------
+# ---- processes -----------------------------------------------------------------------------------
 
 
 def environment() -> dict:
-    """The environment of everything that is started: .venv first, and no settings or kernels of the user's elsewhere."""
+    """The environment of everything that is started: .venv first, and no settings or kernels of the
+    user's elsewhere.
+    """
     variables = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")
     }
@@ -307,9 +326,12 @@ def environment() -> dict:
 
 
 def run(command, stderr=None) -> tuple:
-    """Run a command in the project's folder; returns (exit status, what it wrote to a piped stderr).
+    """Run a command in the project's folder.
 
-    Raises: KeyboardInterrupt for Ctrl-C, when the command, which hears it too, has ended.
+    Returns (exit status, what it wrote to a piped stderr).
+
+    Raises:
+        KeyboardInterrupt: for Ctrl-C, when the command, which hears it too, has ended.
     """
     process = subprocess.Popen(
         [str(part) for part in command],

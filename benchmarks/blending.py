@@ -1,9 +1,12 @@
-"""Claim: blending costs at most 0.2 ms a picture over 64 that share a mask, and at most 8 ms for a first picture with a new one.
+"""Claim: blending costs at most 0.2 ms a picture over 64 that share a mask, and at most 8 ms for a
+first picture with a new one.
 
-On one thread, for each family of masks, with samples of G over rendered faces. Beside it: scipy's spsolve on the same equations, a picture and
-channel at a time, and OpenCV's seamlessClone, which takes 8 bit pictures and holes that do not reach the edge; how far each is from
-`poisson_blend`, the exact solution of Eq. 6, is said in gray levels. And for a photo of 12 megapixels with a face of 2500 pixels and a
-hole of 1250x1250: `put_back`, the multigrid in it, and writing the file; no claim. Run: python benchmarks/blending.py
+On one thread, for each family of masks, with samples of G over rendered faces. Beside it: scipy's
+spsolve on the same equations, a picture and channel at a time, and OpenCV's seamlessClone, which
+takes 8 bit pictures and holes that do not reach the edge; how far each is from `poisson_blend`, the
+exact solution of Eq. 6, is said in gray levels. And for a photo of 12 megapixels with a face of
+2500 pixels and a hole of 1250x1250: `put_back`, the multigrid in it, and writing the file; no
+claim. Run: python benchmarks/blending.py
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.large_blending import blend_large
 from tutorial_lib.inpainting.pipeline import start_codes
 from tutorial_lib.inpainting.put_back import put_back
-from tutorial_lib.manifold import pictures_of
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
+from tutorial_lib.teaching.manifold import pictures_of
 
 MANY, FEW, ROUNDS = 64, 4, 25
 SHARED, FIRST = 0.2, 8.0  # milliseconds
@@ -46,7 +49,10 @@ def forget(call):
 
 
 def by_spsolve(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Eq. 6 as it is usually written down: equations made and solved for each picture and channel."""
+    """Eq. 6 as it is usually written down.
+
+    Equations made and solved for each picture and channel.
+    """
     result, hole = images.clone().double(), (mask[0, 0] == 0).numpy()
     for g, y, x in zip(generated.double().numpy(), images.double().numpy(), result, strict=True):
         for channel in range(3):
@@ -57,7 +63,10 @@ def by_spsolve(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor
 
 
 def by_opencv(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-    """seamlessClone of each picture of G into the picture, at its own place: (B, 64, 64, 3) uint8."""
+    """seamlessClone of each picture of G into the picture, at its own place.
+
+    (B, 64, 64, 3) uint8.
+    """
     hole = ((mask[0, 0] == 0).numpy() * 255).astype(np.uint8)
     left, top, width, height = cv2.boundingRect(hole)
     middle = (left + width // 2, top + height // 2)

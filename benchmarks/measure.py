@@ -1,4 +1,7 @@
-"""What every benchmark here shares: many short timings in one run, their median and spread, and a file that says where."""
+"""What every benchmark here shares.
+
+Many short timings in one run, their median and spread, and a file that says where.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ def summary(values: list[float]) -> dict:
 
 
 def ratio(over: dict, under: dict) -> list[float]:
-    """Of two summaries: the ratio of their medians, and what is left of it in the worst and in the best case of both."""
+    """Of two summaries: the ratio of their medians, and what is left of it in the worst and in the
+    best case of both.
+    """
     return [
         round(over["median"] / under["median"], 1),
         round(over["p5"] / under["p95"], 1),

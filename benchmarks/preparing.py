@@ -1,7 +1,9 @@
-"""Claim: 50,000 pictures in CelebA's format, 48,000 of them to train on, cost under 1 GB of memory; training never waits for them.
+"""Claim: 50,000 pictures in CelebA's format, 48,000 of them to train on, cost under 1 GB of memory;
+training never waits for them.
 
-An archive is made of 2,000 rendered faces, each 25 times, as JPEG files of 178x218 pixels. One process prepares it, one runs
-through a whole epoch without a network, one trains a DCGAN for a whole epoch; the memory of each is watched. Takes some minutes. Run: python benchmarks/preparing.py
+An archive is made of 2,000 rendered faces, each 25 times, as JPEG files of 178x218 pixels. One
+process prepares it, one runs through a whole epoch without a network, one trains a DCGAN for a
+whole epoch; the memory of each is watched. Takes some minutes. Run: python benchmarks/preparing.py
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ def epoch_of_pictures(folder: Path) -> None:
 
 
 def epoch_of_training(folder: Path) -> None:
-    """A DCGAN, small so that this ends in minutes: a larger one only makes the pictures' share smaller."""
+    """A DCGAN, small so that this ends in minutes: a larger one only makes the pictures' share
+    smaller.
+    """
     dataset = opened(folder)
     train(GANTask(SETTINGS), dataset, steps=len(dataset) // BATCH, batch_size=BATCH)
 
@@ -81,7 +85,8 @@ PARTS = {
 
 
 def watched(part: str, folder: Path) -> tuple[float, float]:
-    """Seconds and the largest memory, in MB, of a process that does one part, with those that it starts.
+    """Seconds and the largest memory, in MB, of a process that does one part, with those that it
+    starts.
 
     Pages of the mapped file do not count: the system drops them when it needs the room.
     """

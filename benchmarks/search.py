@@ -1,9 +1,13 @@
-"""Claim: the default search ends within 5 % of the total loss of `PAPER`, 1500 steps of Adam, in a tenth of its time.
+"""Claim: the default search ends within 5 % of the total loss of `PAPER`, 1500 steps of Adam, in a
+tenth of its time.
 
-On each family of masks, from the same start codes: eight rendered faces at once and the two portraits with the GAN of photographs, whole searches; also
-when each first was within 5 % of the mean loss at which PAPER ends. One face (the first of the eight) and 64 at once are timed alone, in rounds: DEFAULT
-(64: a fifth of its steps), a twentieth of PAPER's (64: a hundredth) and, for one, 25 steps of the plain loop as re-implementations publish it: training mode,
-gradients of all weights, one picture at a time. What was timed in part is multiplied. Takes 5 minutes. Run: python benchmarks/search.py
+On each family of masks, from the same start codes: eight rendered faces at once and the two
+portraits with the GAN of photographs, whole searches; also when each first was within 5 % of the
+mean loss at which PAPER ends. One face (the first of the eight) and 64 at once are timed alone, in
+rounds: DEFAULT (64: a fifth of its steps), a twentieth of PAPER's (64: a hundredth) and, for one,
+25 steps of the plain loop as re-implementations publish it: training mode, gradients of all
+weights, one picture at a time. What was timed in part is multiplied. Takes 5 minutes. Run: python
+benchmarks/search.py
 """
 
 from __future__ import annotations
@@ -57,7 +61,9 @@ def raced(
 def near_after(
     clock: list[float], losses: torch.Tensor, target: float, settings: SearchSettings
 ) -> float | None:
-    """Seconds until the mean loss was within 5 % of the target; what drafts say of theirs does not count."""
+    """Seconds until the mean loss was within 5 % of the target; what drafts say of theirs does not
+    count.
+    """
     exact = range(round(settings.draft * settings.steps), len(clock))
     return next((round(clock[k], 2) for k in exact if losses[k].mean() <= NEAR * target), None)
 
@@ -114,7 +120,9 @@ def timed(
     rounds: int,
     plain: bool,
 ) -> dict:
-    """Rounds of DEFAULT (a `part`-th of its steps), of a `share`-th of PAPER's, and of the plain loop, in turn."""
+    """Rounds of DEFAULT (a `part`-th of its steps), of a `share`-th of PAPER's, and of the plain
+    loop, in turn.
+    """
     steps = 25
     runs = {
         "seconds": (

@@ -1,7 +1,8 @@
 """Claim: moving any slider of the workbook shows the new picture within 50 ms in the kernel.
 
-Each widget is moved through all its positions, three times over. What a move costs is set against one step of the latent search for
-8 pictures, the least that a slider which solved something would pay. Run: python benchmarks/sliders.py
+Each widget is moved through all its positions, three times over. What a move costs is set against
+one step of the latent search for 8 pictures, the least that a slider which solved something would
+pay. Run: python benchmarks/sliders.py
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import torch
 from measure import store, summary, times
 
 from tutorial_lib import load_dataset, load_gan
-from tutorial_lib.experiments.exploration import explore
+from tutorial_lib.evaluation.exploration import explore
 from tutorial_lib.inpainting.latent_search import ADAM, search
 from tutorial_lib.inpainting.pipeline import start_codes
-from tutorial_lib.manifold import embed, sample_pictures
 from tutorial_lib.masks import center_mask
-from tutorial_lib.widgets import LambdaExplorer, ManifoldWalk, PathSlider, WindowSlider
+from tutorial_lib.teaching.manifold import embed, sample_pictures
+from tutorial_lib.teaching.widgets import LambdaExplorer, ManifoldWalk, PathSlider, WindowSlider
 
 LIMIT = 50.0  # milliseconds
 ROUNDS = 3
@@ -26,7 +27,9 @@ FEW = replace(ADAM, steps=20)  # the pictures do not matter here, their number a
 
 
 def moves(*controls) -> list[float]:
-    """Milliseconds of each single move through all positions of the controls (they have `.options`)."""
+    """Milliseconds of each single move through all positions of the controls (they have
+    `.options`).
+    """
     found = []
     for control in controls:
         values = [option[1] for option in control.options]

@@ -1,7 +1,9 @@
-"""Claim: `import tutorial_lib` takes under 2 s, `load_gan` under 0.3 s; the first picture is filled a few seconds after the start.
+"""Claim: `import tutorial_lib` takes under 2 s, `load_gan` under 0.3 s.
 
-Each is timed in a new process, several times over, and set against importing torch alone. Moves of sliders are in sliders.py.
-Run: python benchmarks/startup.py
+The first picture is filled a few seconds after the start.
+
+Each is timed in a new process, several times over, and set against importing torch alone. Moves of
+sliders are in sliders.py. Run: python benchmarks/startup.py
 """
 
 from __future__ import annotations

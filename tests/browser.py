@@ -1,4 +1,5 @@
-"""A real JupyterLab under headless Chromium, for the tests that try the notebooks as a reader would.
+"""A real JupyterLab under headless Chromium, for the tests that try the notebooks as a reader
+would.
 
 Read back are the bytes of the pictures on the page and the labels of the sliders, not screenshots.
 """
@@ -39,7 +40,8 @@ READY = """() => {
     const kernel = panel?.sessionContext?.session?.kernel;
     return panel?.content?.widgets?.length > 1 && kernel?.connectionStatus === 'connected' && kernel?.status === 'idle';
 }"""
-# The number of cells up to the last one that holds a text, that one included; all of them without a text.
+# The number of cells up to the last one that holds a text, that one included; all of them without a
+# text.
 COUNT = """until => window.jupyterapp.shell.currentWidget.content.widgets
     .findLastIndex(cell => !until || cell.model.sharedModel.source.includes(until)) + 1"""
 RUN = """count => {  // not awaited: waiting has a limit below
@@ -82,7 +84,10 @@ def free_port():
 
 
 def copy_notebooks(folder):
-    """The notebooks without their outputs: what is seen later was computed there, and the stored ones are not saved over."""
+    """The notebooks without their outputs.
+
+    What is seen later was computed there, and the stored ones are not saved over.
+    """
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
@@ -159,9 +164,11 @@ def wait_for_server(server, address, log):
 
 @pytest.fixture
 def run_notebook(lab, chromium):
-    """A context manager: run_notebook(name) opens a notebook, runs all of it, and gives its page (Playwright's).
+    """A context manager: run_notebook(name) opens a notebook, runs all of it, and gives its page
+    (Playwright's).
 
-    With `until`, it is run to the last cell that holds this text: nbval runs the rest, where there is nothing to move.
+    With `until`, it is run to the last cell that holds this text: nbval runs the rest, where there
+    is nothing to move.
     """
 
     @contextmanager
@@ -221,7 +228,8 @@ def drag(page, slider, share):
 def play(page, widget):
     """Press play in an ipywidgets Play (a CSS selector) and wait for its end.
 
-    For a moment after the last step it still plays: a slider that is moved then would start it anew.
+    For a moment after the last step it still plays: a slider that is moved then would start it
+    anew.
     """
     page.locator(f"{widget} button").first.click()
     for state in ("attached", "detached"):

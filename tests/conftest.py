@@ -11,7 +11,8 @@ from browser import lab, run_notebook  # noqa: F401  (fixtures)
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-# A folder of the machine that a file was made on; not "../home/x", "~/home/x" or a part of an address.
+# A folder of the machine that a file was made on; not "../home/x", "~/home/x" or a part of an
+# address.
 MACHINE_PATH = re.compile(
     r"(?<![\w./~])/(?:work|root|home|tmp|Users|private)/|file:/{3}|\b[A-Z]:\\+Users", re.I
 )
@@ -28,7 +29,10 @@ settings.load_profile("workbook")
 
 @contextmanager
 def callback_errors_raise():
-    """Raise AssertionError at the end of the block for each error in a widget's callback: ipywidgets only logs them."""
+    """Raise AssertionError at the end of the block for each error in a widget's callback.
+
+    Ipywidgets only logs them.
+    """
     records = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = records.append

@@ -1,4 +1,6 @@
-"""Trains one run twice, for `test_training`: once as a whole, once killed twenty times at random moments and resumed."""
+"""Trains one run twice, for `test_training`: once as a whole, once killed twenty times at random
+moments and resumed.
+"""
 
 import os
 import random

@@ -1,4 +1,6 @@
-"""The ablations' variants differ in what they say and in nothing else, their figures are those of the metrics, and a run resumes."""
+"""The ablations' variants differ in what they say and in nothing else, their figures are those of
+the metrics, and a run resumes.
+"""
 
 import json
 from dataclasses import asdict, replace
@@ -10,8 +12,8 @@ from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio
 
 from tutorial_lib import inpaint
-from tutorial_lib.experiments import ablations
-from tutorial_lib.experiments.ablations import (
+from tutorial_lib.evaluation import ablations
+from tutorial_lib.evaluation.ablations import (
     MEASURES,
     REFERENCE,
     VARIANTS,
@@ -23,7 +25,7 @@ from tutorial_lib.experiments.ablations import (
     run_ablations,
     verdict,
 )
-from tutorial_lib.experiments.results import RESULTS_DIR, load_results
+from tutorial_lib.evaluation.results import RESULTS_DIR, load_results
 from tutorial_lib.inpainting.latent_search import ADAM
 from tutorial_lib.masks import center_mask, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator

@@ -1,9 +1,12 @@
-"""L-BFGS-B and D's gradient alone: they lower what they say they lower, inside the box, and never read the hole."""
+"""L-BFGS-B and D's gradient alone.
+
+They lower what they say they lower, inside the box, and never read the hole.
+"""
 
 import pytest
 import torch
 
-from tutorial_lib.experiments.alternatives import search_lbfgs, update_pixels
+from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.inpainting.pipeline import start_codes

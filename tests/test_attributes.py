@@ -1,4 +1,6 @@
-"""What the classifiers are asked, how they learn it, and whether the shipped ones read pictures and not their surroundings."""
+"""What the classifiers are asked, how they learn it, and whether the shipped ones read pictures and
+not their surroundings.
+"""
 
 import json
 from pathlib import Path
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 
 from tutorial_lib import cli
 from tutorial_lib.baselines import mean_fill
-from tutorial_lib.datasets import load_dataset, synthetic_cars, synthetic_faces
+from tutorial_lib.datasets import load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.rendered import cars as synthetic_cars
+from tutorial_lib.datasets.rendered import faces as synthetic_faces
+from tutorial_lib.evaluation.reports import attributes_report
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.masks import center_mask
@@ -26,14 +31,13 @@ from tutorial_lib.training.attributes import (
     disturbed,
 )
 from tutorial_lib.training.loop import train
-from tutorial_lib.training.report import attributes_report
 
 SETS = list(ATTRIBUTES)
 FACE, CAR = ATTRIBUTES["synthetic-faces"], ATTRIBUTES["synthetic-cars"]
 HEADS = {"bright": ["no", "yes"], "side": ["left", "none", "right"]}
 
 
-# -- what is asked -----------------------------------------------------------------------------------------------------
+# -- what is asked --
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -60,7 +64,9 @@ def test_values_near_a_threshold_are_unclear(smile, gaze):
 
 
 def dark_middle(pixels):
-    """Column of the middle of what is dark in the eyes' place, for a bald face with light eyes that looks straight."""
+    """Column of the middle of what is dark in the eyes' place, for a bald face with light eyes that
+    looks straight.
+    """
     eyes = 255.0 - pixels[22:32, 16:31].mean(2)
     weight = np.clip(eyes - 150, 0, None)
     return (weight.sum(0) * np.arange(weight.shape[1])).sum() / weight.sum()
@@ -116,11 +122,14 @@ def test_only_rendered_pictures_have_attributes():
             ask("holiday")
 
 
-# -- the network and its training --------------------------------------------------------------------------------------
+# -- the network and its training --
 
 
 class Patches(ArrayImages):
-    """Bright or dark pictures with a patch at the left, the right or nowhere; some truths are declared unclear."""
+    """Bright or dark pictures with a patch at the left, the right or nowhere.
+
+    Some truths are declared unclear.
+    """
 
     def __init__(self, count=96):
         rng = torch.Generator().manual_seed(0)
@@ -286,7 +295,7 @@ def test_weights_come_back_with_their_attributes(tmp_path):
 
 def test_the_command_trains_a_classifier_for_rendered_pictures_only(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "REPORT_PICTURES", 12)
+    monkeypatch.setattr("tutorial_lib.cli.train.REPORT_PICTURES", 12)
     threads = torch.get_num_threads()
     common = [
         "train",
@@ -354,7 +363,7 @@ def test_the_command_trains_a_classifier_for_rendered_pictures_only(tmp_path, ca
     assert card["training"]["steps"] == 2 and "--model attributes" in card["command"]
 
 
-# -- the shipped classifiers -------------------------------------------------------------------------------------------
+# -- the shipped classifiers --
 
 
 @pytest.fixture(scope="module", params=SETS)
@@ -428,7 +437,10 @@ def test_a_mirrored_face_looks_the_other_way_and_a_mirrored_car_shows_its_other_
 
 
 def test_shipped_classifiers_follow_what_is_painted():
-    """One face, painted again with one attribute changed: the answer to that changes, as it is asked."""
+    """One face, painted again with one attribute changed.
+
+    The answer to that changes, as it is asked.
+    """
     classifier = load_attributes("synthetic-faces-attributes", "cpu")
     for attribute, change, answer in (
         ("gaze", {"gaze_x": -0.8}, "left"),

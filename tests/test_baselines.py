@@ -99,7 +99,8 @@ def test_a_constant_picture_is_restored(name):
     images = color.expand(1, 3, 32, 32).contiguous()
     options = {"pictures": np.full((2, 32, 32, 3), 200, np.uint8)} if name in NEED_PICTURES else {}
     filled = fill_with(name, images, center_mask(8, size=32), **options)
-    # the pasted neighbor has another color; blended, only its gradients count. Low rank stops at its stated tolerance
+    # the pasted neighbor has another color; blended, only its gradients count. Low rank stops at
+    # its stated tolerance
     tolerance = {
         "nearest-neighbor": 2,
         "truncated-nuclear-norm": 5e-3,

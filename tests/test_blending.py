@@ -20,7 +20,9 @@ def draws(*shape, seed=0):
 
 
 def least_squares(generated: np.ndarray, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """One channel: a row for each pair of neighbours that touches the hole, a column for each hole pixel."""
+    """One channel: a row for each pair of neighbours that touches the hole, a column for each hole
+    pixel.
+    """
     hole = {tuple(place): number for number, place in enumerate(np.argwhere(mask == 0))}
     rows, right = [], []
     height, width = mask.shape
@@ -186,7 +188,10 @@ def test_what_hangs_on_a_graph_is_blended_as_well():
 
 
 def test_a_shift_of_g_changes_nothing_and_matching_gradients_are_kept():
-    """Only gradients of G enter; where G's gradients are the picture's own, the picture comes back."""
+    """Only gradients of G enter.
+
+    Where G's gradients are the picture's own, the picture comes back.
+    """
     mask = make_masks("half")
     images = draws(1, 3, 64, 64, seed=11) / 4
     torch.testing.assert_close(poisson_blend(images + 0.3, images, mask), images, atol=1e-9, rtol=0)

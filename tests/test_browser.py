@@ -1,4 +1,6 @@
-"""Notebooks 02 to 04 in a real JupyterLab under headless Chromium: a live preview, and sliders that obey a key, a drag and play."""
+"""Notebooks 02 to 04 in a real JupyterLab under headless Chromium: a live preview, and sliders that
+obey a key, a drag and play.
+"""
 
 import hashlib
 
@@ -7,8 +9,8 @@ from browser import drag, in_kernel, play, press, shown_array, wait_until
 
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.masks import center_mask
-from tutorial_lib.plotting import colored
-from tutorial_lib.widgets import WINDOWS
+from tutorial_lib.teaching.plotting import colored
+from tutorial_lib.teaching.widgets import WINDOWS
 
 SLIDER = ".window-slider"
 PICTURE = "img.window-image, .window-image img"

@@ -1,6 +1,9 @@
-"""Notebook 06 in a real JupyterLab: lam by key and by drag, the iteration by key and by play, another picture.
+"""Notebook 06 in a real JupyterLab.
 
-What the page must show is put together in the notebook's kernel from the exploration's arrays, without the widget.
+Lam by key and by drag, the iteration by key and by play, another picture.
+
+What the page must show is put together in the notebook's kernel from the exploration's arrays,
+without the widget.
 """
 
 import hashlib

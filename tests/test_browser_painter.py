@@ -1,6 +1,8 @@
-"""Notebook 00 in a real JupyterLab: a hole is painted with mouse, keys and finger, a photo dropped, the hole filled, and the photo saved.
+"""Notebook 00 in a real JupyterLab: a hole is painted with mouse, keys and finger, a photo dropped,
+the hole filled, and the photo saved.
 
-Python's mask is asked of the kernel and compared with pixels worked out here from where the pointer went.
+Python's mask is asked of the kernel and compared with pixels worked out here from where the pointer
+went.
 """
 
 import base64
@@ -16,7 +18,7 @@ from tutorial_lib import load_dataset
 from tutorial_lib.faces import align
 from tutorial_lib.images import load_picture, to_uint8
 from tutorial_lib.inpainting.put_back import hole_in_photo
-from tutorial_lib.widgets import encode_png
+from tutorial_lib.teaching.widgets import encode_png
 
 NOTEBOOK = "00_start_here.ipynb"
 CANVAS, MESSAGE, BAR = ".mask-painter-canvas", ".mask-painter-message", ".mask-painter-bar"
@@ -36,7 +38,9 @@ DROP = """([selector, name, encoded, more]) => {
 
 
 def center_of(page, row, column):
-    """Where the center of a pixel of the picture is on the page, scrolled to where it can be reached."""
+    """Where the center of a pixel of the picture is on the page, scrolled to where it can be
+    reached.
+    """
     page.locator(CANVAS).evaluate(
         "canvas => canvas.scrollIntoView({block: 'center', behavior: 'instant'})"
     )
@@ -68,7 +72,10 @@ def tool(page, name):
 
 
 def stroke(mask, row, columns, value=0, size=BRUSH):
-    """The mask after a brush went along a row: pixels at most half its size away from a pixel on the way."""
+    """The mask after a brush went along a row.
+
+    Pixels at most half its size away from a pixel on the way.
+    """
     y, x = np.mgrid[:SIDE, :SIDE]
     for column in columns:
         mask[(y - row) ** 2 + (x - column) ** 2 <= size**2 / 4] = value
@@ -126,7 +133,8 @@ def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
         erased = stroke(boxed.copy(), 46, range(30, 51), value=1)
         wait_for_mask(page, erased)
 
-        # The keys' cursor begins where the mouse was last. Keys that are commands of JupyterLab do nothing but paint.
+        # The keys' cursor begins where the mouse was last. Keys that are commands of JupyterLab do
+        # nothing but paint.
         page.locator(CANVAS).focus()
         for key in (
             "b",
@@ -217,7 +225,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         # the photo at its own size, by mouse and by key; first as one message, then in parts
         whole = save(page, lambda: page.locator(".filler-save").click())
         wait_for_text(page, ".filler-message", "saved as filled.png, 512x600")
-        in_kernel(page, "from tutorial_lib.widgets import painter; painter._PART = 50_000")
+        in_kernel(page, "from tutorial_lib.teaching.widgets import painter; painter._PART = 50_000")
         page.locator(".filler-save").focus()
         assert save(page, lambda: page.keyboard.press("Enter")) == whole and len(whole) > 150_000
         said = in_kernel(page, "print(hashlib.sha256(filler.filled_photo().tobytes()).hexdigest())")

@@ -1,6 +1,7 @@
 """Notebook 07 in a real JupyterLab: the walk by key, by drag, by play, and another walk.
 
-What the page must show is worked out from the notebook's arrays without the widget; the ring must follow the embedding's numbers.
+What the page must show is worked out from the notebook's arrays without the widget; the ring must
+follow the embedding's numbers.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import numpy as np
 from browser import drag, in_kernel, play, press, shown_array, wait_until
 from matplotlib.colors import to_rgb
 
-from tutorial_lib.plotting import COLORS
+from tutorial_lib.teaching.plotting import COLORS
 
 PREPARE = """
 import hashlib
@@ -47,12 +48,16 @@ def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
         seen, places, rings = set(), [], []
 
         def wait_for(number, point):
-            """Until the page shows this walk at this point of it; the place on the map and the ring's are noted."""
+            """Until the page shows this walk at this point of it.
+
+            The place on the map and the ring's are noted.
+            """
             lines = [
                 line.split()
                 for line in in_kernel(page, f"_expected({number}, {point})").splitlines()
             ]
-            name = f"face {number // 4 + 1}, start {number % 4 + 1}, after {steps[point]} steps"  # set last, after the map
+            # set last, after the map
+            name = f"face {number // 4 + 1}, start {number % 4 + 1}, after {steps[point]} steps"
 
             def holds():
                 return (

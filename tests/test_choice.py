@@ -15,7 +15,7 @@ from test_notebooks import MAIN, code_cells
 
 from tutorial_lib import load_dataset
 from tutorial_lib.cli import main
-from tutorial_lib.experiments.results import load_results, write_results
+from tutorial_lib.evaluation.results import load_results, write_results
 from tutorial_lib.images import to_uint8
 
 TRAIN = 64
@@ -28,9 +28,11 @@ OF_PHOTOGRAPHS = {
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A reader's archive of pictures, weights trained on it for a few steps, and results under the archive's name.
+    """A reader's archive of pictures, weights trained on it for a few steps, and results under the
+    archive's name.
 
-    The results are the stored ones on photographs: there are as many test pictures as those speak of.
+    The results are the stored ones on photographs: there are as many test pictures as those speak
+    of.
     """
     folder = tmp_path_factory.mktemp("own")
     table = load_results(OF_PHOTOGRAPHS["TABLE"])
@@ -102,7 +104,9 @@ def choice(notebook):
 
 
 def a_readers(own, names, kinds):
-    """Values for these names: the reader's own pictures and weights, and stored results of as many pictures."""
+    """Values for these names: the reader's own pictures and weights, and stored results of as many
+    pictures.
+    """
     weights, vae, painter = (
         str(own / model / f"{model}.safetensors") for model in ("dcgan", "vae", "context-encoder")
     )
@@ -145,7 +149,10 @@ def run_with(own, path):
 
 @pytest.fixture(scope="module")
 def runs(own, request):
-    """The notebooks asked for, run side by side on one thread each: these networks are too small for more."""
+    """The notebooks asked for, run side by side on one thread each.
+
+    These networks are too small for more.
+    """
     wanted = [
         item.callspec.params["path"] for item in request.session.items if item.path == request.path
     ]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tutorial_lib.cli import _command, main
+from tutorial_lib.cli import main
+from tutorial_lib.cli.train import _command
 from tutorial_lib.device import fast_precision
-from tutorial_lib.experiments import ablations
+from tutorial_lib.evaluation import ablations
 from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae
 
 
@@ -206,12 +207,13 @@ def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, cap
 
 def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
     monkeypatch.setattr(
-        "tutorial_lib.cli.fill_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        "tutorial_lib.cli.inpaint.fill_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     assert main(["inpaint", "a.png", "--device", "cpu", "--out", "nowhere"]) == 130
     assert "nothing was written" in capsys.readouterr().err
     monkeypatch.setattr(
-        "tutorial_lib.cli.run_ablations", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        "tutorial_lib.cli.ablations.run_ablations",
+        lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
     )
     assert main(["ablations", "--limit", "1", "--device", "cpu"]) == 130
     assert "the same command goes on" in capsys.readouterr().err

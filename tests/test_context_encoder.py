@@ -6,10 +6,10 @@ import torch
 from tutorial_lib.baselines import fill_with
 from tutorial_lib.datasets import load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
-from tutorial_lib.experiments.results import evenly_spaced, mean_interval
+from tutorial_lib.evaluation.metrics import psnr
+from tutorial_lib.evaluation.results import evenly_spaced, mean_interval
 from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
-from tutorial_lib.metrics import psnr
 from tutorial_lib.models.attributes import ATTRIBUTES as RENDERED
 from tutorial_lib.models.context_encoder import ChannelwiseLinear, ContextEncoder
 from tutorial_lib.models.weights import (
@@ -132,7 +132,7 @@ def test_a_run_resumes_with_the_same_numbers(tmp_path):
     assert parts.values == whole.values
 
 
-# -- the shipped ones --------------------------------------------------------------------------------------------------
+# -- the shipped ones --
 
 SHIPPED = [name for name in shipped() if name.endswith("-context-encoder")]
 

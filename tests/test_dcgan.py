@@ -1,4 +1,6 @@
-"""The networks: shapes, the two-class softmax, batch norm and what it folds into, and plain copies of spectral-norm discriminators."""
+"""The networks: shapes, the two-class softmax, batch norm and what it folds into, and plain copies
+of spectral-norm discriminators.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,7 @@
-"""The device helper: choices, names, threads, seeds, precision, time; on the GPU as well where there is one."""
+"""The device helper: choices, names, threads, seeds, precision, time.
+
+On the GPU as well where there is one.
+"""
 
 import itertools
 import os
@@ -38,11 +41,11 @@ def threads():
     torch.set_num_threads(count)
 
 
-# -- which device ------------------------------------------------------------------------------------------------------
+# -- which device --
 
 
 @pytest.mark.parametrize(
-    "there", [set(c) for n in range(3) for c in itertools.combinations(("cuda", "mps"), n)], ids=str
+    "there", [c for n in range(3) for c in itertools.combinations(("cuda", "mps"), n)], ids=str
 )
 def test_the_best_device_there_is_taken(monkeypatch, there):
     monkeypatch.delenv("TUTORIAL_DEVICE", raising=False)
@@ -113,7 +116,7 @@ def test_a_device_is_named_for_the_reader(name):
     assert describe(device).startswith(expected)
 
 
-# -- threads -----------------------------------------------------------------------------------------------------------
+# -- threads --
 
 
 def test_threads_are_set_and_told(threads, monkeypatch):
@@ -133,7 +136,7 @@ def test_threads_are_set_and_told(threads, monkeypatch):
             set_threads(count)
 
 
-# -- seeds -------------------------------------------------------------------------------------------------------------
+# -- seeds --
 
 
 def draw(*numbers):
@@ -201,7 +204,7 @@ def test_the_global_generators_follow_their_seed():
         torch.set_rng_state(states[2])
 
 
-# -- precision and layout ----------------------------------------------------------------------------------------------
+# -- precision and layout --
 
 
 @pytest.mark.parametrize("name", DEVICES)
@@ -241,7 +244,7 @@ def test_the_memory_format_changes_the_layout_and_not_the_result(name):
     assert memory_format(torch.device("mps")) == torch.contiguous_format
 
 
-# -- time --------------------------------------------------------------------------------------------------------------
+# -- time --
 
 
 @pytest.mark.parametrize("name", DEVICES)

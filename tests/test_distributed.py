@@ -1,4 +1,7 @@
-"""Two processes do the step of one: the same weights to 1e-8 in float64, from the same or each other's checkpoints."""
+"""Two processes do the step of one.
+
+The same weights to 1e-8 in float64, from the same or each other's checkpoints.
+"""
 
 import os
 import subprocess
@@ -42,7 +45,10 @@ def two_processes(*command, environment=None):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of the same training: alone, by two processes, begun alone and ended by two; and of one that was stopped."""
+    """Folders of the same training.
+
+    Alone, by two processes, begun alone and ended by two; and of one that was stopped.
+    """
     folder = tmp_path_factory.mktemp("together")
     together.run(folder / "alone", together.STEPS)
     together.run(folder / "half", 2)
@@ -138,7 +144,7 @@ def test_the_command_trains_on_two_processes_and_speaks_once(tmp_path):
     )
 
 
-# -- in this process, alone or as if there were others ---------------------------------------------------------------------
+# -- in this process, alone or as if there were others --
 
 
 def test_alone_nothing_changes():

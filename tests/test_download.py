@@ -17,7 +17,10 @@ CONTENT = bytes(range(256)) * 700
 
 
 class Server(BaseHTTPRequestHandler):
-    """Serves `files`; `ways` holds, for the next requests, how to misbehave. `asked` keeps path and Range of each request."""
+    """Serves `files`; `ways` holds, for the next requests, how to misbehave.
+
+    `asked` keeps path and Range of each request.
+    """
 
     files: dict[str, bytes] = {}
     ways: list = []
@@ -187,7 +190,7 @@ def test_a_file_that_has_moved_and_a_server_that_is_not_there(server, tmp_path, 
         fetch("http://127.0.0.1:9/a.bin", tmp_path / "a.bin", 5, "0" * 32, progress=False)
 
 
-# -- the sets ----------------------------------------------------------------------------------------------------------
+# -- the sets --
 
 
 def test_svhn_is_fetched_by_the_command(server, tmp_path, monkeypatch, capsys):

@@ -1,4 +1,6 @@
-"""Looks in numbers: the two-sample test finds what differs and nothing else; the sliced Wasserstein distance is one."""
+"""Looks in numbers: the two-sample test finds what differs and nothing else; the sliced Wasserstein
+distance is one.
+"""
 
 import numpy as np
 import pytest

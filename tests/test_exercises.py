@@ -1,4 +1,7 @@
-"""Every check of an exercise takes a right function, and says of a wrong one what is wrong with it. None of them ever raises."""
+"""Every check of an exercise takes a right function, and says of a wrong one what is wrong with it.
+
+None of them ever raises.
+"""
 
 import math
 import re
@@ -8,18 +11,18 @@ import torch
 import torch.nn.functional as F
 from scipy import stats
 
-from tutorial_lib import exercises
 from tutorial_lib.baselines import NearestNeighbor
+from tutorial_lib.evaluation.metrics import psnr, seam_strength
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.masks import center_mask
-from tutorial_lib.metrics import psnr, seam_strength
+from tutorial_lib.teaching import exercises
 
 CHECKS = sorted(name for name in vars(exercises) if name.startswith("check_"))
 
 
-# ---- right answers, written as a reader would ------------------------------------------------------------------------
+# ---- right answers, written as a reader would ----------------------------------------------------
 
 
 def two_holes():
@@ -227,7 +230,7 @@ RIGHT = {
 }
 
 
-# ---- wrong answers, the usual ones, with a word of what must be said -------------------------------------------------
+# ---- wrong answers, the usual ones, with a word of what must be said -----------------------------
 
 
 def one_hole():

@@ -1,4 +1,6 @@
-"""An exploration in one batch: every row equals a search of its own, and all lam begin at the same codes."""
+"""An exploration in one batch: every row equals a search of its own, and all lam begin at the same
+codes.
+"""
 
 import dataclasses
 
@@ -9,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tutorial_lib.device import seeded_generator
-from tutorial_lib.experiments.exploration import LAMS, SETTINGS, explore
+from tutorial_lib.evaluation.exploration import LAMS, SETTINGS, explore
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import search

@@ -1,4 +1,6 @@
-"""The lambda explorer as an object: each position of its controls against the arrays it was given, without a browser."""
+"""The lambda explorer as an object: each position of its controls against the arrays it was given,
+without a browser.
+"""
 
 import html
 import re
@@ -11,10 +13,10 @@ import pytest
 import torch
 from conftest import callback_errors_raise
 
-from tutorial_lib.experiments.exploration import Exploration
+from tutorial_lib.evaluation.exploration import Exploration
 from tutorial_lib.masks import center_mask, half_mask
-from tutorial_lib.plotting import lam_labels, lam_positions, show_over_lam
-from tutorial_lib.widgets import LambdaExplorer
+from tutorial_lib.teaching.plotting import lam_labels, lam_positions, show_over_lam
+from tutorial_lib.teaching.widgets import LambdaExplorer
 
 LAMS, STEPS, SIZE = [0.0, 0.001, 0.003, 1.0, 37.0], [0, 1, 4], 16
 
@@ -48,7 +50,10 @@ def pixels(picture):
 
 
 def strip(run, row, *rest):
-    """What must be on display: corrupted with a gray hole, G(z), completed; gaps of two white pixels; three times as large."""
+    """What must be on display: corrupted with a gray hole, G(z), completed.
+
+    Gaps of two white pixels; three times as large.
+    """
     corrupted = run.corrupted[row].numpy().copy()
     corrupted[:, run.mask[row, 0].numpy() == 0] = 0.2
     parts = [
@@ -75,7 +80,9 @@ def cells(explorer):
 
 
 def panels(explorer):
-    """(circle's centers, polyline's points, y ticks as (value, y)) of each panel of the curve, read from the SVG."""
+    """(circle's centers, polyline's points, y ticks as (value, y)) of each panel of the curve, read
+    from the SVG.
+    """
     svg = ElementTree.fromstring(explorer.curve.value)
     markers = [
         (float(c.get("cx")), float(c.get("cy")))
@@ -200,7 +207,9 @@ def test_the_parts_have_the_names_that_the_browser_test_looks_for(explorer):
 
 
 def test_a_move_takes_less_than_50_milliseconds():
-    """At the size of the notebook; the fastest of several moves, for other programs run beside the test."""
+    """At the size of the notebook; the fastest of several moves, for other programs run beside the
+    test.
+    """
     run = made_up(lams=[0, 0.001, 0.003, 0.01, 0.1, 1, 3, 10, 37, 100], steps=list(range(11)))
     pictures = (
         x.repeat_interleave(4, -1).repeat_interleave(4, -2)
@@ -259,7 +268,7 @@ class TestErrorsMadeOnPurpose:
             broken.picture._handle_msg({"content": {"data": state}, "buffers": []})
 
 
-# ---- the figure beside it --------------------------------------------------------------------------------------------
+# ---- the figure beside it ------------------------------------------------------------------------
 
 
 def test_curves_over_lam_are_means_of_thin_lines_on_the_same_axis():

@@ -1,4 +1,7 @@
-"""Files in, files out: each picture is framed and said so, filled, and written whole; what cannot be read is told, and stops nothing."""
+"""Files in, files out: each picture is framed and said so, filled, and written whole.
+
+What cannot be read is told, and stops nothing.
+"""
 
 import numpy as np
 import pytest
@@ -181,7 +184,7 @@ def test_a_tiny_hole_in_a_large_photo_is_filled():
     assert 1 <= (mask_for(known, framed).mask == 0).sum() <= 9
 
 
-# ---- the photo at its own size --------------------------------------------------------------------------------------
+# ---- the photo at its own size -------------------------------------------------------------------
 
 
 def test_the_photo_is_filled_at_its_own_size_and_nothing_else_of_it_changes(tmp_path):
@@ -208,7 +211,10 @@ def test_only_the_wanted_size_is_written(tmp_path, size, names):
 
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_photo_that_its_camera_turned_comes_out_upright(tmp_path, orientation):
-    """A mask as large as the upright photo, a hole off its center: it lies where the viewer drew it."""
+    """A mask as large as the upright photo, a hole off its center.
+
+    It lies where the viewer drew it.
+    """
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(pixels(120, 90)).save(tmp_path / "a.png", exif=exif)
@@ -289,7 +295,7 @@ def test_the_command_fills_a_face_in_its_photo(tmp_path, capsys, weights):
     assert changed[y - 10 : y + 10, x - 20 : x + 20].mean() > 0.9
 
 
-# ---- several files --------------------------------------------------------------------------------------------------
+# ---- several files -------------------------------------------------------------------------------
 
 
 def test_a_picture_that_the_mask_does_not_fit_is_left_out_and_told(tmp_path, capsys, weights):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib import cbook
 from torch import nn
@@ -19,7 +18,7 @@ from tutorial_lib.inpainting.pipeline import inpaint, start_codes
 from tutorial_lib.inpainting.put_back import hole_in_photo, put_back
 from tutorial_lib.masks import center_mask, corrupt, rectangle_mask
 from tutorial_lib.models.latent_model import uniform_latent_model
-from tutorial_lib.widgets import HoleFiller, filler
+from tutorial_lib.teaching.widgets import HoleFiller, filler
 
 SIDE = 16
 SHORT = SearchSettings(steps=12, lam=0.0)
@@ -27,7 +26,9 @@ LONG = replace(SHORT, steps=10**7)
 
 
 class Plain(nn.Module):
-    """A code's picture by one matrix; what was asked of it is counted, and it fails when it is told to."""
+    """A code's picture by one matrix; what was asked of it is counted, and it fails when it is told
+    to.
+    """
 
     def __init__(self, size=SIDE):
         super().__init__()
@@ -74,7 +75,7 @@ def wait_for(holds):
         time.sleep(0.005)
 
 
-# ---- what comes out --------------------------------------------------------------------------------------------------
+# ---- what comes out ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("restarts", "seed"), [(1, 0), (4, 3)])
@@ -118,7 +119,7 @@ def test_every_picture_shown_on_the_way_keeps_what_is_known():
     assert len({frame.tobytes() for frame in frames}) > 3
 
 
-# ---- where a search begins -------------------------------------------------------------------------------------------
+# ---- where a search begins -----------------------------------------------------------------------
 
 
 def test_after_a_changed_hole_the_search_goes_on_from_the_last_codes(starts):
@@ -171,7 +172,7 @@ def test_a_photo_takes_the_place_of_the_picture(hopper):
     )
 
 
-# ---- the photo at its own size ---------------------------------------------------------------------------------------
+# ---- the photo at its own size -------------------------------------------------------------------
 
 
 def test_the_filled_photo_is_saved_at_its_own_size(hopper, monkeypatch):
@@ -233,7 +234,7 @@ def test_nothing_is_saved_while_a_search_runs(hopper):
     made.wait()
 
 
-# ---- buttons, stop, two at once --------------------------------------------------------------------------------------
+# ---- buttons, stop, two at once ------------------------------------------------------------------
 
 
 def test_the_painted_hole_is_shown_until_it_is_filled_and_then_the_result_stays():
@@ -331,7 +332,7 @@ def test_interrupting_the_kernel_while_it_waits_stops_the_search(monkeypatch):
     )
 
 
-# ---- errors ----------------------------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 
 def test_an_error_in_the_search_is_shown_and_raised_to_who_waits():

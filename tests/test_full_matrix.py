@@ -1,4 +1,6 @@
-"""Full-matrix Adam against its formula written with SciPy, and what it is for: directions that are scaled differently."""
+"""Full-matrix Adam against its formula written with SciPy, and what it is for: directions that are
+scaled differently.
+"""
 
 import numpy as np
 import pytest

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tutorial_lib import cli, inpaint
+from tutorial_lib import cli, inpaint, load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
-from tutorial_lib.experiments import generators
-from tutorial_lib.experiments.generators import (
+from tutorial_lib.evaluation import generators
+from tutorial_lib.evaluation.frechet import Judge, classifier_features, frechet_distance
+from tutorial_lib.evaluation.generators import (
     generators_table,
     invert,
     measure_generator,
@@ -17,12 +18,11 @@ from tutorial_lib.experiments.generators import (
     settings_of,
     train_generator,
 )
-from tutorial_lib.experiments.results import load_results
-from tutorial_lib.experiments.yardsticks import Judge, classifier_features, frechet_distance
+from tutorial_lib.evaluation.metrics import psnr
+from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.masks import center_mask
-from tutorial_lib.metrics import psnr
 from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -30,7 +30,7 @@ from tutorial_lib.models.vae import VAE
 from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash, load_gan, save_vae
 from tutorial_lib.training.gan import GANSettings
 
-load_little = cli.load_dataset
+load_little = load_dataset
 HEADS = {"bright": ["no", "yes"]}
 HELD_OUT = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(6)) * 2 - 1
 
@@ -226,8 +226,7 @@ def test_other_judges_are_not_mixed_and_damaged_weights_are_named(pictures, judg
 def test_the_command(tmp_path, capsys, monkeypatch, short):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        cli,
-        "load_dataset",
+        "tutorial_lib.cli.generators.load_dataset",
         lambda name, *, split, limit: load_little(name, split=split, limit=limit or 70),
     )
     threads = torch.get_num_threads()

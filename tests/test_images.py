@@ -1,4 +1,7 @@
-"""Pictures between files and tensors: exact round trips, every kind of file, crops and grids against numpy indexing."""
+"""Pictures between files and tensors.
+
+Exact round trips, every kind of file, crops and grids against numpy indexing.
+"""
 
 import io
 
@@ -32,7 +35,7 @@ def encode(picture, format="PNG", **options):
     return buffer.getvalue()
 
 
-# -- floats and bytes --------------------------------------------------------------------------------------------------
+# -- floats and bytes --
 
 
 @given(
@@ -75,9 +78,10 @@ def test_only_uint8_rgb_becomes_floats(pixels):
         to_float(pixels)
 
 
-# -- files -------------------------------------------------------------------------------------------------------------
+# -- files --
 
-# The EXIF standard's table: at which side of the scene the file's first row and its first column lie.
+# The EXIF standard's table: at which side of the scene the file's first row and its first column
+# lie.
 ORIENTATIONS = {
     1: ("top", "left"),
     2: ("top", "right"),
@@ -202,7 +206,7 @@ def test_a_missing_file_is_named(tmp_path):
         load_picture(tmp_path)
 
 
-# -- crops -------------------------------------------------------------------------------------------------------------
+# -- crops --
 
 
 @given(st.integers(-70, 70), st.integers(-70, 70), st.integers(1, 90))
@@ -245,7 +249,7 @@ def test_a_box_without_area_is_refused(side):
         crop_square(Image.fromarray(photo()), (0, 0, side))
 
 
-# -- grids -------------------------------------------------------------------------------------------------------------
+# -- grids --
 
 
 @given(st.integers(1, 10), st.integers(1, 12), st.integers(1, 7), st.integers(1, 7))
@@ -272,7 +276,7 @@ def test_a_grid_of_nothing_is_refused():
         image_grid(torch.zeros(1, 3, 4, 4), columns=0)
 
 
-# -- the door ----------------------------------------------------------------------------------------------------------
+# -- the door --
 
 
 def with_value(value):

@@ -12,13 +12,13 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "tutorial_lib"
 FLOORS = [
-    {"device", "distributed", "images", "masks", "metrics"},
+    {"cache", "device", "distributed", "images", "masks"},
     {"faces", "datasets", "models"},
     {"training"},
     {"inpainting"},
-    {"baselines", "evaluation"},
-    {"manifold", "experiments"},
-    {"plotting", "widgets", "exercises"},
+    {"baselines"},
+    {"evaluation"},
+    {"teaching"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -26,7 +26,10 @@ NOT_AT_IMPORT = ["matplotlib", "sklearn", "skimage", "ipywidgets", "IPython"]
 
 
 def imported(source, package):
-    """The modules of tutorial_lib that a module's source imports, anywhere in it; `package` resolves relative imports."""
+    """The modules of tutorial_lib that a module's source imports, anywhere in it.
+
+    `package` resolves relative imports.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -42,7 +45,10 @@ def imported(source, package):
 
 
 def part(name):
-    """The part of the package a dotted name is in: tutorial_lib.models.weights.load_gan is in models."""
+    """The part of the package a dotted name is in.
+
+    Tutorial_lib.models.weights.load_gan is in models.
+    """
     return name.split(".")[1] if "." in name else ""
 
 
@@ -104,11 +110,11 @@ def test_imports_point_to_lower_floors():
     [
         ("models.weights", "import tutorial_lib.inpainting.pipeline", "floor above"),
         ("images", "def late():\n    from tutorial_lib import datasets", "floor above"),
-        ("inpainting.search", "from ..training.loop import train", ""),
-        ("inpainting.search", "from ..plotting import show", "floor above"),
-        ("manifold", "from tutorial_lib.plotting import show", "floor above"),
+        ("inpainting.latent_search", "from ..training.loop import train", ""),
+        ("inpainting.latent_search", "from ..teaching.plotting import show", "floor above"),
+        ("evaluation.looks", "from tutorial_lib.teaching.plotting import show", "floor above"),
         ("models.dcgan", "from tutorial_lib import load_gan", "module that defines it"),
-        ("widgets", "from tutorial_lib.plotting import show", ""),
+        ("teaching.widgets", "from tutorial_lib.teaching.plotting import show", ""),
         ("newcomer", "import os", "no floor"),
         ("datasets.folder", "import torch, numpy", ""),
     ],
@@ -135,7 +141,9 @@ def test_only_device_asks_what_there_is():
 
 @cache
 def seconds(module):
-    """Wall time of a fresh interpreter that imports a module: the least of three, on a machine that does other things."""
+    """Wall time of a fresh interpreter that imports a module: the least of three, on a machine that
+    does other things.
+    """
     times = []
     for _ in range(3):
         start = time.perf_counter()

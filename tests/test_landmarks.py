@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from tutorial_lib import cli
+from tutorial_lib.evaluation.reports import landmarks_report
 from tutorial_lib.faces import LANDMARKS, fit_matrices
 from tutorial_lib.models.landmarks import CROP_SIZE, LandmarkNetwork
 from tutorial_lib.models.weights import (
@@ -29,7 +30,6 @@ from tutorial_lib.training.landmarks import (
     crops_for_training,
 )
 from tutorial_lib.training.loop import train
-from tutorial_lib.training.report import landmarks_report
 
 SIZE = (112, 100)
 
@@ -135,7 +135,7 @@ def test_disturbed_crops_keep_their_points_on_the_dots(pack, seed):
         and crops.abs().max() <= 1
         and truth.shape == (24, 5, 2)
     )
-    assert 0 <= truth.min() and truth.max() <= CROP_SIZE - 1
+    assert truth.min() >= 0 and truth.max() <= CROP_SIZE - 1
     assert (truth[:, 0, 0] < truth[:, 1, 0]).all() and (truth[:, 3, 0] < truth[:, 4, 0]).all(), (
         "left is left"
     )
@@ -267,8 +267,11 @@ def test_the_command_trains_resumes_and_exports(pack, tmp_path, capsys):
 
 
 def test_the_shipped_network_is_small_and_its_card_is_what_faces_allow():
-    """The points it was trained and is measured on are another detector's. On eleven portraits whose
-    pupils were marked by hand these are 7 % off, the network 5 %: less than that is hard to show."""
+    """The points it was trained and is measured on are another detector's.
+
+    On eleven portraits whose pupils were marked by hand these are 7 % off, the network 5 %: less
+    than that is hard to show.
+    """
     card = load_card("landmarks")
     assert card["bytes"] < 300_000
     assert (WEIGHTS_DIR / "landmarks.safetensors").stat().st_size == card["bytes"]

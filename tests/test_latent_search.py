@@ -1,4 +1,6 @@
-"""Eq. 2 as an algorithm: against a plain loop, row by row, and with everything frozen that must not move."""
+"""Eq. 2 as an algorithm: against a plain loop, row by row, and with everything frozen that must not
+move.
+"""
 
 import dataclasses
 
@@ -330,11 +332,13 @@ def test_a_search_can_be_watched_and_ended_and_gone_on_with(model, images):
     assert torch.equal(further.losses["total"][0], ended.final["total"])
 
 
-# -- drafts ------------------------------------------------------------------------------------------------------------
+# -- drafts --
 
 
 def test_z_hat_of_a_search_with_drafts_is_exact(model, images):
-    """What is returned is what the plain networks say of z_hat, however rough the steps on the way there were."""
+    """What is returned is what the plain networks say of z_hat, however rough the steps on the way
+    there were.
+    """
     settings = dataclasses.replace(DEFAULT, steps=30)
     found = search(images, MASKS, model, start_codes(model, 4), settings, lam=1.0, progress=False)
     generated = model.generator(found.z)
@@ -438,7 +442,10 @@ def test_z_hat_is_no_worse_than_the_start(model, draft):
 
 
 class Odd(torch.nn.Module):
-    """A generator that is none of ours: grouped and dilated layers, a ReLU used twice, coordinates, a norm of each batch."""
+    """A generator that is none of ours.
+
+    Grouped and dilated layers, a ReLU used twice, coordinates, a norm of each batch.
+    """
 
     def __init__(self):
         super().__init__()
@@ -535,7 +542,9 @@ def test_with_trained_weights_a_row_of_its_own_lam_equals_the_picture_alone(face
 
 
 def test_drafts_end_where_exact_steps_end(faces):
-    """D's kept slope and the rounding do not move the minimum, even where D counts ten thousand times the paper's lam."""
+    """D's kept slope and the rounding do not move the minimum, even where D counts ten thousand
+    times the paper's lam.
+    """
     gan, images, masks = faces
     rough, exact = (
         search(images, masks, gan, start_codes(gan, 4), s, lam=30.0, progress=False)

@@ -6,10 +6,9 @@ import torch
 
 from tutorial_lib import cli
 from tutorial_lib.datasets.folder import ArrayImages
-from tutorial_lib.evaluation import two_sample
-from tutorial_lib.experiments import looks
-from tutorial_lib.experiments.looks import MASKS, looks_table, run_looks
-from tutorial_lib.experiments.results import load_results
+from tutorial_lib.evaluation import looks, two_sample
+from tutorial_lib.evaluation.looks import MASKS, looks_table, run_looks
+from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.models.dcgan import Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -66,8 +65,10 @@ def test_every_method_fills_every_hole_and_the_study_goes_on(pictures, tmp_path,
 
 
 def test_the_command_prints_and_stores_the_table(pictures, tmp_path, small, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "load_dataset", lambda name, split, **more: pictures)
-    monkeypatch.setattr(cli, "load_gan", lambda name, device: gan())
+    monkeypatch.setattr(
+        "tutorial_lib.cli.options.load_dataset", lambda name, split, **more: pictures
+    )
+    monkeypatch.setattr("tutorial_lib.cli.looks.load_gan", lambda name, device: gan())
     noise = [float(value) for value in range(20)]
     monkeypatch.setattr(looks, "psnr", lambda *_: torch.tensor(noise))
     arguments = [

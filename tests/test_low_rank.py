@@ -1,4 +1,6 @@
-"""The shrinkage against a grid search, the objectives against a general optimizer, and matrices of known rank."""
+"""The shrinkage against a grid search, the objectives against a general optimizer, and matrices of
+known rank.
+"""
 
 import numpy as np
 import pytest
@@ -156,7 +158,10 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rank, missing, size", [(3, 0.5, 64), (2, 0.8, 96)])
 def test_a_matrix_of_low_rank_is_recovered(method, rank, missing, size):
-    """Each row and column has several times as many known entries as the rank: at 64x64 and 80 % some have only 4."""
+    """Each row and column has several times as many known entries as the rank.
+
+    At 64x64 and 80 % some have only 4.
+    """
     truth = low_rank_matrix(rank, size, seed=rank)
     known = torch.rand(truth.shape, generator=generator(5)) >= missing
     completed, left = METHODS[method](truth * known, known, rank)

@@ -1,4 +1,6 @@
-"""Maps of pictures: what goes into t-SNE, what comes out, and the numbers that say how far to trust it, again by hand."""
+"""Maps of pictures: what goes into t-SNE, what comes out, and the numbers that say how far to trust
+it, again by hand.
+"""
 
 from itertools import combinations
 
@@ -11,7 +13,10 @@ from hypothesis import strategies as st
 from tutorial_lib import load_gan
 from tutorial_lib.inpainting.latent_search import SearchSettings, search
 from tutorial_lib.inpainting.pipeline import start_codes
-from tutorial_lib.manifold import (
+from tutorial_lib.masks import center_mask
+from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.latent_model import uniform_latent_model
+from tutorial_lib.teaching.manifold import (
     embed,
     own_path_share,
     path_extent,
@@ -20,9 +25,6 @@ from tutorial_lib.manifold import (
     spaced_out,
     spread,
 )
-from tutorial_lib.masks import center_mask
-from tutorial_lib.models.dcgan import Discriminator, Generator
-from tutorial_lib.models.latent_model import uniform_latent_model
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def trustworthiness(points, places, k):
     return 1 - 2 / (total * k * (2 * total - 3 * k - 1)) * excess
 
 
-# ---- pictures of codes -----------------------------------------------------------------------------------------------
+# ---- pictures of codes ---------------------------------------------------------------------------
 
 
 def test_many_codes_make_the_pictures_that_each_makes_alone(model):
@@ -83,7 +85,7 @@ def test_samples_depend_on_the_seed_alone(model):
         sample_pictures(model, 0)
 
 
-# ---- embed -----------------------------------------------------------------------------------------------------------
+# ---- embed ---------------------------------------------------------------------------------------
 
 
 def test_features_are_the_principal_components_of_the_samples():
@@ -131,7 +133,10 @@ def test_trustworthiness_is_that_of_the_whole_map():
 
 
 def test_what_belongs_together_stays_together():
-    """Three clouds far apart, and a path in each: on the map everybody's nearest neighbor is from the same cloud."""
+    """Three clouds far apart, and a path in each.
+
+    On the map everybody's nearest neighbor is from the same cloud.
+    """
     centers = 30 * torch.eye(3, 20, dtype=torch.float64)
     samples = torch.cat([center + draws(40, 20, seed=k) for k, center in enumerate(centers)])
     paths = [center + draws(10, 20, seed=9 + k) for k, center in enumerate(centers)]
@@ -169,7 +174,7 @@ def test_what_cannot_be_mapped_is_refused(samples, paths, options, problem):
         embed(samples, paths, **options)
 
 
-# ---- numbers ---------------------------------------------------------------------------------------------------------
+# ---- numbers -------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6))
@@ -258,11 +263,13 @@ def test_a_gap_must_be_positive(gap):
         spaced_out(np.zeros((2, 2)), gap)
 
 
-# ---- the notebook's claim, small -------------------------------------------------------------------------------------
+# ---- the notebook's claim, small -----------------------------------------------------------------
 
 
 def test_codes_crowd_on_their_path_and_pictures_spread():
-    """Two real searches among 300 samples: the codes' neighbors are all from the same walk, the pictures' are not."""
+    """Two real searches among 300 samples: the codes' neighbors are all from the same walk, the
+    pictures' are not.
+    """
     gan = load_gan("synthetic-faces", "cpu")
     codes, samples = sample_pictures(gan, 300)
     targets = sample_pictures(gan, 2, seed=1)[1]

@@ -1,4 +1,7 @@
-"""Masks: 1 is known, 0 is the hole; counts to the pixel, seeds, sides, and what may not pass the door."""
+"""Masks: 1 is known, 0 is the hole.
+
+Counts to the pixel, seeds, sides, and what may not pass the door.
+"""
 
 import numpy as np
 import pytest
@@ -34,7 +37,7 @@ def missing(masks):
     return (masks == 0).flatten(1).sum(1).tolist()
 
 
-# -- the four families -------------------------------------------------------------------------------------------------
+# -- the four families --
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -94,7 +97,10 @@ def test_the_global_generator_is_neither_read_nor_moved(family, given_rng):
 
 
 def test_pattern_is_blobs_and_random_is_not():
-    """How often a hole pixel's right neighbor is a hole too: nearly always in blobs, 80 % where pixels are independent."""
+    """How often a hole pixel's right neighbor is a hole too.
+
+    Nearly always in blobs, 80 % where pixels are independent.
+    """
 
     def together(masks):
         hole = masks == 0
@@ -136,7 +142,7 @@ def test_what_is_unknown_is_refused_with_the_choices():
         half_mask()
 
 
-# -- rectangles, arrays, files -----------------------------------------------------------------------------------------
+# -- rectangles, arrays, files --
 
 
 @given(st.integers(-3, 20), st.integers(-3, 20), st.integers(-1, 20), st.integers(-1, 20))
@@ -279,7 +285,7 @@ def test_files_that_are_no_mask_are_refused(make, problem):
         read_mask(make())
 
 
-# -- the door ----------------------------------------------------------------------------------------------------------
+# -- the door --
 
 
 def two(change=lambda mask: mask):
@@ -334,7 +340,7 @@ def test_every_type_of_mask_comes_out_as_float_and_one_for_each_picture(dtype):
     assert torch.equal(check_mask(two().to(dtype)).float(), two())
 
 
-# -- the corrupted picture ---------------------------------------------------------------------------------------------
+# -- the corrupted picture --
 
 
 @given(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tutorial_lib import load_dataset
+from tutorial_lib.evaluation.metrics import auc, face_found, psnr, seam_strength, ssim
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.masks import center_mask, make_masks
-from tutorial_lib.metrics import auc, face_found, psnr, seam_strength, ssim
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 

@@ -25,7 +25,9 @@ def draws(count, seed):
 
 
 def by_hand(pixels, images, weights):
-    """argmin over the collection of sum w (x - y)^2, w (B, 1, H, W) 0 in the hole; a pixel without weight is not read."""
+    """argmin over the collection of sum w (x - y)^2, w (B, 1, H, W) 0 in the hole; a pixel without
+    weight is not read.
+    """
     best = []
     for image, weight in zip(
         images.double().numpy(),

@@ -1,6 +1,8 @@
-"""The notebooks as they are stored; nbval, switched on in pyproject.toml, runs every one of their cells.
+"""The notebooks as they are stored; nbval, switched on in pyproject.toml, runs every one of their
+cells.
 
-A check takes a notebook and yields what is wrong with it. Each check is tried on a notebook that is bad in just its way.
+A check takes a notebook and yields what is wrong with it. Each check is tried on a notebook that is
+bad in just its way.
 """
 
 import copy
@@ -70,7 +72,7 @@ def strings(value, key=""):
             yield from strings(inner, key)
 
 
-# ---- checks of every notebook ----------------------------------------------------------------------------------------
+# ---- checks of every notebook --------------------------------------------------------------------
 
 
 def is_valid(notebook):
@@ -170,7 +172,7 @@ def is_small(notebook):
         yield f"{size / 1e6:.1f} MB: more than {BIGGEST / 1e6:.0f}"
 
 
-# ---- checks of the notebooks 00, 01, ... -----------------------------------------------------------------------------
+# ---- checks of the notebooks 00, 01, ... ---------------------------------------------------------
 
 
 def tells_what_to_expect(notebook):
@@ -206,7 +208,7 @@ def problems(notebook, checks=(*EVERY, *OF_MAIN)):
     return [f"{check.__name__}: {problem}" for check in checks for problem in check(notebook)]
 
 
-# ---- the stored notebooks --------------------------------------------------------------------------------------------
+# ---- the stored notebooks ------------------------------------------------------------------------
 
 
 def test_the_first_notebook_is_there():
@@ -236,7 +238,7 @@ def test_nbval_runs_every_notebook(pytestconfig):
     assert pytestconfig.getini("testpaths") == ["tests", "notebooks"]
 
 
-# ---- the checks themselves -------------------------------------------------------------------------------------------
+# ---- the checks themselves -----------------------------------------------------------------------
 
 
 def good():

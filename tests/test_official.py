@@ -1,4 +1,6 @@
-"""Tiny archives in the official formats are read as the formats say, and each way to break one gets a message that names it."""
+"""Tiny archives in the official formats are read as the formats say, and each way to break one gets
+a message that names it.
+"""
 
 import io
 import tarfile
@@ -35,7 +37,7 @@ def colors(dataset):
     return ((dataset.images(slice(None)).mean((2, 3)) + 1) * 127.5).round().numpy()
 
 
-# -- CelebA ------------------------------------------------------------------------------------------------------------
+# -- CelebA --
 
 NUMBERS = [1, 2, 162770, 162771, 182637, 182638, 182639, 202599]
 
@@ -135,7 +137,7 @@ def test_broken_celeba_archives(tmp_path):
     )
 
 
-# -- SVHN --------------------------------------------------------------------------------------------------------------
+# -- SVHN --
 
 
 def write_svhn(folder: Path, name="train", count=12, seed=0):
@@ -200,7 +202,7 @@ def test_broken_svhn_files(tmp_path):
             SVHN(tmp_path)
 
 
-# -- Stanford Cars -----------------------------------------------------------------------------------------------------
+# -- Stanford Cars --
 
 # name -> box, counted from 1: (x1, y1, x2, y2); 300 does not fit into 8 bits
 BOXES = {
@@ -211,7 +213,9 @@ BOXES = {
 
 
 def struct(boxes, labels=True):
-    """A (1, N) struct array whose boxes are uint8 where they fit and uint16 where not, as in the official files."""
+    """A (1, N) struct array whose boxes are uint8 where they fit and uint16 where not, as in the
+    official files.
+    """
     fields = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", *(["class"] if labels else []), "fname"]
     rows = np.empty((1, len(boxes)), dtype=[(name, object) for name in fields])
     for place, (name, box) in enumerate(boxes.items()):
@@ -324,7 +328,7 @@ def test_broken_cars(tmp_path):
     assert not list((tmp_path / "cache").rglob("*.partial"))
 
 
-# -- by name -----------------------------------------------------------------------------------------------------------
+# -- by name --
 
 
 def test_the_terms_are_printed_once(tmp_path, capsys, monkeypatch):

@@ -1,4 +1,6 @@
-"""pyproject.toml (ranges), constraints.txt (the tested versions) and environment.yml (conda) say the same."""
+"""pyproject.toml (ranges), constraints.txt (the tested versions) and environment.yml (conda) say
+the same.
+"""
 
 import re
 import tomllib
@@ -25,12 +27,10 @@ def project():
 
 
 def needed():
-    """What pyproject.toml asks for, the tests' packages included."""
-    asked = project()
-    return [
-        Requirement(text)
-        for text in [*asked["dependencies"], *asked["optional-dependencies"]["test"]]
-    ]
+    """What pyproject.toml asks for, the packages of notebooks and tests included."""
+    extras = project()["optional-dependencies"]
+    asked = [*project()["dependencies"], *extras["notebooks"], *extras["test"]]
+    return [Requirement(text) for text in asked if not text.startswith("tutorial_lib[")]
 
 
 def pins():
@@ -124,7 +124,8 @@ def test_the_build_takes_the_pinned_setuptools():
 
 def test_version_and_licence_are_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert tutorial_lib.__version__ == project()["version"] == citation["version"]
+    assert project()["dynamic"] == ["version"]
+    assert tutorial_lib.__version__ == metadata.version("tutorial_lib") == citation["version"]
     assert project()["license"] == citation["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 

@@ -1,4 +1,6 @@
-"""The generator with its weights laid out once is the generator: pictures and slopes, whatever its size and the batch's."""
+"""The generator with its weights laid out once is the generator: pictures and slopes, whatever its
+size and the batch's.
+"""
 
 import copy
 
@@ -22,7 +24,9 @@ def pictures_and_slopes(network, z, direction):
 
 
 def a_generator(channels: int, z_dim: int, seed: int, channels_last: bool) -> Generator:
-    """One whose batch norms have seen something, so that folding moves its biases and no layer is the identity."""
+    """One whose batch norms have seen something, so that folding moves its biases and no layer is
+    the identity.
+    """
     torch.manual_seed(seed)
     generator = Generator(channels, z_dim)
     for layer in generator.modules():

@@ -16,7 +16,8 @@ from PIL import Image
 from tutorial_lib.faces import align
 from tutorial_lib.images import load_picture
 from tutorial_lib.masks import center_mask, rectangle_mask
-from tutorial_lib.widgets import MaskPainter, painter as painter_module
+from tutorial_lib.teaching.widgets import MaskPainter
+from tutorial_lib.teaching.widgets import painter as painter_module
 
 SIDE = 16
 MASKS = arrays(np.uint8, (SIDE, SIDE), elements=st.integers(0, 1)).filter(
@@ -71,7 +72,7 @@ def hopper():
         return file.read()
 
 
-# ---- the mask --------------------------------------------------------------------------------------------------------
+# ---- the mask ------------------------------------------------------------------------------------
 
 
 def test_nothing_is_painted_to_begin_with():
@@ -175,7 +176,7 @@ class TestNonsenseFromTheBrowser:
         assert "part 2 is missing" in painter.message and torch.equal(painter.image, picture())
 
 
-# ---- the picture -----------------------------------------------------------------------------------------------------
+# ---- the picture ---------------------------------------------------------------------------------
 
 
 def test_the_browser_gets_a_png_of_the_picture():
@@ -217,7 +218,7 @@ def test_what_is_no_picture_is_refused(image, problem):
     assert torch.equal(painter.image, picture())
 
 
-# ---- photos ----------------------------------------------------------------------------------------------------------
+# ---- photos --------------------------------------------------------------------------------------
 
 
 def test_a_photo_comes_in_parts_and_is_framed(hopper):

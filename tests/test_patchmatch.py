@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from tutorial_lib import metrics
 from tutorial_lib.baselines.patchmatch import nearest_neighbor_field, patchmatch_fill
 from tutorial_lib.baselines.simple import mean_fill
 from tutorial_lib.datasets import load_dataset
+from tutorial_lib.evaluation import metrics
 from tutorial_lib.masks import center_mask, half_mask, make_masks, pattern_mask
 
 
@@ -23,7 +23,10 @@ def windows(picture, side):
 
 
 def compare(target, source, side, wanted=None, usable=None, **options):
-    """(mean distance over the exhaustive search's, share of exact matches); the distances stated are checked on the way."""
+    """(mean distance over the exhaustive search's, share of exact matches).
+
+    The distances stated are checked on the way.
+    """
     field, cost = nearest_neighbor_field(
         target, source, side, wanted=wanted, usable=usable, **options
     )
@@ -75,7 +78,10 @@ def test_more_sweeps_come_closer_and_a_start_is_kept(pictures):
 @given(st.integers(0, 2**16), st.integers(1, 4), st.integers(0, 4), st.integers(0, 4))
 @settings(max_examples=10)
 def test_a_shifted_picture_is_found(seed, side, down, right):
-    """Every patch of a cutting lies in the picture it was cut from, at one offset: matches spread from a few lucky guesses."""
+    """Every patch of a cutting lies in the picture it was cut from, at one offset.
+
+    Matches spread from a few lucky guesses.
+    """
     source = torch.rand(3, 16, 14, generator=torch.Generator().manual_seed(seed))
     target = source[:, down : down + 12, right : right + 10]
     field, cost = nearest_neighbor_field(target, source, side, sweeps=8)

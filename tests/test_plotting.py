@@ -10,10 +10,10 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from tutorial_lib import plotting
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.masks import FAMILIES, center_mask, corrupt, make_masks
+from tutorial_lib.teaching import plotting
 
 
 @pytest.fixture

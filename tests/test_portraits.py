@@ -1,4 +1,6 @@
-"""The two photographs and the framing of faces, against scikit-image's cascade and against how the faces pack was cut."""
+"""The two photographs and the framing of faces, against scikit-image's cascade and against how the
+faces pack was cut.
+"""
 
 import csv
 import io
@@ -26,7 +28,9 @@ def photos():
 
 
 def framed(row, column, width):
-    """(left, top, side) as the docstring states it: the margin is added on each side of a detected face."""
+    """(left, top, side) as the docstring states it: the margin is added on each side of a detected
+    face.
+    """
     return column - MARGIN * width, row - MARGIN * width, width * (1 + 2 * MARGIN)
 
 
@@ -135,14 +139,17 @@ def test_a_sideways_photo_is_turned_before_the_face_is_sought(photos):
     assert torch.equal(frame_face(buffer.getvalue()), frame_face(photo))
 
 
-# -- the faces pack ----------------------------------------------------------------------------------------------------
+# -- the faces pack --
 
 PACKS = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
 def congress():
-    """Triples of (face box row, column and width; the original photo; the pack's 64x64 picture of it)."""
+    """Triples of (face box row, column and width.
+
+    The original photo; the pack's 64x64 picture of it).
+    """
     if not (PACKS / "sources").is_dir():
         pytest.skip("no ../shared")
     with (
@@ -186,7 +193,9 @@ def test_the_framing_is_the_pack_s(congress):
 
 
 def test_found_faces_are_framed_like_the_pack_s(congress):
-    """In a whole photo the box is found nearly where the pack's makers had it, in shares of its own width."""
+    """In a whole photo the box is found nearly where the pack's makers had it, in shares of its own
+    width.
+    """
     found = np.array([find_face(photo) for _, photo, _ in congress[::2]])
     expected = np.array([framed(*face) for face, _, _ in congress[::2]])
     misses = np.abs(found - expected).max(1) / expected[:, 2]

@@ -1,4 +1,6 @@
-"""A large set is decoded once, by several threads, and what is kept is whole, right, and harmed by nobody."""
+"""A large set is decoded once, by several threads, and what is kept is whole, right, and harmed by
+nobody.
+"""
 
 import os
 import threading

@@ -1,4 +1,6 @@
-"""The study of recipes: one change at a time, equal numbers of images, resumed where it was stopped."""
+"""The study of recipes: one change at a time, equal numbers of images, resumed where it was
+stopped.
+"""
 
 from dataclasses import asdict
 
@@ -8,15 +10,14 @@ import torch
 
 from tutorial_lib import cli
 from tutorial_lib.datasets.folder import ArrayImages
-from tutorial_lib.evaluation import two_sample
-from tutorial_lib.experiments import recipes
-from tutorial_lib.experiments.recipes import (
+from tutorial_lib.evaluation import recipes, two_sample
+from tutorial_lib.evaluation.recipes import (
     RECIPES,
     baseline_settings,
     recipes_table,
     run_recipes,
 )
-from tutorial_lib.experiments.results import load_results
+from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.models.weights import load_gan
 
@@ -107,7 +108,9 @@ def test_an_unknown_recipe_is_refused_before_anything_is_trained(pictures, tmp_p
 
 
 def test_the_command_trains_measures_and_writes(pictures, tmp_path, small, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "load_dataset", lambda name, split, **more: pictures)
+    monkeypatch.setattr(
+        "tutorial_lib.cli.options.load_dataset", lambda name, split, **more: pictures
+    )
     monkeypatch.setattr(
         recipes,
         "measure_recipe",

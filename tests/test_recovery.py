@@ -1,13 +1,16 @@
-"""The shipped weights do what they are shipped for: codes are found again, junk is not taken for real, holes are filled."""
+"""The shipped weights do what they are shipped for.
+
+Codes are found again, junk is not taken for real, holes are filled.
+"""
 
 import pytest
 import torch
 
 from tutorial_lib import inpaint, load_dataset, load_gan
+from tutorial_lib.evaluation.metrics import face_found, psnr
+from tutorial_lib.evaluation.reports import discriminator_report
 from tutorial_lib.masks import center_mask, corrupt
-from tutorial_lib.metrics import face_found, psnr
 from tutorial_lib.models.weights import shipped
-from tutorial_lib.training.report import discriminator_report
 
 NAMES = ("photo-faces", "synthetic-faces")
 
@@ -33,7 +36,10 @@ def test_both_weights_are_shipped_with_whole_cards():
 
 
 def test_the_hole_of_a_known_code_is_found_again():
-    """G(z*) with the center hole, best of 4 starts: RMSE in the hole at most 0.1 in the median of 16."""
+    """G(z*) with the center hole, best of 4 starts.
+
+    RMSE in the hole at most 0.1 in the median of 16.
+    """
     gan = load_gan("synthetic-faces", "cpu")
     with torch.no_grad():
         images = gan.generator(gan.sample_z(16, torch.Generator().manual_seed(123)))
@@ -62,7 +68,10 @@ def test_d_ranks_real_above_junk(name, request):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_holes_of_unseen_faces_are_filled(name, request):
-    """16 unseen faces, one start: far better than the gray hole, and the cascade finds faces as in the originals."""
+    """16 unseen faces, one start.
+
+    Far better than the gray hole, and the cascade finds faces as in the originals.
+    """
     if name == "photo-faces":
         root = request.getfixturevalue("shared_pack")("faces")
         images = load_dataset("folder", root=root, split="test").images(list(range(0, 528, 33)))

@@ -1,6 +1,7 @@
-"""What holds for each rendered set: pure functions of (seed, index), splits apart, attributes as documented.
+"""What holds for each rendered set: pure functions of (seed, index), splits apart, attributes as
+documented.
 
-The cache they share is tested with the faces, in test_synthetic_faces.py.
+The cache they share is tested with the faces, in test_rendered_faces.py.
 """
 
 import hashlib
@@ -21,8 +22,11 @@ from hypothesis import strategies as st
 import tutorial_lib
 from tutorial_lib import load_dataset
 from tutorial_lib.cli import main
-from tutorial_lib.datasets import NAMES, rendered, synthetic_cars, synthetic_numbers
-from tutorial_lib.datasets.rendered import Draws
+from tutorial_lib.datasets import NAMES
+from tutorial_lib.datasets.rendered import base as rendered
+from tutorial_lib.datasets.rendered import cars as synthetic_cars
+from tutorial_lib.datasets.rendered import numbers as synthetic_numbers
+from tutorial_lib.datasets.rendered.base import Draws
 from tutorial_lib.images import check_images, to_float
 
 SETS = {
@@ -170,11 +174,13 @@ def test_the_commands_take_them(capsys):
         )
 
 
-# -- attributes against their documentation ----------------------------------------------------------------------------
+# -- attributes against their documentation --
 
 
 def documented(kind):
-    """{attribute: (float or int, low, high), a tuple of words, or int}, read from the table in the module's docstring."""
+    """{attribute: (float or int, low, high), a tuple of words, or int}, read from the table in the
+    module's docstring.
+    """
     table = {}
     lines = re.sub(r"\n {20,}", " ", module_of(kind).__doc__)  # rows that go on in the next line
     for names, what in re.findall(r"^    (\w+(?:, \w+)*) +(float .*|int .*|\".*)$", lines, re.M):
@@ -216,7 +222,9 @@ def test_400_pictures_keep_to_the_documented_ranges_and_use_them(name, count):
 
 
 def test_attributes_are_not_all_alike_between_neighbors(kind):
-    """Each number is independent of the same number in the next picture, and of the picture's place in the row."""
+    """Each number is independent of the same number in the next picture, and of the picture's place
+    in the row.
+    """
     names = [
         name
         for name, allowed in documented(kind).items()
@@ -245,7 +253,7 @@ def test_every_word_is_another_picture(kind):
                     assert np.abs(a - b).max() > 8, name
 
 
-# -- the draws ---------------------------------------------------------------------------------------------------------
+# -- the draws --
 
 
 @given(seed=st.integers(0, 2**40), index=st.integers(0, 2 * TEST_START))

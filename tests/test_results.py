@@ -1,4 +1,6 @@
-"""Results on disk: resumed only when they were made from the same, never half-written, and true to the shipped weights."""
+"""Results on disk: resumed only when they were made from the same, never half-written, and true to
+the shipped weights.
+"""
 
 import json
 import math
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tutorial_lib.experiments.results import (
+from tutorial_lib.evaluation.results import (
     RESULTS_DIR,
     evenly_spaced,
     load_results,
@@ -18,7 +20,7 @@ from tutorial_lib.experiments.results import (
     open_results,
     write_results,
 )
-from tutorial_lib.experiments.table1 import METHODS
+from tutorial_lib.evaluation.table1 import METHODS
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash
 

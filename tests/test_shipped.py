@@ -116,8 +116,8 @@ def test_landmarks_lie_in_the_source_file_as_in_a_face():
         x = {key[:-2]: int(value) for key, value in row.items() if key.endswith("_x")}
         y = {key[:-2]: int(value) for key, value in row.items() if key.endswith("_y")}
         assert len(x) == len(y) == 5
-        assert 0 <= min(x.values()) and max(x.values()) < 225
-        assert 0 <= min(y.values()) and max(y.values()) < 275
+        assert min(x.values()) >= 0 and max(x.values()) < 225
+        assert min(y.values()) >= 0 and max(y.values()) < 275
         assert x["left_eye"] < x["right_eye"]
         assert x["left_mouth_corner"] < x["right_mouth_corner"]
         assert max(y["left_eye"], y["right_eye"]) < y["nose"]

@@ -1,4 +1,6 @@
-"""Table 1: every method meets the same holes, the figures are those of the metrics, and a stopped run goes on as if it had not been."""
+"""Table 1: every method meets the same holes, the figures are those of the metrics, and a stopped
+run goes on as if it had not been.
+"""
 
 import json
 from dataclasses import replace
@@ -15,9 +17,11 @@ from tutorial_lib import cli, inpaint
 from tutorial_lib.baselines import BASELINES, fill_with
 from tutorial_lib.datasets import load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
-from tutorial_lib.experiments import table1
-from tutorial_lib.experiments.results import load_results
-from tutorial_lib.experiments.table1 import (
+from tutorial_lib.evaluation import table1
+from tutorial_lib.evaluation.frechet import Judge, classifier_features
+from tutorial_lib.evaluation.metrics import SSIM_OF_WANG
+from tutorial_lib.evaluation.results import load_results
+from tutorial_lib.evaluation.table1 import (
     METHODS,
     PAPER_TABLE,
     Models,
@@ -31,11 +35,9 @@ from tutorial_lib.experiments.table1 import (
     table_masks,
     table_text,
 )
-from tutorial_lib.experiments.yardsticks import Judge, classifier_features
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER
 from tutorial_lib.masks import FAMILIES, corrupt
-from tutorial_lib.metrics import SSIM_OF_WANG
 from tutorial_lib.models.attributes import AttributeClassifier, heads_of
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
@@ -98,7 +100,7 @@ def run(originals, models, folder, name="t", **changes):
     return run_table(originals, models, folder / f"{name}.json", folder / name, **options)
 
 
-# -- what is compared --------------------------------------------------------------------------------------------------
+# -- what is compared --
 
 
 def test_every_system_of_the_paper_is_there():
@@ -200,7 +202,7 @@ def test_what_made_a_cell_names_weights_and_settings(models):
     )
 
 
-# -- the run -----------------------------------------------------------------------------------------------------------
+# -- the run --
 
 
 def test_the_figures_are_scikit_image_s(originals, models, short, tmp_path):
@@ -371,7 +373,7 @@ def test_faces_are_looked_for_in_faces(originals, models, tmp_path):
     )
 
 
-# -- the tables --------------------------------------------------------------------------------------------------------
+# -- the tables --
 
 
 def stored(name="synthetic-cars"):
@@ -464,7 +466,7 @@ def test_our_gaps_stand_beside_the_paper_s():
 
 def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "REFERENCE_PICTURES", 20)
+    monkeypatch.setattr("tutorial_lib.cli.table1.REFERENCE_PICTURES", 20)
     torch.manual_seed(0)
     threads = torch.get_num_threads()
     gan = save_gan(

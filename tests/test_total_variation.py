@@ -34,10 +34,12 @@ def by_hand(image):
 
 
 def reference(image, mask):
-    """Least total variation by L-BFGS, each pixel's norm rounded off to sqrt(|.|^2 + SMOOTH^2), in stages.
+    """Least total variation by L-BFGS, each pixel's norm rounded off to sqrt(|.|^2 + SMOOTH^2), in
+    stages.
 
-    The rounded sum is smooth, above the true one by at most SMOOTH a pixel, and convex: as all values lie in [-1, 1], what is
-    left of its gradient bounds how far it is from its minimum. Returns (lower, upper) bounds of the least total variation.
+    The rounded sum is smooth, above the true one by at most SMOOTH a pixel, and convex: as all
+    values lie in [-1, 1], what is left of its gradient bounds how far it is from its minimum.
+    Returns (lower, upper) bounds of the least total variation.
     """
     hole = mask[0] == 0
     image = image.double()
@@ -125,7 +127,9 @@ def test_a_constant_is_restored_exactly():
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-5])
 def test_the_tolerance_is_kept(tolerance):
-    """The reference is the same solver, a hundred times stricter at least, which the tests above tie to another one."""
+    """The reference is the same solver, a hundred times stricter at least, which the tests above
+    tie to another one.
+    """
     images, mask = draws(4, 3, 24, 24, seed=3), make_masks("random", size=24)
     reached, least = (
         total_variation(

@@ -254,7 +254,10 @@ def test_the_run_folder_holds_configuration_and_a_log_for_tensorboard(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no SIGKILL")
 def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_path):
-    """tests/killed.py forks a training, kills it at a random moment, and does so again; with SIGKILL nothing can be tidied up."""
+    """tests/killed.py forks a training, kills it at a random moment, and does so again.
+
+    With SIGKILL nothing can be tidied up.
+    """
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "killed.py"), str(tmp_path)],
         capture_output=True,

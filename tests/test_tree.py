@@ -1,4 +1,7 @@
-"""What is in the repository: nothing big, no pickles, no folder of the machine that it was made on."""
+"""What is in the repository.
+
+Nothing big, no pickles, no folder of the machine that it was made on.
+"""
 
 import subprocess
 
@@ -59,7 +62,8 @@ def test_the_tree_is_clean():
     assert ROOT / "workbook.py" in files
     assert not [path for path in files if too_large(path)]
     assert not [path for path in files if holds_a_pickle(path)]
-    notebooks = ".ipynb"  # their text is looked at in test_notebooks.py, which knows what is an encoded picture
+    # their text is looked at in test_notebooks.py, which knows what is an encoded picture
+    notebooks = ".ipynb"
     assert not [path for path in files if path.suffix != notebooks and names_a_machine(path)]
 
 

@@ -1,16 +1,19 @@
-"""The VAE's parts against torch.distributions, its training on a set it can learn, and its decoder in the latent search."""
+"""The VAE's parts against torch.distributions, its training on a set it can learn, and its decoder
+in the latent search.
+"""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.distributions import Normal, kl_divergence as torch_kl
+from torch.distributions import Normal
+from torch.distributions import kl_divergence as torch_kl
 
 from tutorial_lib import inpaint, load_dataset
 from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import center_mask
-from tutorial_lib.metrics import psnr
 from tutorial_lib.models.vae import VAE, Encoder, kl_divergence, reparametrize, vae_latent_model
 from tutorial_lib.models.weights import (
     load_card,
@@ -135,7 +138,7 @@ def test_noise_that_is_not_positive_is_refused_and_more_of_it_means_less_detail(
     assert losses[0.5] > losses[1.0]
 
 
-# -- the shipped ones --------------------------------------------------------------------------------------------------
+# -- the shipped ones --
 
 SHIPPED = [name for name in shipped() if load_card(name)["kind"] == "vae"]
 

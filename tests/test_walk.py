@@ -1,4 +1,7 @@
-"""The map as a figure and as a widget: pictures, places and the ring are where the embedding's numbers say."""
+"""The map as a figure and as a widget.
+
+Pictures, places and the ring are where the embedding's numbers say.
+"""
 
 import io
 from itertools import combinations
@@ -11,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from tutorial_lib import plotting
-from tutorial_lib.manifold import Embedding
-from tutorial_lib.widgets import ManifoldWalk
+from tutorial_lib.teaching import plotting
+from tutorial_lib.teaching.manifold import Embedding
+from tutorial_lib.teaching.widgets import ManifoldWalk
 
 STEPS = [0, 1, 3, 9, 27]
 NAMES = ["one", "two", "three"]
@@ -79,7 +82,7 @@ def ring_center(walker):
     return np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
 
 
-# ---- the figure ------------------------------------------------------------------------------------------------------
+# ---- the figure ----------------------------------------------------------------------------------
 
 
 def test_a_map_shows_the_samples_pictures_at_their_places_without_an_overlap(atlas, samples):
@@ -126,7 +129,7 @@ def test_a_map_needs_a_picture_a_sample(atlas, samples):
         plotting.show_map(atlas, "", samples[:5])
 
 
-# ---- the widget ------------------------------------------------------------------------------------------------------
+# ---- the widget ----------------------------------------------------------------------------------
 
 
 def test_each_step_of_each_walk_shows_its_pictures(walker, walks):
@@ -150,7 +153,9 @@ def test_another_walk_is_shown_at_the_same_step(walker, walks):
 
 
 def test_the_ring_is_around_the_sample_that_lies_there(walker):
-    """The pure green thumbnail was drawn by matplotlib at the fourth point of the second walk, the ring by Pillow."""
+    """The pure green thumbnail was drawn by matplotlib at the fourth point of the second walk, the
+    ring by Pillow.
+    """
     walker.start.value, walker.slider.index = 1, 3
     green = (np.abs(walker.maps[1].astype(int) - GREEN) < 30).all(axis=2)
     rows, columns = np.nonzero(green)
@@ -160,7 +165,10 @@ def test_the_ring_is_around_the_sample_that_lies_there(walker):
 
 
 def test_the_ring_moves_as_the_embedding_does(walker, atlas):
-    """One scale for both axes, columns to the right and rows downwards: fitted on one walk, it holds for the others."""
+    """One scale for both axes, columns to the right and rows downwards.
+
+    Fitted on one walk, it holds for the others.
+    """
 
     def centers(number):
         walker.start.value = number

@@ -19,7 +19,9 @@ def saved(tmp_path):
 
 
 def rewrite(path, change):
-    """Change the file's tensors and mend the card's hash, so that only the architecture check is left to object."""
+    """Change the file's tensors and mend the card's hash, so that only the architecture check is
+    left to object.
+    """
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)

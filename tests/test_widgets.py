@@ -1,4 +1,7 @@
-"""The widgets as objects, without a browser: move them, and compare what a browser would be given."""
+"""The widgets as objects, without a browser.
+
+Move them, and compare what a browser would be given.
+"""
 
 import io
 
@@ -10,7 +13,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
-from tutorial_lib.widgets import (
+from tutorial_lib.teaching.widgets import (
     WINDOWS,
     FrameSlider,
     LivePreview,
@@ -54,7 +57,7 @@ def frames():
     return list(np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8))
 
 
-# ---- FrameSlider -----------------------------------------------------------------------------------------------------
+# ---- FrameSlider ---------------------------------------------------------------------------------
 
 
 def test_the_first_frame_is_on_display_and_moving_shows_the_others(frames):
@@ -148,7 +151,7 @@ def test_a_message_from_the_browser_moves_the_slider(frames):
     assert np.array_equal(slider.array, frames[2])
 
 
-# ---- WindowSlider ----------------------------------------------------------------------------------------------------
+# ---- WindowSlider --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -210,7 +213,7 @@ def test_what_is_no_mask_or_window_is_refused(mask, windows, problem):
         WindowSlider(mask, windows)
 
 
-# ---- PathSlider ------------------------------------------------------------------------------------------------------
+# ---- PathSlider ----------------------------------------------------------------------------------
 
 
 def test_a_path_shows_the_picture_of_each_step():
@@ -235,7 +238,7 @@ def test_a_path_needs_a_step_and_a_loss_for_each_picture(steps, losses):
         PathSlider(pictures(3), steps, losses)
 
 
-# ---- LivePreview -----------------------------------------------------------------------------------------------------
+# ---- LivePreview ---------------------------------------------------------------------------------
 
 
 def test_a_preview_shows_the_latest_samples_and_keeps_the_earlier_ones():

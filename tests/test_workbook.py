@@ -1,4 +1,7 @@
-"""workbook.py, without the network: what is installed is left to a stub, what can go wrong is made to."""
+"""workbook.py, without the network.
+
+What is installed is left to a stub, what can go wrong is made to.
+"""
 
 import ast
 import errno
@@ -30,7 +33,10 @@ def book(tmp_path):
 
 @pytest.fixture
 def calls(book, monkeypatch):
-    """The commands that the copy runs: they succeed at once, and making a .venv leaves an interpreter there."""
+    """The commands that the copy runs.
+
+    They succeed at once, and making a .venv leaves an interpreter there.
+    """
     made = []
 
     def run(command, stderr=None):
@@ -62,7 +68,7 @@ def failing(book, capsys, arguments=("test",)):
     return line
 
 
-# ---- which Python ----------------------------------------------------------------------------------------------------
+# ---- which Python --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,7 @@ def threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "2"))
 
 
-# ---- arguments -------------------------------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------------------
 
 
 def test_what_is_not_ours_goes_to_pytest_in_its_order():
@@ -155,7 +161,7 @@ def test_lab_opens_the_first_notebook():
     ]
 
 
-# ---- the set-up ------------------------------------------------------------------------------------------------------
+# ---- the set-up ----------------------------------------------------------------------------------
 
 
 def test_first_call_sets_up_and_second_only_runs(book, calls):
@@ -242,7 +248,7 @@ def test_cpu_replaces_the_default_build(book, calls):
     assert modules(calls) == ["venv", "pip", "pip", "pip"]
 
 
-# ---- one line for what is missing ------------------------------------------------------------------------------------
+# ---- one line for what is missing ----------------------------------------------------------------
 
 
 def test_no_venv_module(book, calls, monkeypatch, capsys):
@@ -320,7 +326,7 @@ def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
     assert book.usable()
 
 
-# ---- processes -------------------------------------------------------------------------------------------------------
+# ---- processes -----------------------------------------------------------------------------------
 
 
 def test_run_gives_the_exit_status_and_what_was_said(book):

@@ -1,4 +1,6 @@
-"""A few steps of every task in float64, for `test_distributed`: alone and under torchrun they must leave the same weights."""
+"""A few steps of every task in float64, for `test_distributed`: alone and under torchrun they must
+leave the same weights.
+"""
 
 import os
 import signal

@@ -1,4 +1,5 @@
-"""Semantic image inpainting with deep generative models (Yeh et al., CVPR 2017), whole and in small pieces.
+"""Semantic image inpainting with deep generative models (Yeh et al., CVPR 2017), whole and in small
+pieces.
 
 The notebooks explain what stands here; each module names its equation and its notebook.
 """

@@ -7,7 +7,8 @@ from tutorial_lib.cli import main
 
 status = main()
 if distributed.is_torchelastic_launched():
-    # gloo now and then aborts a process in the interpreter's own clean-up (pytorch issue 190489): everything is written, so leave at once
+    # gloo now and then aborts a process in the interpreter's own clean-up (pytorch issue 190489):
+    # everything is written, so leave at once
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -1,4 +1,7 @@
-"""The small GPU helper: which device, in which precision, with which seed, for how long. No other module asks these."""
+"""The small GPU helper: which device, in which precision, with which seed, for how long.
+
+No other module asks these.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,11 @@ def _available(kind: str) -> bool:
 
 
 def pick_device(override: str | torch.device | None = None) -> torch.device:
-    """The device to work on: `override`, else the environment's TUTORIAL_DEVICE, else CUDA, MPS or the CPU.
+    """The device to work on: `override`, else the environment's TUTORIAL_DEVICE, else CUDA, MPS or
+    the CPU.
 
-    Raises: ValueError when the device asked for is unknown or not there.
+    Raises:
+        ValueError: when the device asked for is unknown or not there.
     """
     wanted = override if override is not None else os.environ.get(ENVIRONMENT) or None
     if wanted is None:
@@ -56,7 +61,9 @@ def describe(device: torch.device) -> str:
 
 
 def available_threads() -> int:
-    """How many CPU threads this process should use: OMP_NUM_THREADS, else one for each core that it may run on."""
+    """How many CPU threads this process should use: OMP_NUM_THREADS, else one for each core that it
+    may run on.
+    """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked):
         return int(asked)
@@ -66,7 +73,8 @@ def available_threads() -> int:
 def set_threads(count: int | None = None) -> int:
     """Use `count` CPU threads (None: `available_threads`) and return how many that is.
 
-    Raises: ValueError for less than one.
+    Raises:
+        ValueError: for less than one.
     """
     if count is not None and count < 1:
         raise ValueError(f"the number of threads must be at least 1, got {count}")
@@ -75,14 +83,20 @@ def set_threads(count: int | None = None) -> int:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, numpy and torch. The library itself draws from none of them."""
+    """Seed the global generators of Python, numpy and torch.
+
+    The library itself draws from none of them.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def seeded_generator(*numbers: int) -> torch.Generator:
-    """A CPU generator whose stream is a function of the numbers, in their order: (seed, step), (seed, image, restart)."""
+    """A CPU generator whose stream is a function of the numbers, in their order.
+
+    (seed, step), (seed, image, restart).
+    """
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
@@ -95,7 +109,8 @@ def memory_format(device: torch.device) -> torch.memory_format:
 def autocast(device: torch.device, precision: str = "float32") -> torch.autocast:
     """A context in which matrix products run in `precision`; "float32" leaves everything as it is.
 
-    Raises: ValueError for an unknown precision, and for float16 on the CPU.
+    Raises:
+        ValueError: for an unknown precision, and for float16 on the CPU.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -114,7 +129,10 @@ def widened(values: torch.Tensor) -> torch.Tensor:
 
 
 def fast_precision(device: torch.device) -> str:
-    """ "bfloat16" where the hardware multiplies in it, else "float32": elsewhere it is emulated, and slower."""
+    """ "bfloat16" where the hardware multiplies in it, else "float32".
+
+    Elsewhere it is emulated, and slower.
+    """
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if (
@@ -123,7 +141,8 @@ def fast_precision(device: torch.device) -> str:
         or not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     ):
         return "float32"
-    # oneDNN also says yes where it emulates: on a CPU with AVX-512 alone, two to three times slower than float32
+    # oneDNN also says yes where it emulates: on a CPU with AVX-512 alone, two to three times slower
+    # than float32
     found = torch.cpu.get_capabilities()
     emulated = found.get("architecture") == "x86_64" and not (
         found.get("avx512_bf16") or found.get("amx_bf16")
@@ -132,7 +151,10 @@ def fast_precision(device: torch.device) -> str:
 
 
 def lays_out_weights(weight: torch.Tensor) -> bool:
-    """Whether oneDNN takes such weights laid out beforehand (`models.packed`): on x86-64, in float32, and in bfloat16 where that is fast."""
+    """Whether oneDNN takes such weights laid out beforehand (`models.packed`).
+
+    On x86-64, in float32, and in bfloat16 where that is fast.
+    """
     numbers = ("float32", fast_precision(weight.device))
     return (
         weight.device.type == "cpu"
@@ -159,7 +181,9 @@ class Stopwatch:
 
 @contextmanager
 def stopwatch(device: torch.device) -> Iterator[Stopwatch]:
-    """Time a block, the device's queued work included: `with stopwatch(device) as watch: ...; watch.seconds`."""
+    """Time a block, the device's queued work included: `with stopwatch(device) as watch: ...;
+    watch.seconds`.
+    """
     watch = Stopwatch()
     synchronize(device)
     start = time.perf_counter()

@@ -1,11 +1,15 @@
-"""One training step on several processes, as `torchrun` starts them: each holds a share of the batch, and the sum is the step of one.
+"""One training step on several processes, as `torchrun` starts them.
 
-Three things make it the same step. Every random draw is made for the whole batch, by every process in the same way, and each keeps
-its rows (`drawn`, `shard`). Batch norm takes mean and variance of the whole batch (`SynchronizedBatchNorm2d`). Gradients are averaged before
-the optimizer moves (`average_gradients`). In a process that stands alone all of this does nothing.
+Each holds a share of the batch, and the sum is the step of one.
 
-`DistributedDataParallel` is not used: a GAN's step runs D several times before one backward pass, goes through a frozen D, and
-takes a gradient of a gradient for R1. Averaging once, before the optimizer, is the same sum and has no such cases.
+Three things make it the same step. Every random draw is made for the whole batch, by every process
+in the same way, and each keeps its rows (`drawn`, `shard`). Batch norm takes mean and variance of
+the whole batch (`SynchronizedBatchNorm2d`). Gradients are averaged before the optimizer moves
+(`average_gradients`). In a process that stands alone all of this does nothing.
+
+`DistributedDataParallel` is not used: a GAN's step runs D several times before one backward pass,
+goes through a frozen D, and takes a gradient of a gradient for R1. Averaging once, before the
+optimizer, is the same sum and has no such cases.
 """
 
 from __future__ import annotations
@@ -38,13 +42,20 @@ def world_size() -> int:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[torch.device]:
-    """Join the processes that `torchrun` started, and leave them at the end; alone, it does nothing.
+    """Join the processes that `torchrun` started, and leave them at the end.
+
+    Alone, it does nothing.
 
     NCCL connects GPUs, gloo CPUs. On a machine with several GPUs each process takes its own.
 
-    Args: device: where this process would work alone.
-    Yields: where it works.
-    Raises: ValueError for Apple's GPU, or more processes than GPUs.
+    Args:
+        device: where this process would work alone.
+
+    Yields:
+        where it works.
+
+    Raises:
+        ValueError: for Apple's GPU, or more processes than GPUs.
     """
     if not dist.is_torchelastic_launched() or dist.is_initialized():
         yield device
@@ -65,15 +76,18 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         "nccl" if device.type == "cuda" and dist.is_nccl_available() else "gloo", timeout=_PATIENCE
     )
     yield device
-    # Not after an error: they would wait for processes that wait for this one; torchrun ends them all. All leave together, for torchrun
-    # ends the others when one goes wrong: gloo now and then aborts a process that left while another was at work.
+    # Not after an error: they would wait for processes that wait for this one; torchrun ends them
+    # all. All leave together, for torchrun ends the others when one goes wrong: gloo now and then
+    # aborts a process that left while another was at work.
     dist.barrier()
     dist.destroy_process_group()
 
 
 @contextmanager
 def first_on_each_machine() -> Iterator[None]:
-    """A block that one process of each machine goes through before the others do: who comes later finds its files made."""
+    """A block that one process of each machine goes through before the others do: who comes later
+    finds its files made.
+    """
     local = int(os.environ["LOCAL_RANK"]) if world_size() > 1 else 0
     if local:
         dist.barrier()
@@ -88,14 +102,18 @@ def threads_each(cores: int) -> int:
 
 
 def shard(whole: T) -> T:
-    """The rows of a whole batch (a tensor, a list) that are this process': rank, rank + size, rank + 2 size, ..."""
+    """The rows of a whole batch (a tensor, a list) that are this process'.
+
+    Rank, rank + size, rank + 2 size, ...
+    """
     return whole[rank() :: world_size()]
 
 
 def drawn(draw: Callable[[int], Tensor], count: int) -> Tensor:
     """This process' rows of a draw for the whole batch.
 
-    Args: draw: number of rows -> that many rows; count: the rows of this process' share.
+    Args:
+        draw: number of rows -> that many rows; count: the rows of this process' share.
     """
     return shard(draw(count * world_size()))
 
@@ -117,7 +135,8 @@ class _AllReduce(torch.autograd.Function):
 def all_reduce_mean(values: Tensor) -> Tensor:
     """The mean over the processes, element by element, differentiable as often as needed.
 
-    Each process takes the gradient of its own loss; averaged by `average_gradients`, that is the gradient of the losses' mean.
+    Each process takes the gradient of its own loss; averaged by `average_gradients`, that is the
+    gradient of the losses' mean.
     """
     return _AllReduce.apply(values) / world_size() if world_size() > 1 else values
 
@@ -156,9 +175,11 @@ def all_reduce_any(flag: bool, device: torch.device) -> bool:
 
 
 class SynchronizedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm with mean and variance of the whole batch, shares of the same size on every process.
+    """Batch norm with mean and variance of the whole batch, shares of the same size on every
+    process.
 
-    As `nn.BatchNorm2d` otherwise, running statistics included; torch's `SyncBatchNorm` is for GPUs only.
+    As `nn.BatchNorm2d` otherwise, running statistics included; torch's `SyncBatchNorm` is for GPUs
+    only.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -178,7 +199,9 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
 
 
 def with_synchronized_batch_norm(network: nn.Module) -> nn.Module:
-    """The network, its batch norms changed in place to `SynchronizedBatchNorm2d` where several processes train; names and weights stay."""
+    """The network, its batch norms changed in place to `SynchronizedBatchNorm2d` where several
+    processes train; names and weights stay.
+    """
     if world_size() > 1:
         for layer in network.modules():
             if type(layer) is nn.BatchNorm2d:

@@ -1,5 +1,6 @@
 """A face in a photo, brought to the template that the networks know, and the filled face put back
-into the photo."""
+into the photo.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,6 @@ from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.images import IMAGE_SIZE, load_picture, to_float
-from tutorial_lib.metrics import find_faces
 from tutorial_lib.models.landmarks import CROP_SIZE, LandmarkNetwork
 from tutorial_lib.models.weights import load_landmarks
 
@@ -83,7 +83,8 @@ class Transform:
     @classmethod
     def of_box(cls, box: tuple[float, float, float], size: tuple[int, int]) -> Transform:
         """The transform of an upright square: box = (left, top, side) in photo pixels, (0, 0,
-        width) for all of a square photo."""
+        width) for all of a square photo.
+        """
         left, top, side = box
         scale = IMAGE_SIZE / side
         shift = [scale * (0.5 - left) - 0.5, scale * (0.5 - top) - 0.5]
@@ -111,8 +112,9 @@ def fit_template(points: np.ndarray, size: tuple[int, int]) -> Transform:
         points: (5, 2), (x, y) of `LANDMARKS` in the photo; the nose does not count.
         size: (width, height) of the photo.
 
-    Raises: ValueError for points of another shape, or eyes and mouth corners that are all one
-        point or not finite.
+    Raises:
+        ValueError: for points of another shape, or eyes and mouth corners that are all one point or
+            not finite.
     """
     points = np.asarray(points, float)
     if points.shape != (len(LANDMARKS), 2):
@@ -175,7 +177,8 @@ def sample(
         mode, padding: `torch.nn.functional.grid_sample`'s interpolation, and what lies outside:
             "border" repeats the edge, "reflection" mirrors there.
 
-    Returns: (B, C, size, size).
+    Returns:
+        (B, C, size, size).
     """
     height, width = pictures.shape[2:]
     place = torch.arange(size, dtype=matrices.dtype, device=matrices.device)
@@ -209,7 +212,8 @@ def align(photo: str | os.PathLike | bytes | Image.Image) -> AlignedFace:
     Args:
         photo: a path, the bytes of a file, or a Pillow picture, of any size.
 
-    Raises: as `images.load_picture` and `locate`.
+    Raises:
+        as `images.load_picture` and `locate`.
     """
     picture = load_picture(photo)
     points = locate(picture)
@@ -244,10 +248,13 @@ def locate(picture: Image.Image) -> np.ndarray:
     Args:
         picture: an RGB photo; heads may be tilted by up to 20 degrees.
 
-    Returns: (5, 2) float64, (x, y) of `LANDMARKS` in photo pixels, the center of the first pixel
-        being (0, 0).
-    Raises: NoFaceFound, a ValueError, when no face is found, or none whose points are where a face
-        has them.
+    Returns:
+        (5, 2) float64, (x, y) of `LANDMARKS` in photo pixels, the center of the first pixel being
+        (0, 0).
+
+    Raises:
+        NoFaceFound, a ValueError, when no face is found, or none whose points are where a face has
+            them.
     """
     network = _network()
     for guesses in detections(picture):
@@ -274,7 +281,8 @@ def read_points(
         network: in eval mode, on the CPU.
         looks: how often it looks; from the second time on at a crop placed by its last answer.
 
-    Returns: (5, 2) float64 in photo pixels, and how sure the network was at its last look
+    Returns:
+        (5, 2) float64 in photo pixels, and how sure the network was at its last look
         (`LandmarkNetwork.read`).
     """
     matrix = guess.matrix
@@ -329,9 +337,12 @@ def detections(picture: Image.Image) -> Iterator[list[Transform]]:
     cascade's box a sixteenth of the shorter side or more). Who is content with an early list saves
     the later looks.
 
-    Args: picture: an RGB photo.
-    Yields: lists, often empty, of first guesses: transforms that put the detector's box where it
-        lies, on average, on faces that match the template.
+    Args:
+        picture: an RGB photo.
+
+    Yields:
+        lists, often empty, of first guesses: transforms that put the detector's box where it lies,
+        on average, on faces that match the template.
     """
     small = _reduced(picture, _SEARCH_SIDE)
     yield _guesses(small, 0, picture, _SMALLEST, _SEARCH_SIDE)
@@ -345,7 +356,8 @@ def _guesses(
     small: Image.Image, turn: float, picture: Image.Image, min_side: int, max_side: int
 ) -> list[Transform]:
     """First guesses from one look at a reduced copy that is turned by so many degrees
-    (counterclockwise)."""
+    (counterclockwise).
+    """
     seen = small.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else small
     guesses = []
     for box in sorted_boxes(seen, min_side, max_side):
@@ -383,14 +395,16 @@ def guess_from_box(
 
 def detector_box(transform: Transform) -> tuple[np.ndarray, float]:
     """The reverse of `guess_from_box` for an upright face: center (2,) and width of the box, in
-    photo pixels."""
+    photo pixels.
+    """
     return transform.to_photo(np.array([_BOX_CENTER]))[0], _BOX_WIDTH / transform.scale
 
 
 def find_box(picture: Image.Image) -> tuple[float, float, float]:
     """The detector's box around the largest upright face: (left, top, width) in photo pixels.
 
-    Raises: NoFaceFound, a ValueError, when the cascade finds no face.
+    Raises:
+        NoFaceFound, a ValueError, when the cascade finds no face.
     """
     small = _reduced(picture, _SEARCH_SIDE)
     side = min(small.size)
@@ -405,15 +419,38 @@ def find_box(picture: Image.Image) -> tuple[float, float, float]:
     return face["c"] / scale, face["r"] / scale, face["width"] / scale
 
 
+@functools.cache
+def _cascade():
+    from skimage import data
+    from skimage.feature import Cascade
+
+    return Cascade(data.lbp_frontal_face_cascade_filename())
+
+
+def find_faces(pixels: np.ndarray, min_side: int, max_side: int) -> list[dict]:
+    """Frontal faces that scikit-image's LBP cascade finds in uint8 (H, W, 3).
+
+    Dictionaries with r, c, width, height.
+    """
+    return _cascade().detect_multi_scale(
+        pixels,
+        scale_factor=1.1,
+        step_ratio=1,
+        min_size=(min_side, min_side),
+        max_size=(max_side, max_side),
+    )
+
+
 def sorted_boxes(picture: Image.Image, min_side: int, max_side: int) -> list[dict]:
-    """What `metrics.find_faces` finds, the largest first."""
+    """What `find_faces` finds, the largest first."""
     found = find_faces(np.asarray(picture), min_side=min_side, max_side=max_side)
     return sorted(found, key=lambda box: box["width"], reverse=True)
 
 
 def _reduced(picture: Image.Image, side: int) -> Image.Image:
     """The picture with a shorter side of so many pixels, or itself where that is shorter
-    already."""
+    already.
+    """
     scale = min(1.0, side / min(picture.size))
     size = (round(picture.width * scale), round(picture.height * scale))
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -434,7 +471,8 @@ def _cut(
         finer: samples to a pixel of the square, on each axis.
         mode, padding: see `sample`.
 
-    Returns: (1, 3, size, size) float32, in [-1, 1] but for the overshoot of "bicubic".
+    Returns:
+        (1, 3, size, size) float32, in [-1, 1] but for the overshoot of "bicubic".
     """
     linear, shift = matrix[:, :2], matrix[:, 2]
     fine = np.column_stack([linear / finer, shift - linear @ np.full(2, (finer - 1) / (2 * finer))])

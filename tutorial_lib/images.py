@@ -1,4 +1,7 @@
-"""Pictures between files and tensors: uint8 (H, W, 3) outside, float (B, 3, H, W) in [-1, 1] inside."""
+"""Pictures between files and tensors.
+
+Uint8 (H, W, 3) outside, float (B, 3, H, W) in [-1, 1] inside.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ _GRID_GAP = 2
 def to_float(pixels: np.ndarray) -> Tensor:
     """uint8 (H, W, 3) or (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1].
 
-    Raises: ValueError for another type or shape.
+    Raises:
+        ValueError: for another type or shape.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3:
@@ -34,7 +38,10 @@ def to_float(pixels: np.ndarray) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """float (3, H, W) or (B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3); what lies outside the range is clamped."""
+    """Float (3, H, W) or (B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3).
+
+    What lies outside the range is clamped.
+    """
     images = images.detach().cpu().float()
     if images.dim() == 3:
         images = images[None]
@@ -79,12 +86,15 @@ def has_alpha(picture: Image.Image) -> bool:
 
 
 def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
-    """Read a picture as people see it: 8-bit RGB, turned as its EXIF tag says, transparency over white.
+    """Read a picture as people see it: 8-bit RGB, turned as its EXIF tag says, transparency over
+    white.
 
     Args:
-        source: a path, the bytes of a file, or a Pillow picture (greyscale, palette, RGBA and 16 bit included).
+        source: a path, the bytes of a file, or a Pillow picture (greyscale, palette, RGBA and 16
+            bit included).
 
-    Raises: as `open_picture`.
+    Raises:
+        as `open_picture`.
     """
     picture = open_picture(source)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -101,7 +111,10 @@ def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image
 def crop_square(
     picture: Image.Image, box: tuple[float, float, float] | None = None, size: int = IMAGE_SIZE
 ) -> Tensor:
-    """A square of a picture, resized: (1, 3, size, size) float32 in [-1, 1]; arguments and errors as for `square_pixels`."""
+    """A square of a picture, resized.
+
+    (1, 3, size, size) float32 in [-1, 1]; arguments and errors as for `square_pixels`.
+    """
     return to_float(square_pixels(picture, box, size))
 
 
@@ -112,11 +125,12 @@ def square_pixels(
 
     Args:
         picture: an RGB picture.
-        box: (left, top, side) in pixels; where it reaches over the edge the edge's colors are repeated. None takes the
-            largest central square.
+        box: (left, top, side) in pixels; where it reaches over the edge the edge's colors are
+            repeated. None takes the largest central square.
         size: side of the result.
 
-    Raises: ValueError for a box with no area.
+    Raises:
+        ValueError: for a box with no area.
     """
     width, height = picture.size
     if box is None:
@@ -141,9 +155,12 @@ def square_pixels(
 
 
 def image_grid(images: Tensor, columns: int = 8) -> np.ndarray:
-    """Pictures (B, 3, H, W) in [-1, 1] side by side, row by row, with white gaps: one uint8 (H', W', 3) picture.
+    """Pictures (B, 3, H, W) in [-1, 1] side by side, row by row, with white gaps.
 
-    Raises: ValueError for no pictures or no columns.
+    One uint8 (H', W', 3) picture.
+
+    Raises:
+        ValueError: for no pictures or no columns.
     """
     if len(images) == 0 or columns < 1:
         raise ValueError(
@@ -167,7 +184,9 @@ def image_grid(images: Tensor, columns: int = 8) -> np.ndarray:
 def check_images(images: Tensor, what: str = "images") -> None:
     """The door of every function that takes pictures.
 
-    Raises: ValueError unless `images` is a floating (B, 3, H, W) batch with all values in [-1, 1] (NaN is not).
+    Raises:
+        ValueError: unless `images` is a floating (B, 3, H, W) batch with all values in [-1, 1] (NaN
+            is not).
     """
     if (
         not isinstance(images, Tensor)

@@ -1,4 +1,6 @@
-"""Masks: (B, 1, H, W) float, 1 = known, 0 = hole. The paper's four families, rectangles, and any array or picture file.
+"""Masks: (B, 1, H, W) float, 1 = known, 0 = hole.
+
+The paper's four families, rectangles, and any array or picture file.
 
 Random masks draw from the torch.Generator given, never from the global one.
 """
@@ -19,13 +21,15 @@ FAMILIES = ("center", "pattern", "random", "half")
 SIDES = ("left", "right", "top", "bottom")
 _GRAY = (32, 223)  # brightness between these is neither black nor white
 _MOSTLY_GRAY = 0.25  # of a mask's pixels: soft edges have less, photos have more
-HOLE_GRAY = 0.2  # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
+# of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
+HOLE_GRAY = 0.2
 
 
 def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMAGE_SIZE) -> Tensor:
     """(1, 1, size, size) with a rectangular hole.
 
-    Raises: ValueError when the rectangle is empty, reaches over the edge or covers everything.
+    Raises:
+        ValueError: when the rectangle is empty, reaches over the edge or covers everything.
     """
     if height < 1 or width < 1 or top < 0 or left < 0 or top + height > size or left + width > size:
         raise ValueError(
@@ -37,13 +41,16 @@ def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMA
 
 
 def center_mask(hole: int | None = None, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size), the paper's first family: a central square of `hole` pixels a side (None: half the picture's)."""
+    """(1, 1, size, size), the paper's first family: a central square of `hole` pixels a side (None:
+    half the picture's).
+    """
     hole = size // 2 if hole is None else hole
     return rectangle_mask((size - hole) // 2, (size - hole) // 2, hole, hole, size)
 
 
 def pattern_mask(rng: torch.Generator, missing: float = 0.25, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size), the second family: blobs of arbitrary shape that cover `missing` of the pixels, rounded to one.
+    """(1, 1, size, size), the second family: blobs of arbitrary shape that cover `missing` of the
+    pixels, rounded to one.
 
     Smooth noise, of which the highest values become the hole (in the spirit of Pathak et al. 2016).
     """
@@ -53,7 +60,10 @@ def pattern_mask(rng: torch.Generator, missing: float = 0.25, size: int = IMAGE_
 
 
 def random_mask(rng: torch.Generator, missing: float = 0.8, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size), the third family: `missing` of the pixels, rounded to one, independently of each other."""
+    """(1, 1, size, size), the third family.
+
+    `missing` of the pixels, rounded to one, independently of each other.
+    """
     return _lowest_known(torch.rand(1, 1, size, size, generator=rng), missing)
 
 
@@ -76,7 +86,8 @@ def half_mask(
     Args:
         side: "left", "right", "top" or "bottom"; None draws one from `rng`.
 
-    Raises: ValueError for another side, or when neither side nor rng is given.
+    Raises:
+        ValueError: for another side, or when neither side nor rng is given.
     """
     if side is None:
         if rng is None:
@@ -104,7 +115,8 @@ def make_masks(
         family: "center", "pattern" (25 % missing), "random" (80 % missing) or "half".
         rng: what the random families draw from; None is a generator seeded with 0.
 
-    Raises: ValueError for an unknown family or a count below 1.
+    Raises:
+        ValueError: for an unknown family or a count below 1.
     """
     if family not in FAMILIES:
         raise ValueError(f"unknown mask family {family!r}: choose from {FAMILIES}")
@@ -121,9 +133,12 @@ def make_masks(
 
 
 def mask_from_array(array: np.ndarray) -> Tensor:
-    """(1, 1, H, W) from a (H, W) array of 0 and 1, of truth values, or of 0 and 255: everything above 0 is known.
+    """(1, 1, H, W) from a (H, W) array of 0 and 1, of truth values, or of 0 and 255.
 
-    Raises: ValueError for other shapes or values, or a mask without a hole or without a known pixel.
+    Everything above 0 is known.
+
+    Raises:
+        ValueError: for other shapes or values, or a mask without a hole or without a known pixel.
     """
     array = np.asarray(array)
     if array.ndim != 2:
@@ -206,7 +221,9 @@ def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool
         images: the pictures it is for; a single mask is expanded to their number.
         may_be_whole: whether a mask without a hole is welcome.
 
-    Raises: ValueError for another shape or other values, a mask without a hole or without a known pixel.
+    Raises:
+        ValueError: for another shape or other values, a mask without a hole or without a known
+            pixel.
     """
     if not isinstance(mask, Tensor) or mask.dim() != 4 or mask.shape[1] != 1:
         got = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
@@ -229,6 +246,8 @@ def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool
 
 
 def corrupt(images: Tensor, mask: Tensor, fill: float = 0.0) -> Tensor:
-    """The corrupted picture y: `images` where the mask is 1, `fill` in the hole, whatever stood there (NaN included)."""
+    """The corrupted picture y: `images` where the mask is 1, `fill` in the hole, whatever stood
+    there (NaN included).
+    """
     mask = check_mask(mask, images)
     return torch.where(mask > 0, images, torch.full_like(images[:1, :1, :1, :1], fill))

@@ -1,8 +1,10 @@
-"""What the paper compares with, apart from the Context Encoder, and two yardsticks (Figs. 1, 6 and 7; notebook 01).
+"""What the paper compares with, apart from the Context Encoder, and two yardsticks (Figs. 1, 6 and
+7; notebook 01).
 
-One shape of call for all: `fill(images, mask, ...)`, images (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) or (1, 1, H, W) with 1 =
-known, gives the completed pictures, (B, 3, H, W) float32 in [-1, 1] on the same device. Known pixels come back bit by bit, hole
-pixels are never read. A method that iterates states its tolerance, and warns (RuntimeWarning) when it was not reached.
+One shape of call for all: `fill(images, mask, ...)`, images (B, 3, H, W) in [-1, 1], mask (B, 1, H,
+W) or (1, 1, H, W) with 1 = known, gives the completed pictures, (B, 3, H, W) float32 in [-1, 1] on
+the same device. Known pixels come back bit by bit, hole pixels are never read. A method that
+iterates states its tolerance, and warns (RuntimeWarning) when it was not reached.
 """
 
 from __future__ import annotations
@@ -57,9 +59,12 @@ def fill_with(name: str, images: Tensor, mask: Tensor, **options) -> Tensor:
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         options: the method's own; the two nearest-neighbor fills need `pictures`, the training set.
 
-    Returns: (B, 3, H, W) float32 in [-1, 1].
-    Raises: ValueError for an unknown name, a missing training set, or what the method refuses: PatchMatch does not apply to masks
-        without a wholly known patch.
+    Returns:
+        (B, 3, H, W) float32 in [-1, 1].
+
+    Raises:
+        ValueError: for an unknown name, a missing training set, or what the method refuses:
+            PatchMatch does not apply to masks without a wholly known patch.
     """
     if name not in BASELINES:
         raise ValueError(f"unknown baseline {name!r}: choose from {', '.join(BASELINES)}")

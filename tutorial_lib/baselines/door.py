@@ -1,4 +1,6 @@
-"""What every baseline does first and last: look at its input, hide the hole, put the known pixels back."""
+"""What every baseline does first and last: look at its input, hide the hole, put the known pixels
+back.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,15 @@ from tutorial_lib.masks import check_mask, corrupt
 
 
 def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The known pixels and where they are: (B, 3, H, W) float64 with 0 in the hole, whatever stood there, and (B, 1, H, W) bool.
+    """The known pixels and where they are: (B, 3, H, W) float64 with 0 in the hole, whatever stood
+    there, and (B, 1, H, W) bool.
 
-    Both stay on the pictures' device, except that Apple's GPU has no float64: there they go to the CPU.
+    Both stay on the pictures' device, except that Apple's GPU has no float64: there they go to the
+    CPU.
 
-    Raises: ValueError for pictures of another shape, type or range, or a mask that does not fit (see `masks.check_mask`).
+    Raises:
+        ValueError: for pictures of another shape, type or range, or a mask that does not fit (see
+            `masks.check_mask`).
     """
     if not isinstance(images, Tensor) or images.dim() != 4:
         check_images(images)  # says what is wrong
@@ -29,7 +35,9 @@ def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def leave(filled: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """The completed pictures: `filled` clamped to [-1, 1] in the hole, the known pixels of `images` bit by bit, float32."""
+    """The completed pictures: `filled` clamped to [-1, 1] in the hole, the known pixels of `images`
+    bit by bit, float32.
+    """
     known = check_mask(mask, images) > 0
     return torch.where(
         known, images.detach().float(), filled.to(images.device, torch.float32).clamp(-1, 1)
@@ -37,7 +45,9 @@ def leave(filled: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 
 def warn_not_converged(method: str, what: str, steps: int, tolerance: float) -> None:
-    """Say that `what` ("3 pictures") still moved after the last step; what is returned is the last iterate."""
+    """Say that `what` ("3 pictures") still moved after the last step; what is returned is the last
+    iterate.
+    """
     warnings.warn(
         f"{method}: {what} not converged to {tolerance:g} after {steps} steps; allow more with max_steps=... "
         "or ask for less with tolerance=...",

@@ -1,10 +1,13 @@
-"""Low-rank completion: each channel is a matrix, and of all that agree with the known pixels one of low rank is taken.
+"""Low-rank completion: each channel is a matrix, and of all that agree with the known pixels one of
+low rank is taken.
 
-Two stand-ins for the rank that come closer to it than the nuclear norm does: the truncated nuclear norm (Hu et al. 2013) and
-concave penalties of the singular values (Lu et al. 2014). As in both papers a matrix holds brightness, 0 = black.
+Two stand-ins for the rank that come closer to it than the nuclear norm does: the truncated nuclear
+norm (Hu et al. 2013) and concave penalties of the singular values (Lu et al. 2014). As in both
+papers a matrix holds brightness, 0 = black.
 
-What is known of a row or column comes from that row or column: one without any known pixel costs nothing when it is 0, so a
-missing half comes out black. A block leaves every row and column known in part, but few equations for what is in it.
+What is known of a row or column comes from that row or column: one without any known pixel costs
+nothing when it is 0, so a missing half comes out black. A block leaves every row and column known
+in part, but few equations for what is in it.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from torch import Tensor
 
 from tutorial_lib.baselines.door import enter, leave, warn_not_converged
 
-# name -> (g, its slope) over singular values s >= 0; each is concave, does not fall, and has g(0) = 0 (Lu et al., Table 1)
+# name -> (g, its slope) over singular values s >= 0; each is concave, does not fall, and has g(0) =
+# 0 (Lu et al., Table 1)
 PENALTIES = {
     "log": (
         lambda s, gamma: torch.log1p(gamma * s) / math.log1p(gamma),
@@ -38,26 +42,34 @@ def truncated_nuclear_norm_fill(
     tolerance: float = 3e-4,
     max_steps: int = 1000,
 ) -> Tensor:
-    """min_X sum of all singular values but the `rank` largest, X = y where known, channel by channel (Hu et al. 2013).
+    """min_X sum of all singular values but the `rank` largest, X = y where known, channel by
+    channel (Hu et al. 2013).
 
-    Two steps in turn: the singular vectors of the largest values are held, which makes the problem convex, and it is solved by
-    ADMM (their TNNR-ADMM; here the vectors are renewed as soon as ADMM rests, and it goes on from where it is).
+    Two steps in turn: the singular vectors of the largest values are held, which makes the problem
+    convex, and it is solved by ADMM (their TNNR-ADMM; here the vectors are renewed as soon as ADMM
+    rests, and it goes on from where it is).
 
-    The default rank has the highest hole PSNR of 0, 1 and 2, averaged over eight training faces with center, pattern and random
-    masks; with 2 it also needs more steps than it is given. The default penalty needs the fewest steps of 0.3, 0.5 and 1.
+    The default rank has the highest hole PSNR of 0, 1 and 2, averaged over eight training faces
+    with center, pattern and random masks; with 2 it also needs more steps than it is given. The
+    default penalty needs the fewest steps of 0.3, 0.5 and 1.
 
     Args:
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
-        rank: how many singular values are free, from 0 (the nuclear norm itself) to the shorter side.
+        rank: how many singular values are free, from 0 (the nuclear norm itself) to the shorter
+            side.
         penalty: beta of ADMM.
-        tolerance: a channel rests when a step moves it by less than this share of its known pixels' norm; it is done when it
-            still rests after its singular vectors were renewed. The problem is not convex: this is a resting point, not
-            a proven minimum (but for rank 0).
+        tolerance: a channel rests when a step moves it by less than this share of its known pixels'
+            norm; it is done when it still rests after its singular vectors were renewed. The
+            problem is not convex: this is a resting point, not a proven minimum (but for rank 0).
         max_steps: of ADMM, in all; a RuntimeWarning says when they were not enough.
 
-    Returns: (B, 3, H, W) float32 in [-1, 1].
-    Raises: ValueError for wrong pictures or masks, a rank out of range, a penalty or tolerance that is not positive.
+    Returns:
+        (B, 3, H, W) float32 in [-1, 1].
+
+    Raises:
+        ValueError: for wrong pictures or masks, a rank out of range, a penalty or tolerance that is
+            not positive.
     """
     y, known = enter(images, mask)
     matrices, where = _matrices(y, known)
@@ -75,25 +87,33 @@ def nonconvex_low_rank_fill(
     tolerance: float = 1e-3,
     max_steps: int = 1000,
 ) -> Tensor:
-    """min_X lam sum_i g(sigma_i(X)) + 1/2 ||X - y||^2 over known pixels, lam going to 0, channel by channel (Lu et al. 2014).
+    """min_X lam sum_i g(sigma_i(X)) + 1/2 ||X - y||^2 over known pixels, lam going to 0, channel by
+    channel (Lu et al. 2014).
 
-    IRNN, their algorithm 1: a concave g lies below its tangent at the present singular values, and the tangent's weighted
-    nuclear norm is minimized by one shrinkage (`shrink`), in which large values lose little and small ones much.
+    IRNN, their algorithm 1: a concave g lies below its tangent at the present singular values, and
+    the tangent's weighted nuclear norm is minimized by one shrinkage (`shrink`), in which large
+    values lose little and small ones much.
 
-    The defaults have the highest hole PSNR, averaged over eight training faces with center, pattern and random masks: of "log"
-    and "etp" with gamma 0.03, 0.1 and 0.3, and "geman" with 3, 10 and 30.
+    The defaults have the highest hole PSNR, averaged over eight training faces with center, pattern
+    and random masks: of "log" and "etp" with gamma 0.03, 0.1 and 0.3, and "geman" with 3, 10 and
+    30.
 
     Args:
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         penalty: g: "log", "etp" (exponential type) or "geman".
         gamma: shape of g; see `PENALTIES`.
-        tolerance: a channel is done when a step moves it by less than this share of its known pixels' norm, and it fits them so
-            closely. lam falls by a tenth whenever a step moves it by less than ten times as much.
+        tolerance: a channel is done when a step moves it by less than this share of its known
+            pixels' norm, and it fits them so closely. lam falls by a tenth whenever a step moves it
+            by less than ten times as much.
         max_steps: in all; a RuntimeWarning says when they were not enough.
 
-    Returns: (B, 3, H, W) float32 in [-1, 1].
-    Raises: ValueError for wrong pictures or masks, an unknown penalty, a gamma or tolerance that is not positive.
+    Returns:
+        (B, 3, H, W) float32 in [-1, 1].
+
+    Raises:
+        ValueError: for wrong pictures or masks, an unknown penalty, a gamma or tolerance that is
+            not positive.
     """
     y, known = enter(images, mask)
     matrices, where = _matrices(y, known)
@@ -113,9 +133,14 @@ def complete_truncated(
 ) -> tuple[Tensor, int]:
     """`truncated_nuclear_norm_fill` for matrices of any scale.
 
-    Args: matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
-    Returns: (N, H, W) completed, equal to `matrices` where known, and how many had not converged.
-    Raises: ValueError for a rank out of range, a penalty or tolerance that is not positive.
+    Args:
+        matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
+
+    Returns:
+        (N, H, W) completed, equal to `matrices` where known, and how many had not converged.
+
+    Raises:
+        ValueError: for a rank out of range, a penalty or tolerance that is not positive.
     """
     if not 0 <= rank <= min(matrices.shape[1:]):
         raise ValueError(f"rank must lie between 0 and {min(matrices.shape[1:])}, got {rank}")
@@ -157,9 +182,14 @@ def complete_nonconvex(
 ) -> tuple[Tensor, int]:
     """`nonconvex_low_rank_fill` for matrices of any scale.
 
-    Args: matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
-    Returns: (N, H, W) completed, close to `matrices` where known, and how many had not converged.
-    Raises: ValueError for an unknown penalty, a gamma or tolerance that is not positive.
+    Args:
+        matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
+
+    Returns:
+        (N, H, W) completed, close to `matrices` where known, and how many had not converged.
+
+    Raises:
+        ValueError: for an unknown penalty, a gamma or tolerance that is not positive.
     """
     if penalty not in PENALTIES:
         raise ValueError(f"unknown penalty {penalty!r}: choose from {', '.join(PENALTIES)}")
@@ -189,8 +219,12 @@ def irnn_step(
 ) -> tuple[Tensor, Tensor]:
     """One step of IRNN; lam sum_i g(sigma_i) + 1/2 ||X - y||^2 over known pixels never rises.
 
-    Args: x: (N, H, W) and its singular values s: (N, K), largest first; y, known: (N, H, W); lam: (N, 1); slope: g's, a function.
-    Returns: the next x and s.
+    Args:
+        x: (N, H, W) and its singular values s: (N, K), largest first; y, known: (N, H, W); lam: (N,
+            1); slope: g's, a function.
+
+    Returns:
+        the next x and s.
     """
     # the gradient step of length 1 puts the known pixels back
     new, _, s, _ = shrink(torch.where(known, y, x), lam * slope(s))
@@ -198,14 +232,17 @@ def irnn_step(
 
 
 def shrink(matrices: Tensor, amounts: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """argmin_X sum_i amount_i sigma_i(X) + 1/2 ||X - matrix||^2: each singular value loses its amount, down to 0.
+    """argmin_X sum_i amount_i sigma_i(X) + 1/2 ||X - matrix||^2.
+
+    Each singular value loses its amount, down to 0.
 
     Args:
         matrices: (N, H, W).
-        amounts: a number, or (N, K) that do not fall from the largest singular value to the smallest: only then is this the
-            minimum (Lu et al. 2014).
+        amounts: a number, or (N, K) that do not fall from the largest singular value to the
+            smallest: only then is this the minimum (Lu et al. 2014).
 
-    Returns: X, and its singular values and vectors as (X, u, s, vh).
+    Returns:
+        X, and its singular values and vectors as (X, u, s, vh).
     """
     u, s, vh = torch.linalg.svd(matrices, full_matrices=False)
     s = (s - amounts).clamp(min=0)

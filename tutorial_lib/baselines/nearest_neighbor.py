@@ -1,7 +1,8 @@
-"""Nearest-neighbor filling: find the picture that agrees best with what is known, and take the hole from it.
+"""Nearest-neighbor filling: find the picture that agrees best with what is known, and take the hole
+from it.
 
-Scene completion from a large collection (Hays & Efros 2007), in the form of the paper's Fig. 7: the collection is the training
-set, "best" is the sum of squared differences over the known pixels.
+Scene completion from a large collection (Hays & Efros 2007), in the form of the paper's Fig. 7: the
+collection is the training set, "best" is the sum of squared differences over the known pixels.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ class NearestNeighbor:
     """A collection of pictures to fill from.
 
     Args:
-        pictures: a data set of this library (anything with `pixels`), or such an array itself: (N, H, W, 3) uint8. It is
-            kept as it is, 12 KiB a 64x64 picture.
+        pictures: a data set of this library (anything with `pixels`), or such an array itself: (N,
+            H, W, 3) uint8. It is kept as it is, 12 KiB a 64x64 picture.
 
-    Raises: ValueError for anything else, or no pictures.
+    Raises:
+        ValueError: for anything else, or no pictures.
     """
 
     def __init__(self, pictures):
@@ -48,16 +50,22 @@ class NearestNeighbor:
         self.pixels = pixels
 
     def indices(self, images: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Which picture of the collection is the closest: argmin_n sum_i w_i (x_ni - y_i)^2 over known pixels i.
+        """Which picture of the collection is the closest.
+
+        Argmin_n sum_i w_i (x_ni - y_i)^2 over known pixels i.
 
         Args:
             images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
             mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
-            weights: (B, 1, H, W) or (1, 1, H, W), not negative, such as Eq. 3's importance weights; None: all known pixels
-                alike. What they say of the hole is ignored.
+            weights: (B, 1, H, W) or (1, 1, H, W), not negative, such as Eq. 3's importance weights;
+                None: all known pixels alike. What they say of the hole is ignored.
 
-        Returns: (B,) int64, on the CPU.
-        Raises: ValueError for wrong pictures, masks or weights, or pictures of another size than the collection's.
+        Returns:
+            (B,) int64, on the CPU.
+
+        Raises:
+            ValueError: for wrong pictures, masks or weights, or pictures of another size than the
+                collection's.
         """
         y, known = enter(images, mask)
         if self.pixels.shape[1:3] != y.shape[2:]:
@@ -83,7 +91,8 @@ class NearestNeighbor:
             x = flat[start : start + _CHUNK][:, counts].astype(
                 np.float64
             )  # for differences of large sums are compared
-            # sum w (x - y)^2 without the sum of w y^2, which is the same for all: two products of matrices
+            # sum w (x - y)^2 without the sum of w y^2, which is the same for all: two products of
+            # matrices
             found = x**2 @ weight - x @ pull
             nearest = found.argmin(0)
             nearer = found[nearest, np.arange(len(y))] < distance
@@ -100,10 +109,14 @@ class NearestNeighbor:
 
         Args:
             images, mask, weights: see `indices`.
-            blend: keep the closest picture's gradients instead of its pixels (Eq. 6), which hides the seam.
+            blend: keep the closest picture's gradients instead of its pixels (Eq. 6), which hides
+                the seam.
 
-        Returns: (B, 3, H, W) float32 in [-1, 1].
-        Raises: as `indices`.
+        Returns:
+            (B, 3, H, W) float32 in [-1, 1].
+
+        Raises:
+            as `indices`.
         """
         closest = to_float(self.pixels[self.indices(images, mask, weights).numpy()])
         if blend:
@@ -120,7 +133,9 @@ def nearest_neighbor_fill(
 
 
 def _check_weights(weights: Tensor, like: Tensor) -> Tensor:
-    """The weights, (B, 1, H, W) float64 and 0 in the hole; ValueError for another shape, negative values or only zeros."""
+    """The weights, (B, 1, H, W) float64 and 0 in the hole; ValueError for another shape, negative
+    values or only zeros.
+    """
     if (
         weights.dim() != 4
         or weights.shape[1:] != like.shape[1:]

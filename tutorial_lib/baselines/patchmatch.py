@@ -1,9 +1,12 @@
-"""PatchMatch (Barnes et al. 2009): fill a hole with patches of the same picture, each the nearest to what it replaces.
+"""PatchMatch (Barnes et al. 2009).
 
-Two things in one file. `nearest_neighbor_field` is the algorithm that gave the name: for every patch a similar one elsewhere,
-found by guessing and by asking the neighbors instead of comparing all pairs. `patchmatch_fill` uses it for hole filling as
-Barnes et al. do after Wexler et al. 2007: from coarse to fine, match every patch that touches the hole to a wholly known one, and
-let the matches vote for the hole's pixels.
+Fill a hole with patches of the same picture, each the nearest to what it replaces.
+
+Two things in one file. `nearest_neighbor_field` is the algorithm that gave the name: for every
+patch a similar one elsewhere, found by guessing and by asking the neighbors instead of comparing
+all pairs. `patchmatch_fill` uses it for hole filling as Barnes et al. do after Wexler et al. 2007:
+from coarse to fine, match every patch that touches the hole to a wholly known one, and let the
+matches vote for the hole's pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ _SMALLEST = 16  # side of the coarsest picture
 _ENOUGH = 20  # known patches that make a coarse scale worth a visit
 _JUMPS = (8, 4, 2, 1)
 _LEAST = 1e-6  # weight of the worst match: where all are bad, some must still be taken
-_FADE = 1.3  # Wexler et al.'s gamma: a patch deeper in the hole by a pixel votes with 1 / 1.3 of the weight
+# Wexler et al.'s gamma: a patch deeper in the hole by a pixel votes with 1 / 1.3 of the weight
+_FADE = 1.3
 
 
 def nearest_neighbor_field(
@@ -39,26 +43,32 @@ def nearest_neighbor_field(
     sweeps: int = 7,
     rng: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """For each patch of one picture a patch of another at a small sum of squared differences (Barnes et al. 2009, section 3).
+    """For each patch of one picture a patch of another at a small sum of squared differences
+    (Barnes et al. 2009, section 3).
 
-    Random initialization, propagation and random search as in the paper, except that all patches move at once: good matches
-    spread by jumps of 8, 4, 2 and 1 pixels (jump flooding, Rong & Tan 2006) instead of
-    in scan order. The result is approximate; a test compares it with the exhaustive search. (At 64x64 that one is affordable too:
-    what PatchMatch saves shows at the megapixels it was made for.)
+    Random initialization, propagation and random search as in the paper, except that all patches
+    move at once: good matches spread by jumps of 8, 4, 2 and 1 pixels (jump flooding, Rong & Tan
+    2006) instead of in scan order. The result is approximate; a test compares it with the
+    exhaustive search. (At 64x64 that one is affordable too: what PatchMatch saves shows at the
+    megapixels it was made for.)
 
     Args:
         target: (C, H, W), the picture whose patches are matched.
         source: (C, H', W'), the picture that the matches come from.
-        side: of the square patches. A patch is named by its top left pixel: there are h = H - side + 1 rows of them.
+        side: of the square patches. A patch is named by its top left pixel: there are h = H - side
+            + 1 rows of them.
         wanted: (h, w) bool, which patches of the target to match; None: all.
         usable: (h', w') bool, which patches of the source may be taken; None: all.
         start: (h, w, 2) a field to begin with instead of a random one.
         sweeps: of propagation and random search.
         rng: None is a generator seeded with 0.
 
-    Returns: (h, w, 2) row and column of each patch's match, and (h, w) the sums of squared differences (infinite where the
-        patch is not wanted).
-    Raises: ValueError when no patch is usable, or the side fits no picture.
+    Returns:
+        (h, w, 2) row and column of each patch's match, and (h, w) the sums of squared differences
+        (infinite where the patch is not wanted).
+
+    Raises:
+        ValueError: when no patch is usable, or the side fits no picture.
     """
     if side < 1 or side > min(*target.shape[1:], *source.shape[1:]):
         raise ValueError(
@@ -84,7 +94,9 @@ def nearest_neighbor_field(
     cost = (ours - theirs[best[:, 0] * source_grid[1] + best[:, 1]]).square().sum(1)
 
     def offer(rows: Tensor, matches: Tensor) -> None:
-        """Take a match (n, 2) for each of the patches `rows` (n,) where it is usable and nearer than the present one."""
+        """Take a match (n, 2) for each of the patches `rows` (n,) where it is usable and nearer
+        than the present one.
+        """
         inside = ((matches >= 0) & (matches < limits)).all(1) & (matches != best[rows]).any(1)
         rows, matches = rows[inside], matches[inside]
         allowed = usable[matches[:, 0], matches[:, 1]]
@@ -118,15 +130,17 @@ def nearest_neighbor_field(
 
 
 def patchmatch_fill(images: Tensor, mask: Tensor, side: int = 7, seed: int = 0) -> Tensor:
-    """Fill holes with patches of the same picture, from coarse to fine (Barnes et al. 2009, section 4; Wexler et al. 2007).
+    """Fill holes with patches of the same picture, from coarse to fine (Barnes et al. 2009, section
+    4; Wexler et al. 2007).
 
-    At each scale: match the patches that touch the hole, let them vote, repeat. A vote weighs more when the match is near (a
-    Gaussian of the distance whose width is the 75th percentile) and when the patch lies close to known pixels (both Wexler et
-    al.). A match is always wholly known; where a coarse scale has too few such patches, smaller ones are used there. The
-    coarsest scale begins with a smooth fill (Eq. 6 without gradients).
+    At each scale: match the patches that touch the hole, let them vote, repeat. A vote weighs more
+    when the match is near (a Gaussian of the distance whose width is the 75th percentile) and when
+    the patch lies close to known pixels (both Wexler et al.). A match is always wholly known; where
+    a coarse scale has too few such patches, smaller ones are used there. The coarsest scale begins
+    with a smooth fill (Eq. 6 without gradients).
 
-    A scale ends when a round changes the hole by less than half a gray level on average, or after 12 rounds: matching is
-    random, and nothing guarantees that the votes come to rest.
+    A scale ends when a round changes the hole by less than half a gray level on average, or after
+    12 rounds: matching is random, and nothing guarantees that the votes come to rest.
 
     Args:
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
@@ -134,9 +148,13 @@ def patchmatch_fill(images: Tensor, mask: Tensor, side: int = 7, seed: int = 0) 
         side: of the patches at the finest scale, odd, 3 or more.
         seed: of the random matches; a picture's result does not depend on the others of its batch.
 
-    Returns: (B, 3, H, W) float32 in [-1, 1].
-    Raises: ValueError for wrong pictures or masks, a wrong side, or a mask without any wholly known patch: with 80 % of the
-        pixels missing at random there is nothing to copy, and the method does not apply.
+    Returns:
+        (B, 3, H, W) float32 in [-1, 1].
+
+    Raises:
+        ValueError: for wrong pictures or masks, a wrong side, or a mask without any wholly known
+            patch: with 80 % of the pixels missing at random there is nothing to copy, and the
+            method does not apply.
     """
     if side < 3 or side % 2 == 0:
         raise ValueError(f"side must be odd and at least 3, got {side}")
@@ -175,7 +193,9 @@ def _fill(y: Tensor, known: Tensor, side: int, rng: torch.Generator) -> Tensor:
 
 
 def _halve(picture: Tensor, known: Tensor, side: int) -> tuple[Tensor, Tensor, int] | None:
-    """The next coarser scale and its patches' side; None when the hole is thin already or too little is known there.
+    """The next coarser scale and its patches' side.
+
+    None when the hole is thin already or too little is known there.
 
     A coarse pixel is known only when all its pixels are.
     """

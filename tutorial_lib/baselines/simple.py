@@ -11,9 +11,15 @@ from tutorial_lib.baselines.door import enter, leave
 def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
     """The hole in the mean color of the known pixels, picture by picture (notebook 01).
 
-    Args: images: (B, 3, H, W) in [-1, 1], hole pixels are never read; mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
-    Returns: (B, 3, H, W) float32 in [-1, 1].
-    Raises: ValueError for wrong pictures or masks.
+    Args:
+        images: (B, 3, H, W) in [-1, 1], hole pixels are never read; mask: (B, 1, H, W) or (1, 1, H,
+            W), 1 = known.
+
+    Returns:
+        (B, 3, H, W) float32 in [-1, 1].
+
+    Raises:
+        ValueError: for wrong pictures or masks.
     """
     y, known = enter(images, mask)
     return leave(
@@ -22,10 +28,12 @@ def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def biharmonic_fill(images: Tensor, mask: Tensor) -> Tensor:
-    """The hole as smooth as can be: the biharmonic equation (Damelin & Hoang 2018), scikit-image's `inpaint_biharmonic`.
+    """The hole as smooth as can be: the biharmonic equation (Damelin & Hoang 2018), scikit-image's
+    `inpaint_biharmonic`.
 
-    Solved directly, so there is nothing to converge. Unlike total variation it carries slopes on into the hole, for better (a
-    gradient of light) and worse (a half picture, where it runs away until it is clamped).
+    Solved directly, so there is nothing to converge. Unlike total variation it carries slopes on
+    into the hole, for better (a gradient of light) and worse (a half picture, where it runs away
+    until it is clamped).
 
     Args, Returns, Raises: as `mean_fill`.
     """

@@ -1,4 +1,6 @@
-"""Data sets by name: map-style, (3, 64, 64) float pictures in [-1, 1], with `images(indices)` for batches."""
+"""Data sets by name: map-style, (3, 64, 64) float pictures in [-1, 1], with `images(indices)` for
+batches.
+"""
 
 from __future__ import annotations
 
@@ -38,27 +40,30 @@ def load_dataset(
     """A data set by name.
 
     Args:
-        name: one of `NAMES`:
-            "synthetic-faces", "synthetic-numbers", "synthetic-cars": rendered by this library;
-            "portraits": photographs of members of the US Congress, in data/ (`datasets.shipped`);
-            "photo-digits", "photo-cars": 64 photographs each, in data/;
+        name: one of `NAMES`: "synthetic-faces", "synthetic-numbers", "synthetic-cars": rendered by
+            this library; "portraits": photographs of members of the US Congress, in data/
+            (`datasets.shipped`); "photo-digits", "photo-cars": 64 photographs each, in data/;
             "two-portraits": Grace Hopper and Eileen Collins, from inside matplotlib and
-            scikit-image (`datasets.portraits`);
-            "folder": your own pictures, with `root`;
-            "celeba", "svhn", "stanford-cars": the paper's sets, from their official archives in
-            `root` (`datasets.official`; their terms are printed).
+            scikit-image (`datasets.portraits`); "folder": your own pictures, with `root`; "celeba",
+            "svhn", "stanford-cars": the paper's sets, from their official archives in `root`
+            (`datasets.official`; their terms are printed).
         split: "train" or "test"; they never overlap. When left out: "train", or "test" for
             "photo-digits" and "photo-cars", which have no other. "two-portraits" is the same two
             pictures for both.
         limit: at most so many pictures.
-        root: for "folder", the folder or zip archive; for the paper's sets, the folder that holds the archives.
+        root: for "folder", the folder or zip archive; for the paper's sets, the folder that holds
+            the archives.
         seed: for rendered sets, which of infinitely many sets.
-        options: of the set's own class: "crop" ("center" or "face" for "folder", pixels for "celeba"), "extra" for "svhn", "cache_dir".
+        options: of the set's own class: "crop" ("center" or "face" for "folder", pixels for
+            "celeba"), "extra" for "svhn", "cache_dir".
 
-    Returns: a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1]; `.images(indices)` gives a
-        (B, 3, 64, 64) batch.
+    Returns:
+        a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1];
+        `.images(indices)` gives a (B, 3, 64, 64) batch.
+
     Raises:
-        ValueError: for an unknown name, split or option, a missing root, or a root for a set that has none.
+        ValueError: for an unknown name, split or option, a missing root, or a root for a set that
+            has none.
         FileNotFoundError: for files that are not there.
     """
     if split is None:
@@ -72,15 +77,15 @@ def load_dataset(
     if unknown := sorted(options.keys() - OPTIONS.get(name, set())):
         raise ValueError(f"{name} has no setting {', '.join(unknown)}")
     if name == "synthetic-faces":
-        from tutorial_lib.datasets.synthetic_faces import SyntheticFaces
+        from tutorial_lib.datasets.rendered.faces import SyntheticFaces
 
         return SyntheticFaces(split=split, limit=limit, seed=seed)
     if name == "synthetic-numbers":
-        from tutorial_lib.datasets.synthetic_numbers import SyntheticNumbers
+        from tutorial_lib.datasets.rendered.numbers import SyntheticNumbers
 
         return SyntheticNumbers(split=split, limit=limit, seed=seed)
     if name == "synthetic-cars":
-        from tutorial_lib.datasets.synthetic_cars import SyntheticCars
+        from tutorial_lib.datasets.rendered.cars import SyntheticCars
 
         return SyntheticCars(split=split, limit=limit, seed=seed)
     if name in ("portraits", "photo-digits", "photo-cars"):

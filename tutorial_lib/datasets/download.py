@@ -1,4 +1,6 @@
-"""Files from the web: checked against their hash, resumed where a transfer broke off, and never there in part."""
+"""Files from the web: checked against their hash, resumed where a transfer broke off, and never
+there in part.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _BLOCK = 1 << 16
 def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: bool = True) -> Path:
     """The file at `path`, fetched from `url` unless it is there already.
 
-    What arrives is kept beside it as PATH.partial until it is whole and its hash is right; then it is moved into place. A transfer
-    that breaks off is resumed, in this call or a later one.
+    What arrives is kept beside it as PATH.partial until it is whole and its hash is right; then it
+    is moved into place. A transfer that breaks off is resumed, in this call or a later one.
 
     Args:
         url: http or https, of a file that never changes.
@@ -31,7 +33,9 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
         digest: hexadecimal, its length says whether MD5 or SHA-256.
         progress: whether to show a progress bar.
 
-    Returns: the path.
+    Returns:
+        the path.
+
     Raises:
         ConnectionError: when the server cannot be reached, refuses, or breaks off again and again.
         ValueError: when what came is not the file (a web page, another version).
@@ -77,7 +81,9 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
 
 
 def _receive(url: str, partial: Path, size: int, bar: tqdm) -> int:
-    """Append what is missing to the partial file, or begin it anew where the server sends the whole; returns the bytes there are."""
+    """Append what is missing to the partial file, or begin it anew where the server sends the
+    whole; returns the bytes there are.
+    """
     have = partial.stat().st_size if partial.exists() else 0
     if have == size:
         return have

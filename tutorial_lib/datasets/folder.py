@@ -21,7 +21,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TEST_SHARE = 0.1
 SPLITS = ("train", "test")
 MANY = 500  # pictures from which on their pixels are kept
-# what reading from a damaged archive may raise; of a password or an unknown compression it is a RuntimeError
+# what reading from a damaged archive may raise; of a password or an unknown compression it is a
+# RuntimeError
 BROKEN_ZIP = (ValueError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError)
 CROPS = ("center", "face")
 
@@ -82,7 +83,9 @@ class _FolderSource:
         return None if self.root.is_dir() else zipfile.ZipFile(self.root)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """(stop - start, 64, 64, 3) uint8; a picture in which a face was to be framed and none was found is black."""
+        """(stop - start, 64, 64, 3) uint8; a picture in which a face was to be framed and none was
+        found is black.
+        """
         pixels = np.zeros((stop - start, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         for row, name in enumerate(self.names[start:stop]):
             try:
@@ -104,22 +107,24 @@ class _FolderSource:
 class PictureFolder(ArrayImages):
     """The pictures of a folder or zip archive as 64x64 squares.
 
-    Where the folder holds train/ and test/ those are the splits; otherwise a tenth of the pictures, chosen by a hash of
-    their names, is held out, so that adding pictures later moves none from one split to the other. What took long is kept (`prepare`):
-    the pixels of 500 pictures or more, and framed faces; after a change in the folder everything is read again.
+    Where the folder holds train/ and test/ those are the splits; otherwise a tenth of the pictures,
+    chosen by a hash of their names, is held out, so that adding pictures later moves none from one
+    split to the other. What took long is kept (`prepare`): the pixels of 500 pictures or more, and
+    framed faces; after a change in the folder everything is read again.
 
     Args:
         root: a folder or a .zip file.
         split: "train" or "test".
         limit: at most so many pictures, the first in the order of their names.
         crop: "center", the largest central square; or "face", the largest face seen from the front,
-            with eyes and mouth corners on the template of `tutorial_lib.faces` (a fifth of a second a
-            picture): pictures that show none are left out, and how many is said.
+            with eyes and mouth corners on the template of `tutorial_lib.faces` (a fifth of a second
+            a picture): pictures that show none are left out, and how many is said.
         cache_dir: see `prepare`.
 
     Raises:
         FileNotFoundError: when `root` is not there.
-        ValueError: for an unknown split or crop, a file that is no zip archive, no pictures, or a picture that cannot be read.
+        ValueError: for an unknown split or crop, a file that is no zip archive, no pictures, or a
+            picture that cannot be read.
     """
 
     def __init__(

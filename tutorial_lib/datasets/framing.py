@@ -1,4 +1,7 @@
-"""How the face in any photo is framed: found by scikit-image's cascade, and cut as the faces are that the shipped weights know."""
+"""How the face in any photo is framed.
+
+Found by scikit-image's cascade, and cut as the faces are that the shipped weights know.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from torch import Tensor
 from tutorial_lib.faces import find_box
 from tutorial_lib.images import crop_square, load_picture
 
-MARGIN = 0.06  # of the detected face's width, on each side: the framing of the faces the shipped weights know
+# of the detected face's width, on each side: the framing of the faces the shipped weights know
+MARGIN = 0.06
 
 
 def find_face(picture: Image.Image) -> tuple[float, float, float]:
     """The box (left, top, side) around the largest frontal face, framed as the training faces are.
 
-    Raises: ValueError when scikit-image's cascade finds no face.
+    Raises:
+        ValueError: when scikit-image's cascade finds no face.
     """
     left, top, width = find_box(picture)
     margin = MARGIN * width
@@ -22,9 +27,11 @@ def find_face(picture: Image.Image) -> tuple[float, float, float]:
 
 
 def frame_face(source) -> Tensor:
-    """(1, 3, 64, 64) in [-1, 1]: the face in a photo (path, bytes or Pillow picture), found and framed.
+    """(1, 3, 64, 64) in [-1, 1]: the face in a photo (path, bytes or Pillow picture), found and
+    framed.
 
-    Raises: as `images.load_picture` and `find_face`.
+    Raises:
+        as `images.load_picture` and `find_face`.
     """
     picture = load_picture(source)
     return crop_square(picture, find_face(picture))

@@ -1,7 +1,10 @@
-"""The paper's three data sets, read from the archives as their makers publish them: CelebA, SVHN and Stanford Cars.
+"""The paper's three data sets, read from the archives as their makers publish them.
 
-Nothing is unpacked. SVHN can be fetched (`fetch_svhn`); the files of the other two are for you to bring. Each set is decoded once (`prepared.prepare`). Held out are 2,000 pictures of
-CelebA's test split, as in the paper, and the official test splits of the other two.
+CelebA, SVHN and Stanford Cars.
+
+Nothing is unpacked. SVHN can be fetched (`fetch_svhn`); the files of the other two are for you to
+bring. Each set is decoded once (`prepared.prepare`). Held out are 2,000 pictures of CelebA's test
+split, as in the paper, and the official test splits of the other two.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ _BROKEN_TAR = (tarfile.TarError, zlib.error, EOFError, OSError)
 def _find(root: str | os.PathLike, names: tuple[str, ...], what: str) -> Path:
     """The file of that name in the folder or below it, or the path itself if it is the file.
 
-    Raises: FileNotFoundError saying what to bring.
+    Raises:
+        FileNotFoundError: saying what to bring.
     """
     root = Path(root)
     if root.is_file() and root.name in names:
@@ -108,7 +112,7 @@ class _Source:
         return len(self.keys)
 
 
-# -- CelebA ------------------------------------------------------------------------------------------------------------
+# -- CelebA --
 
 
 class _CelebASource(_Source):
@@ -146,13 +150,18 @@ class CelebA(ArrayImages):
     """CelebA's aligned faces: the square of `crop` pixels in the middle, resized to 64x64.
 
     Args:
-        root: img_align_celeba.zip, or a folder that holds it. list_eval_partition.txt beside it is used when it is there.
-        split: "test" is the first 2,000 of the official test split, "train" everything else (the paper's 200,599).
+        root: img_align_celeba.zip, or a folder that holds it. list_eval_partition.txt beside it is
+            used when it is there.
+        split: "test" is the first 2,000 of the official test split, "train" everything else (the
+            paper's 200,599).
         limit: at most so many pictures, the first.
-        crop: side of the square, in pixels of 178x218; 108 as common implementations of DCGAN have it.
+        crop: side of the square, in pixels of 178x218; 108 as common implementations of DCGAN have
+            it.
         cache_dir: see `prepare`.
 
-    Raises: FileNotFoundError when the archive is not there; ValueError for a broken one, or a square that does not fit.
+    Raises:
+        FileNotFoundError: when the archive is not there.
+        ValueError: for a broken one, or a square that does not fit.
     """
 
     def __init__(
@@ -227,7 +236,7 @@ def _partition(path: Path) -> dict[int, str]:
     return parts
 
 
-# -- SVHN --------------------------------------------------------------------------------------------------------------
+# -- SVHN --
 
 
 class _SVHNSource(_Source):
@@ -265,9 +274,11 @@ class _SVHNSource(_Source):
 def fetch_svhn(
     root: str | os.PathLike, extra: bool = False, address: str = SVHN_ADDRESS, progress: bool = True
 ) -> list[Path]:
-    """Fetch SVHN's cropped digits into the folder `root` (246 MB; with `extra` 1.6 GB), those files that are not there yet.
+    """Fetch SVHN's cropped digits into the folder `root` (246 MB; with `extra` 1.6 GB), those files
+    that are not there yet.
 
-    Raises: as `download.fetch`.
+    Raises:
+        as `download.fetch`.
     """
     names = ["train_32x32.mat", "test_32x32.mat"] + ["extra_32x32.mat"] * extra
     return [
@@ -276,16 +287,20 @@ def fetch_svhn(
 
 
 class SVHN(ArrayImages):
-    """Street View House Numbers, the cropped digits (32x32), enlarged to 64x64 as in the paper; `labels` holds the digits.
+    """Street View House Numbers, the cropped digits (32x32), enlarged to 64x64 as in the paper;
+    `labels` holds the digits.
 
     Args:
         root: folder with train_32x32.mat and test_32x32.mat.
         split: "train" or "test", the official ones.
         limit: at most so many pictures, the first.
-        extra: whether "train" takes in extra_32x32.mat as well (531,131 pictures, which need 1.6 GB of memory while they are prepared).
+        extra: whether "train" takes in extra_32x32.mat as well (531,131 pictures, which need 1.6 GB
+            of memory while they are prepared).
         cache_dir: see `prepare`.
 
-    Raises: FileNotFoundError for a file that is not there; ValueError for a broken one.
+    Raises:
+        FileNotFoundError: for a file that is not there.
+        ValueError: for a broken one.
     """
 
     def __init__(
@@ -348,7 +363,7 @@ def _labels(path: Path) -> np.ndarray:
     return labels % 10
 
 
-# -- Stanford Cars -----------------------------------------------------------------------------------------------------
+# -- Stanford Cars --
 
 
 class _CarsSource(_Source):
@@ -417,16 +432,19 @@ class _CarsSource(_Source):
 
 
 class StanfordCars(ArrayImages):
-    """Stanford Cars: each car's bounding box, resized to 64x64 (the box's sides are not kept in proportion, as in the paper's figures).
+    """Stanford Cars: each car's bounding box, resized to 64x64 (the box's sides are not kept in
+    proportion, as in the paper's figures).
 
     Args:
-        root: folder with cars_train.tgz or cars_test.tgz, car_devkit.tgz, and for the test split cars_test_annos_withlabels.mat or the
-            devkit's cars_test_annos.mat.
+        root: folder with cars_train.tgz or cars_test.tgz, car_devkit.tgz, and for the test split
+            cars_test_annos_withlabels.mat or the devkit's cars_test_annos.mat.
         split: "train" or "test", the official ones.
         limit: at most so many pictures, the first in the order of the archive.
         cache_dir: see `prepare`.
 
-    Raises: FileNotFoundError for a file that is not there; ValueError for a broken one, or boxes that do not fit the pictures.
+    Raises:
+        FileNotFoundError: for a file that is not there.
+        ValueError: for a broken one, or boxes that do not fit the pictures.
     """
 
     def __init__(
@@ -470,7 +488,10 @@ def _annotations(root: str | os.PathLike, split: str) -> tuple[Path, bytes]:
 
 
 def _boxes(path: Path, content: bytes) -> dict[str, tuple[int, int, int, int]]:
-    """File name -> (left, top, right, bottom), right and bottom just outside; the file counts pixels from 1."""
+    """File name -> (left, top, right, bottom), right and bottom just outside.
+
+    The file counts pixels from 1.
+    """
     try:
         rows = scipy.io.loadmat(io.BytesIO(content))["annotations"].reshape(-1)
         # small unsigned fields: as they are, x1 - 1 would wrap around

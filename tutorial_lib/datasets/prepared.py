@@ -1,6 +1,8 @@
-"""Large data sets are decoded once: 64x64 pixels in one file, mapped into memory, so that 200,000 pictures cost no more than a few.
+"""Large data sets are decoded once: 64x64 pixels in one file, mapped into memory, so that 200,000
+pictures cost no more than a few.
 
-A source is an archive that can be read in ranges. `prepare` keeps what it holds under a hash of everything that decides on the pixels.
+A source is an archive that can be read in ranges. `prepare` keeps what it holds under a hash of
+everything that decides on the pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from tqdm.auto import tqdm
 
-from tutorial_lib.datasets.rendered import default_cache_dir
+from tutorial_lib.cache import default_cache_dir
 
 SHAPE = (64, 64, 3)
 CHUNK = (
@@ -32,8 +34,10 @@ class Source(Protocol):
 
     Attributes:
         name: of the set.
-        settings: everything that decides on the pixels, archive and its size included; it becomes a part of the file's name.
-        workers: threads that may read at once; 1 for an archive that can only be read from its start.
+        settings: everything that decides on the pixels, archive and its size included; it becomes a
+            part of the file's name.
+        workers: threads that may read at once; 1 for an archive that can only be read from its
+            start.
     """
 
     name: str
@@ -43,7 +47,10 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """(stop - start, 64, 64, 3) uint8. Called for ranges in order where `workers` is 1. Raises ValueError, naming file and remedy."""
+        """(stop - start, 64, 64, 3) uint8.
+
+        Called for ranges in order where `workers` is 1. Raises ValueError, naming file and remedy.
+        """
 
 
 def identity(path: Path) -> dict:
@@ -53,12 +60,18 @@ def identity(path: Path) -> dict:
 
 
 def prepare(source: Source, cache_dir: str | os.PathLike | None = None) -> np.ndarray:
-    """The pixels of a source, (N, 64, 64, 3) uint8, memory-mapped and read-only; decoded if no earlier call has done it.
+    """The pixels of a source, (N, 64, 64, 3) uint8, memory-mapped and read-only.
 
-    The file appears whole or not at all: an interrupted call leaves nothing, and two processes at once do no harm.
+    Decoded if no earlier call has done it.
 
-    Args: source: see `Source`; cache_dir: default `default_cache_dir()`.
-    Raises: ValueError from the source, OSError when the folder cannot be written.
+    The file appears whole or not at all: an interrupted call leaves nothing, and two processes at
+    once do no harm.
+
+    Args:
+        source: see `Source`; cache_dir: default `default_cache_dir()`.
+
+    Raises:
+        ValueError: from the source, OSError when the folder cannot be written.
     """
     folder = (default_cache_dir() if cache_dir is None else Path(cache_dir)) / "prepared"
     key = hashlib.sha256(json.dumps(source.settings, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,10 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from tutorial_lib.cache import DATA_DIR
 from tutorial_lib.datasets.folder import BROKEN_ZIP, ArrayImages
 from tutorial_lib.images import load_picture
-
-DATA_DIR = Path(__file__).resolve().parents[2] / "data"
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class ShippedPhotos(ArrayImages):
             of most digits it ends in the value: "_6-8" is 6.8, eight tenths of the way from 6 to 7.
 
     Items: (3, 64, 64) float32 in [-1, 1].
+
     Raises:
         ValueError: for a split that does not ship, or a damaged archive.
         FileNotFoundError: when the archive is not there.

@@ -1,6 +1,15 @@
-"""What the eye would say, in numbers: is a completion told from originals, do samples look real?"""
+"""How good is a completion: PSNR, SSIM, what the eye would say in numbers, and the experiments."""
 
+from tutorial_lib.evaluation.metrics import auc, psnr, seam_strength, ssim
 from tutorial_lib.evaluation.sliced_wasserstein import sliced_wasserstein
 from tutorial_lib.evaluation.two_sample import TwoSampleResult, two_sample_auc
 
-__all__ = ["TwoSampleResult", "sliced_wasserstein", "two_sample_auc"]
+__all__ = [
+    "TwoSampleResult",
+    "auc",
+    "psnr",
+    "seam_strength",
+    "sliced_wasserstein",
+    "ssim",
+    "two_sample_auc",
+]

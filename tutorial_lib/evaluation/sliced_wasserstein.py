@@ -30,9 +30,12 @@ def sliced_wasserstein(images: Tensor, others: Tensor, seed: int = 0) -> dict[st
         images, others: (B, 3, 64, 64) in [-1, 1], as many of one as of the other.
         seed: of patches and directions.
 
-    Returns: "64x64" (finest structure), "32x32", "16x16" (all that is coarser) and "mean".
-    Raises: ValueError for pictures of another size, or two sets of unequal size.
-    Source: Karras et al. 2018, "Progressive Growing of GANs", section 5.
+    Returns:
+        "64x64" (finest structure), "32x32", "16x16" (all that is coarser) and "mean".
+
+    Raises:
+        ValueError: for pictures of another size, or two sets of unequal size. Source: Karras et al.
+            2018, "Progressive Growing of GANs", section 5.
     """
     check_images(images)
     check_images(others, "others")

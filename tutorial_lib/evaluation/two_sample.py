@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutorial_lib.device import seeded_generator
+from tutorial_lib.evaluation.metrics import auc
 from tutorial_lib.images import check_images
 from tutorial_lib.masks import check_mask
-from tutorial_lib.metrics import auc
 
 FOLDS = 5
 MARGIN = 4  # pixels around the hole that the judge sees: seams lie there
@@ -94,9 +94,12 @@ def two_sample_auc(
         seed: of folds, weights and order.
         device: where to train.
 
-    Returns: a `TwoSampleResult`.
-    Raises: ValueError for pictures or masks that do not fit, or fewer than 20 pictures.
-    Source: Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests".
+    Returns:
+        a `TwoSampleResult`.
+
+    Raises:
+        ValueError: for pictures or masks that do not fit, or fewer than 20 pictures. Source:
+            Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests".
     """
     check_images(originals, "originals")
     check_images(completed, "completed")
@@ -139,7 +142,8 @@ def visible(images: Tensor, hole: Tensor) -> Tensor:
         images: (B, 3, H, W) in [-1, 1].
         hole: (B, 1, H, W), 1 = hole.
 
-    Returns: (B, 4, h, w), the smallest rectangle that holds all of that for all pictures.
+    Returns:
+        (B, 4, h, w), the smallest rectangle that holds all of that for all pictures.
     """
     near = F.max_pool2d(hole, 2 * MARGIN + 1, stride=1, padding=MARGIN)
     shown = torch.cat([images * near, hole], dim=1)

@@ -1,9 +1,12 @@
-"""Eq. 6: keep G's gradients in the hole and the known pixels around it. Notebook 05 derives and draws it.
+"""Eq. 6: keep G's gradients in the hole and the known pixels around it.
 
-With u = x - G(z) the problem min sum over neighbours (u_i - u_j)^2, u = y - G(z) where known, has one solution: u is
-harmonic in the hole. Only pairs of neighbours inside the picture count, so the picture's edge is a natural boundary. The
-matrix depends on the mask alone: one factor serves every picture and channel that share it. At the size of a photo a
-factor is too large: `large_blending` solves the same equation by multigrid.
+Notebook 05 derives and draws it.
+
+With u = x - G(z) the problem min sum over neighbours (u_i - u_j)^2, u = y - G(z) where known, has
+one solution: u is harmonic in the hole. Only pairs of neighbours inside the picture count, so the
+picture's edge is a natural boundary. The matrix depends on the mask alone: one factor serves every
+picture and channel that share it. At the size of a photo a factor is too large: `large_blending`
+solves the same equation by multigrid.
 """
 
 from __future__ import annotations
@@ -30,15 +33,20 @@ _MAX_ITERATIONS = 2000
 
 @torch.no_grad()
 def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1 (Eq. 6), solved in float64 and never clamped; no gradient passes.
+    """argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1 (Eq. 6), solved in float64
+    and never clamped; no gradient passes.
 
     Args:
         generated: (B, 3, H, W), G(z_hat).
         images: (B, 3, H, W), y; its hole pixels are never read, NaN included.
-        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known; holes of any shape, in many parts, up to the picture's edge.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known; holes of any shape, in many parts, up to the
+            picture's edge.
 
-    Returns: (B, 3, H, W) of `generated`'s type, on its device; it may leave [-1, 1] in the hole.
-    Raises: ValueError for shapes that do not fit or an invalid mask.
+    Returns:
+        (B, 3, H, W) of `generated`'s type, on its device; it may leave [-1, 1] in the hole.
+
+    Raises:
+        ValueError: for shapes that do not fit or an invalid mask.
     """
     if generated.shape != images.shape or generated.dim() != 4:
         raise ValueError(
@@ -50,7 +58,9 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """Eq. 6 on the CPU, a sparse factor a distinct mask; nothing is solved but the hole, from its known neighbours."""
+    """Eq. 6 on the CPU, a sparse factor a distinct mask; nothing is solved but the hole, from its
+    known neighbours.
+    """
     result = torch.empty_like(generated)
     distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
     for number, mask in enumerate(distinct):
@@ -74,19 +84,26 @@ def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
 
 
 def _parts(wanted: Tensor) -> list[slice] | tuple[Tensor, ...]:
-    """The wanted pictures, at most `_AT_ONCE` together; as slices, which copy nothing, where all are wanted."""
+    """The wanted pictures, at most `_AT_ONCE` together.
+
+    As slices, which copy nothing, where all are wanted.
+    """
     if bool(wanted.all()):
         return [slice(start, start + _AT_ONCE) for start in range(0, len(wanted), _AT_ONCE)]
     return torch.nonzero(wanted).flatten().split(_AT_ONCE)
 
 
 class _Hole:
-    """The equations of one hole, factored: harmonic values in it from those on its ring, the known neighbours.
+    """The equations of one hole, factored: harmonic values in it from those on its ring, the known
+    neighbours.
 
-    On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean of black and known pixels, and only
-    the equations of the black ones, half as many, need a factor.
+    On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean
+    of black and known pixels, and only the equations of the black ones, half as many, need a
+    factor.
 
-    Attributes: white, black, ring: numbers of the hole's white pixels, of its black ones, and of its known neighbours.
+    Attributes:
+        white, black, ring: numbers of the hole's white pixels, of its black ones, and of its known
+            neighbours.
     """
 
     def __init__(self, hole: np.ndarray):
@@ -115,7 +132,9 @@ class _Hole:
         self._operators = None
 
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(white, columns) and (black, columns) float64: u in the hole for u on the ring, (ring, columns)."""
+        """(white, columns) and (black, columns) float64: u in the hole for u on the ring, (ring,
+        columns).
+        """
         if self._operators is None:
             if (
                 ring.shape[1] < 3 * _AT_ONCE
@@ -142,7 +161,8 @@ def _factored(hole: bytes, height: int, width: int) -> _Hole:
 
 
 def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """For a (H, W) hole: the matrix over hole pixels, and the matrix that sums the known neighbours of each.
+    """For a (H, W) hole: the matrix over hole pixels, and the matrix that sums the known neighbours
+    of each.
 
     The diagonal counts neighbours inside the picture: two at a corner, three at an edge, else four.
     """
@@ -184,9 +204,13 @@ def neighbour_sum(x: Tensor) -> Tensor:
 
 
 def _by_iteration(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """The same as `_by_factor`, by conjugate gradients on all pictures at once: what a GPU is good at.
+    """The same as `_by_factor`, by conjugate gradients on all pictures at once.
 
-    Raises: RuntimeError when a picture has not converged (never seen: the matrix is positive definite).
+    What a GPU is good at.
+
+    Raises:
+        RuntimeError: when a picture has not converged (never seen: the matrix is positive
+            definite).
     """
     g = generated.double()
     offset = torch.where(known, images.double() - g, 0.0)

@@ -1,4 +1,7 @@
-"""Fill holes in picture files: read, frame, fill, and write PNG files and a contact sheet. `python -m tutorial_lib inpaint` is this."""
+"""Fill holes in picture files: read, frame, fill, and write PNG files and a contact sheet.
+
+`python -m tutorial_lib inpaint` is this.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +61,11 @@ def frame_picture(source: str | os.PathLike | bytes | Image.Image, frame: str = 
 
     Args:
         source: as for `load_picture`.
-        frame: "face" (the largest frontal face, framed as the shipped face models know faces) or "square" (the largest square in the
-            middle). A picture of 64x64 is taken as it is.
+        frame: "face" (the largest frontal face, framed as the shipped face models know faces) or
+            "square" (the largest square in the middle). A picture of 64x64 is taken as it is.
 
-    Raises: as `load_picture`, and ValueError for an unknown frame, or when no face is found.
+    Raises:
+        as `load_picture`, and ValueError for an unknown frame, or when no face is found.
     """
     if frame not in FRAMES:
         raise ValueError(f"frame must be one of {FRAMES}, got {frame!r}")
@@ -153,8 +157,8 @@ def fill_files(
     """Fill the holes of picture files; those that cannot be done are left out and told.
 
     Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's
-    own size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and the
-    completed picture. Each appears whole or not at all; files of an earlier call are replaced.
+    own size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and
+    the completed picture. Each appears whole or not at all; files of an earlier call are replaced.
 
     Args:
         paths: the files.

@@ -1,9 +1,12 @@
-"""Adam with a whole matrix in place of the diagonal: what makes the default search need a seventh of the paper's steps.
+"""Adam with a whole matrix in place of the diagonal.
 
-Adam (Kingma & Ba 2015) divides each coordinate by the root of its mean squared gradient. It cannot see that two coordinates
-always move together, and in a code space they do: one direction of z changes the whole picture, another hardly anything.
-Full-matrix AdaGrad (Duchi et al. 2011) divides by the root of the matrix of all mean products. For a network's millions of
-weights that matrix is out of reach; a code has 100 numbers.
+What makes the default search need a seventh of the paper's steps.
+
+Adam (Kingma & Ba 2015) divides each coordinate by the root of its mean squared gradient. It cannot
+see that two coordinates always move together, and in a code space they do: one direction of z
+changes the whole picture, another hardly anything. Full-matrix AdaGrad (Duchi et al. 2011) divides
+by the root of the matrix of all mean products. For a network's millions of weights that matrix is
+out of reach; a code has 100 numbers.
 """
 
 from __future__ import annotations
@@ -11,20 +14,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-WARM_UP = 10  # steps on the diagonal alone: a matrix of a few gradients says nothing about most directions
+# steps on the diagonal alone: a matrix of a few gradients says nothing about most directions
+WARM_UP = 10
 RENEWED_EVERY = 5  # steps between two roots of the matrix
 DAMPING = 1e-3  # share of the mean square that is added to every direction
 
 
 class FullMatrixAdam(torch.optim.Optimizer):
-    """Adam whose second moment is a (n, n) matrix for each row of a (B, n) parameter; rows do not know of each other.
+    """Adam whose second moment is a (n, n) matrix for each row of a (B, n) parameter.
+
+    Rows do not know of each other.
 
     Args:
         params: parameters of shape (B, n), n at most a few hundred.
         lr: length of a step in the scaled space, as Adam's.
         betas: decay of the mean gradient and of the mean products.
 
-    Raises: ValueError for a parameter of another shape.
+    Raises:
+        ValueError: for a parameter of another shape.
     """
 
     def __init__(self, params, lr: float = 0.15, betas: tuple[float, float] = (0.9, 0.98)):
@@ -68,7 +75,9 @@ class FullMatrixAdam(torch.optim.Optimizer):
 
 
 def inverse_root(products: Tensor) -> Tensor:
-    """(P + damping)^(-1/2) of each symmetric positive semidefinite (B, n, n) matrix, on the matrices' device."""
+    """(P + damping)^(-1/2) of each symmetric positive semidefinite (B, n, n) matrix, on the
+    matrices' device.
+    """
     square = products.diagonal(dim1=1, dim2=2).mean(1)
     values, vectors = torch.linalg.eigh(
         products.cpu()

@@ -17,8 +17,11 @@ def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
         mask: (B, 1, H, W), 1 = known.
         window: side of the square window, odd, 3 or more; the paper uses 7.
 
-    Returns: (B, 1, H, W) in [0, 1].
-    Raises: ValueError for an invalid mask or window.
+    Returns:
+        (B, 1, H, W) in [0, 1].
+
+    Raises:
+        ValueError: for an invalid mask or window.
     """
     mask = check_mask(mask)
     if window < 3 or window % 2 == 0:

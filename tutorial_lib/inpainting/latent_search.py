@@ -1,6 +1,9 @@
-"""Eq. 2: the code z whose picture agrees with what is known. Notebook 04 derives it and takes it apart.
+"""Eq. 2: the code z whose picture agrees with what is known.
 
-The search is flat: a batch of independent rows (picture, mask, lam, start code). Only z moves; the networks are frozen.
+Notebook 04 derives it and takes it apart.
+
+The search is flat: a batch of independent rows (picture, mask, lam, start code). Only z moves; the
+networks are frozen.
 """
 
 from __future__ import annotations
@@ -35,27 +38,34 @@ PRIOR_EVERY = 10  # draft steps for which D's slope is kept
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How z is searched for. `DEFAULT`, `ADAM`, `PAPER` and `AUTHORS_CODE` are ready-made; vary them with `dataclasses.replace`.
+    """How z is searched for.
+
+    `DEFAULT`, `ADAM`, `PAPER` and `AUTHORS_CODE` are ready-made; vary them with
+    `dataclasses.replace`.
 
     Attributes:
-        optimizer: "adam", "full-matrix" (`FullMatrixAdam`), or "nesterov" for gradient descent with Nesterov momentum.
+        optimizer: "adam", "full-matrix" (`FullMatrixAdam`), or "nesterov" for gradient descent with
+            Nesterov momentum.
         learning_rate: of the first step. The paper does not give it; notebook 04 sweeps it.
         momentum: beta1 of the Adams, or Nesterov's momentum.
         beta2: of the Adams.
         schedule: "constant", or down to zero, along half a "cosine" or "linear".
         steps: updates of z; the paper's 1500.
-        draft: share of the steps, the first ones, that are drafts: the networks run in bfloat16 where that is faster, and D is asked
-            every 10 steps only, its slope in z being kept. z_hat is the start or one of the exact iterates that follow.
+        draft: share of the steps, the first ones, that are drafts: the networks run in bfloat16
+            where that is faster, and D is asked every 10 steps only, its slope in z being kept.
+            z_hat is the start or one of the exact iterates that follow.
         window: of Eq. 3; the paper's 7.
         norm: of Eq. 4, "l1" (the paper's) or "l2".
         lam: weight of the prior loss (Eq. 5); the paper's 0.003, with the context loss a sum.
         prior: "saturating" is Eq. 5, log(1 - D); "non-saturating" is -log D.
-        clip: after each step "project" z to where the prior allows it (the paper), replace what is outside by a new draw
-            ("stochastic", Lipton & Tripathi 2017), or "none".
+        clip: after each step "project" z to where the prior allows it (the paper), replace what is
+            outside by a new draw ("stochastic", Lipton & Tripathi 2017), or "none".
         keep: return the "best" iterate, by total loss, or the "last".
-        start: where `inpaint` draws start codes from: the model's "prior" (the paper), or a standard "normal".
+        start: where `inpaint` draws start codes from: the model's "prior" (the paper), or a
+            standard "normal".
 
-    Raises: ValueError for a value outside what is listed.
+    Raises:
+        ValueError: for a value outside what is listed.
     """
 
     optimizer: str = "full-matrix"
@@ -95,10 +105,11 @@ class SearchSettings:
             raise ValueError(f"draft must be a share from 0 to below 1, got {self.draft}")
 
 
-# To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets there in 150 steps, but its holes came
-# out a third of a dB worse.
+# To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets
+# there in 150 steps, but its holes came out a third of a dB worse.
 DEFAULT = SearchSettings()
-# The same with nothing but plain Adam, more than twice as slow and not quite as close: what the ablations take apart.
+# The same with nothing but plain Adam, more than twice as slow and not quite as close: what the
+# ablations take apart.
 ADAM = SearchSettings(
     optimizer="adam", learning_rate=0.1, beta2=0.99, schedule="cosine", steps=300, draft=0.0
 )
@@ -126,7 +137,8 @@ class SearchResult:
     Attributes:
         z: (B, z_dim), z_hat.
         generated: (B, 3, H, W), G(z_hat) in [-1, 1].
-        losses: "context", "prior" and "total", each (steps + 1, B): before the first step to after the last one made.
+        losses: "context", "prior" and "total", each (steps + 1, B): before the first step to after
+            the last one made.
         path: (K, B, z_dim), iterates of z.
         path_steps: the K steps they were taken at, 0 and the last included.
         final: "context", "prior" and "total" of z_hat, (B,) each.
@@ -162,14 +174,20 @@ def search(
         z0: (B, z_dim) start codes.
         settings: see `SearchSettings`.
         lam: instead of the settings' value: a number, or (B,) with one value a row.
-        weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0. With them a mask may be all 1.
-        path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or more.
+        weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0. With them
+            a mask may be all 1.
+        path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or
+            more.
         progress: whether to show a progress bar.
-        on_step: called before each update with the number of updates made and G(z), (B, 3, H, W); returning True ends the
-            search there.
+        on_step: called before each update with the number of updates made and G(z), (B, 3, H, W);
+            returning True ends the search there.
 
-    Returns: a `SearchResult` on the model's device.
-    Raises: ValueError for wrong shapes or ranges, an invalid mask, or a lam that is not there for each row.
+    Returns:
+        a `SearchResult` on the model's device.
+
+    Raises:
+        ValueError: for wrong shapes or ranges, an invalid mask, or a lam that is not there for each
+            row.
     """
     device = model.device
     mask = check_mask(mask, images, may_be_whole=weights is not None)
@@ -195,7 +213,8 @@ def search(
     optimizer = _optimizer(z, settings)
     redraw = torch.Generator().manual_seed(0)
     kept_steps = _log_spaced(settings.steps, path_points)
-    # one block for all steps: thousands of small ones would keep the memory of large ones from being used again
+    # one block for all steps: thousands of small ones would keep the memory of large ones from
+    # being used again
     history = {
         name: lam.new_empty(settings.steps + 1, len(lam)) for name in ("context", "prior", "total")
     }
@@ -319,7 +338,9 @@ def _clip(z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator) -> 
 
 
 def _log_spaced(steps: int, points: int) -> set[int]:
-    """At most `points` steps from 0 to `steps`, both included, denser at the start, where z moves most."""
+    """At most `points` steps from 0 to `steps`, both included, denser at the start, where z moves
+    most.
+    """
     if points < 2:
         raise ValueError(f"path_points must be at least 2, got {points}")
     inner = np.geomspace(steps, 1, points - 1).round().astype(int).tolist()

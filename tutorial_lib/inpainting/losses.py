@@ -1,4 +1,7 @@
-"""Eqs. 4 and 5: does G(z) agree with the known pixels, and does D take it for real? Notebook 04 writes them out."""
+"""Eqs. 4 and 5: does G(z) agree with the known pixels, and does D take it for real?
+
+Notebook 04 writes them out.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ PRIORS = ("saturating", "non-saturating")
 
 
 def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str = "l1") -> Tensor:
-    """|| W * (G(z) - y) ||_1, a sum over pixels and channels (Eq. 4); pixels of weight 0 are never read.
+    """|| W * (G(z) - y) ||_1, a sum over pixels and channels (Eq. 4).
+
+    Pixels of weight 0 are never read.
 
     Args:
         generated: (B, 3, H, W), G(z) in [-1, 1].
@@ -19,8 +24,11 @@ def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str =
         weights: (B, 1, H, W), from `importance_weights`.
         norm: "l1", or "l2" for the sum of squares, which the paper found slightly worse.
 
-    Returns: (B,).
-    Raises: ValueError for another norm.
+    Returns:
+        (B,).
+
+    Raises:
+        ValueError: for another norm.
     """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
@@ -30,16 +38,20 @@ def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str =
 
 
 def prior_loss(logits: Tensor, lam: float | Tensor, form: str = "saturating") -> Tensor:
-    """lam * log(1 - D(G(z))) (Eq. 5), computed from D's logit without ever forming 1 - D.
+    """Lam * log(1 - D(G(z))) (Eq. 5), computed from D's logit without ever forming 1 - D.
 
     Args:
         logits: (B,), D = sigmoid(logit).
         lam: a number, or (B,) with one value a row.
-        form: "saturating" is Eq. 5; its slope in the logit is -lam * D, smallest where G(z) looks least real.
-            "non-saturating" is -lam * log D, with the slope -lam * (1 - D), largest there.
+        form: "saturating" is Eq. 5; its slope in the logit is -lam * D, smallest where G(z) looks
+            least real. "non-saturating" is -lam * log D, with the slope -lam * (1 - D), largest
+            there.
 
-    Returns: (B,); negative for Eq. 5, positive for -log D.
-    Raises: ValueError for another form.
+    Returns:
+        (B,); negative for Eq. 5, positive for -log D.
+
+    Raises:
+        ValueError: for another form.
     """
     if form == "saturating":
         return -lam * F.softplus(logits)  # log(1 - sigmoid(l)) = -log(1 + e^l)

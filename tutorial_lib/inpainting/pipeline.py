@@ -1,4 +1,7 @@
-"""The whole method in one call: search z (Eq. 2) from several starts, keep the best, blend (Eq. 6)."""
+"""The whole method in one call.
+
+Search z (Eq. 2) from several starts, keep the best, blend (Eq. 6).
+"""
 
 from __future__ import annotations
 
@@ -46,8 +49,8 @@ def start_codes(
 ) -> Tensor:
     """(count * restarts, z_dim) start codes, restarts of a picture side by side, on the CPU.
 
-    `start` is "prior" or "normal", see `SearchSettings`.
-    Each depends on (seed, picture, restart) alone: not on lam, and not on how many others there are.
+    `start` is "prior" or "normal", see `SearchSettings`. Each depends on (seed, picture, restart)
+    alone: not on lam, and not on how many others there are.
     """
 
     def draw(rng: torch.Generator) -> Tensor:
@@ -86,16 +89,22 @@ def inpaint(
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read, NaN included.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         gan: the model to search, on the device to work on.
-        settings: see `SearchSettings`; any of its fields can also be given by name: `inpaint(..., steps=100)`.
+        settings: see `SearchSettings`; any of its fields can also be given by name: `inpaint(...,
+            steps=100)`.
         lam: weight of the prior: a number, or (B,) with one a picture; None takes the settings'.
-        weights: (B, 1, H, W) or (1, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0.
+        weights: (B, 1, H, W) or (1, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask
+            is 0.
         restarts: starts a picture; the one with the lowest total loss is returned.
         seed: of the start codes; the same seed gives the same result.
         blend: Poisson blending (Eq. 6); otherwise G(z_hat)'s pixels are pasted into the hole.
         progress: whether to show a progress bar.
 
-    Returns: an `Inpainting` on the model's device.
-    Raises: ValueError for wrong shapes or ranges, an invalid mask, an unknown setting, fewer than one restart.
+    Returns:
+        an `Inpainting` on the model's device.
+
+    Raises:
+        ValueError: for wrong shapes or ranges, an invalid mask, an unknown setting, fewer than one
+            restart.
     """
     mask = check_mask(mask, images)
     images = corrupt(images, mask).to(gan.device)

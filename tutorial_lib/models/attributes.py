@@ -1,8 +1,10 @@
-"""What a rendered picture shows, and a small classifier that reads it: the yardstick for what PSNR misses.
+"""What a rendered picture shows, and a small classifier that reads it: the yardstick for what PSNR
+misses.
 
-The paper judges completions by eye and by PSNR. A rendered picture's attributes are known exactly, so one can also ask
-whether the hidden smile, gaze or digit came back (notebook 09, `experiments.yardsticks`). Asked is only what can be seen in
-a picture of 64x64; values too near a threshold are "unclear" and count neither in training nor in scoring.
+The paper judges completions by eye and by PSNR. A rendered picture's attributes are known exactly,
+so one can also ask whether the hidden smile, gaze or digit came back (notebook 09,
+`experiments.yardsticks`). Asked is only what can be seen in a picture of 64x64; values too near a
+threshold are "unclear" and count neither in training nor in scoring.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ class Attribute:
 
     Attributes:
         classes: the possible answers, in the order of the classifier's logits.
-        answer: the renderer's attribute dictionary -> one of `classes`, or None where a person could not tell.
+        answer: the renderer's attribute dictionary -> one of `classes`, or None where a person
+            could not tell.
     """
 
     classes: tuple[str, ...]
@@ -100,7 +103,8 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
 def heads_of(name: str) -> dict[str, list[str]]:
     """Attribute -> class names, for a rendered set; what `AttributeClassifier` is built from.
 
-    Raises: ValueError for a set whose attributes nobody knows.
+    Raises:
+        ValueError: for a set whose attributes nobody knows.
     """
     if name not in ATTRIBUTES:
         raise ValueError(
@@ -116,8 +120,11 @@ def true_classes(dataset, indices: Iterable[int]) -> dict[str, Tensor]:
         dataset: a rendered set (`load_dataset`), with `name` and `attributes(index)`.
         indices: of its pictures.
 
-    Returns: attribute -> (B,) int64 classes, -1 where the picture is unclear.
-    Raises: ValueError for a set that is not rendered.
+    Returns:
+        attribute -> (B,) int64 classes, -1 where the picture is unclear.
+
+    Raises:
+        ValueError: for a set that is not rendered.
     """
     heads_of(dataset.name)
     drawn = [dataset.attributes(int(index)) for index in indices]
@@ -128,14 +135,18 @@ def true_classes(dataset, indices: Iterable[int]) -> dict[str, Tensor]:
 
 
 class AttributeClassifier(nn.Module):
-    """A picture to one row of logits an attribute: strided convolutions, 64 features, one linear layer.
+    """A picture to one row of logits an attribute: strided convolutions, 64 features, one linear
+    layer.
 
     Args:
         heads: attribute -> class names, see `heads_of`.
         base_channels: channels after the first layer.
 
     Shapes: (B, 3, 64, 64) in [-1, 1] -> attribute -> (B, classes) logits.
-    Raises: ValueError for no attribute, an attribute with fewer than two classes, or pictures of another size.
+
+    Raises:
+        ValueError: for no attribute, an attribute with fewer than two classes, or pictures of
+            another size.
     """
 
     def __init__(self, heads: dict[str, list[str]], base_channels: int = 24):
@@ -170,7 +181,10 @@ class AttributeClassifier(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Tensor, batch_size: int = 128) -> dict[str, Tensor]:
-        """Attribute -> (B,) int64, the likeliest class of each picture, on the CPU; the network must be in eval mode."""
+        """Attribute -> (B,) int64, the likeliest class of each picture, on the CPU.
+
+        The network must be in eval mode.
+        """
         device = self.logits.weight.device
         batches = [self(batch.to(device)) for batch in images.split(batch_size)]
         return {

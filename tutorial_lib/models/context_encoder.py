@@ -1,7 +1,10 @@
-"""Context Encoder (Pathak et al. 2016) at 64x64: one network that is shown the corrupted picture and paints the whole of it.
+"""Context Encoder (Pathak et al. 2016) at 64x64.
 
-The system that the paper compares with (section 4, Figs. 8-12, Table 1; notebook 09). It gets no mask: the hole is filled with
-the pictures' mean color, and the network must see for itself what is a hole.
+One network that is shown the corrupted picture and paints the whole of it.
+
+The system that the paper compares with (section 4, Figs. 8-12, Table 1; notebook 09). It gets no
+mask: the hole is filled with the pictures' mean color, and the network must see for itself what is
+a hole.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from tutorial_lib.models.vae import halving_layers
 
 
 class ChannelwiseLinear(nn.Module):
-    """A fully connected layer within each channel: every place sees every other, channels do not mix (Pathak et al. 2016, 3.1).
+    """A fully connected layer within each channel.
+
+    Every place sees every other, channels do not mix (Pathak et al. 2016, 3.1).
 
     Shapes: (B, C, S, S) -> the same.
     """
@@ -36,9 +41,11 @@ class ContextEncoder(nn.Module):
 
     Args:
         base_channels: channels after the first layer and before the last.
-        fill: the color that stands for a hole, three values in [-1, 1]: the training pictures' mean.
+        fill: the color that stands for a hole, three values in [-1, 1]: the training pictures'
+            mean.
 
-    Shapes: (B, 3, 64, 64) in [-1, 1] with its holes filled -> (B, 3, 64, 64) in [-1, 1], the whole picture painted anew.
+    Shapes: (B, 3, 64, 64) in [-1, 1] with its holes filled -> (B, 3, 64, 64) in [-1, 1], the whole
+    picture painted anew.
     """
 
     def __init__(self, base_channels: int = 64, fill: tuple[float, float, float] = (0.0, 0.0, 0.0)):
@@ -65,19 +72,26 @@ class ContextEncoder(nn.Module):
         return self.decoder(self.bottleneck(self.encoder(filled)))
 
     def filled(self, images: Tensor, mask: Tensor) -> Tensor:
-        """What the network is shown: `images` where known, the mean color in the hole; nothing under the hole is read."""
+        """What the network is shown.
+
+        `images` where known, the mean color in the hole; nothing under the hole is read.
+        """
         return torch.where(mask > 0, images, self.fill.to(images))
 
     @torch.no_grad()
     def paint(self, images: Tensor, mask: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
-        """(painted, completed): the network's whole picture, and the known pixels with its hole put in.
+        """(painted, completed): the network's whole picture, and the known pixels with its hole put
+        in.
 
         Args:
             images: (B, 3, 64, 64) in [-1, 1]; hole pixels are never read, NaN included.
             mask: (B, 1, 64, 64) or (1, 1, 64, 64), 1 = known.
 
-        Returns: two (B, 3, 64, 64) in [-1, 1], on the network's device.
-        Raises: ValueError for wrong shapes or ranges or an invalid mask.
+        Returns:
+            two (B, 3, 64, 64) in [-1, 1], on the network's device.
+
+        Raises:
+            ValueError: for wrong shapes or ranges or an invalid mask.
         """
         device = self.fill.device
         mask = check_mask(mask, images).to(device)

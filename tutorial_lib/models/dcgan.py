@@ -1,4 +1,5 @@
-"""DCGAN (Radford et al. 2016) as the paper uses it: 64x64x3 pictures, a 100-dimensional code, D a mirror of G.
+"""DCGAN (Radford et al. 2016) as the paper uses it: 64x64x3 pictures, a 100-dimensional code, D a
+mirror of G.
 
 Notebook 02 builds and trains it; the latent search of notebook 04 only looks at it.
 """
@@ -31,7 +32,9 @@ def init_weights(module: nn.Module) -> None:
 
 
 def doubling_layers(base_channels: int) -> OrderedDict[str, nn.Module]:
-    """8 * base_channels channels at 4x4 to a 64x64 picture in [-1, 1], doubling the side and halving the channels."""
+    """8 * base_channels channels at 4x4 to a 64x64 picture in [-1, 1], doubling the side and
+    halving the channels.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for side, channels in ((8, 4 * base_channels), (16, 2 * base_channels), (32, base_channels)):
         layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(
@@ -48,7 +51,8 @@ class Generator(nn.Module):
     """G: a code z to a picture, doubling the side and halving the channels four times.
 
     Args:
-        base_channels: channels before the last layer; the paper's size is 128 (1024 channels at 4x4).
+        base_channels: channels before the last layer; the paper's size is 128 (1024 channels at
+            4x4).
         z_dim: length of the code, 100 in the paper.
 
     Shapes: (B, z_dim) -> (B, 3, 64, 64) in [-1, 1].
@@ -78,15 +82,19 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D: a picture to one logit, halving the side and doubling the channels four times.
 
-    One logit is the paper's two-class softmax: softmax([a, b])[0] = sigmoid(a - b) (shown in notebook 02).
+    One logit is the paper's two-class softmax: softmax([a, b])[0] = sigmoid(a - b) (shown in
+    notebook 02).
 
     Args:
         base_channels: channels after the first layer.
-        norm: "batch" is the paper's DCGAN; "spectral" (Miyato et al. 2018) and "none" have no batch statistics,
-            so that D means the same for one picture as for a batch: what a prior loss needs.
+        norm: "batch" is the paper's DCGAN; "spectral" (Miyato et al. 2018) and "none" have no batch
+            statistics, so that D means the same for one picture as for a batch: what a prior loss
+            needs.
 
     Shapes: (B, 3, 64, 64) in [-1, 1] -> (B,) logits, D = sigmoid(logit).
-    Raises: ValueError for an unknown norm or a picture of another size.
+
+    Raises:
+        ValueError: for an unknown norm or a picture of another size.
     """
 
     def __init__(self, base_channels: int = 64, norm: str = "batch"):
@@ -124,7 +132,10 @@ class Discriminator(nn.Module):
 
 @torch.no_grad()
 def plain_discriminator(discriminator: Discriminator) -> Discriminator:
-    """A copy of a spectral-norm D in which the normalized weights are written out: the same function, plain layers."""
+    """A copy of a spectral-norm D in which the normalized weights are written out.
+
+    The same function, plain layers.
+    """
     if discriminator.norm != "spectral":
         return discriminator
     was_training = discriminator.training
@@ -140,12 +151,14 @@ def plain_discriminator(discriminator: Discriminator) -> Discriminator:
 
 @torch.no_grad()
 def folded(generator: nn.Module) -> nn.Module:
-    """A frozen copy in eval mode that does the same, to rounding, with less: what the latent search works with.
+    """A frozen copy in eval mode that does the same, to rounding, with less: what the latent search
+    works with.
 
     Of other networks than `Generator` nothing is known: they are returned as they are.
 
-    A batch norm multiplies each channel by one number and adds another; so can the weights of the transposed convolution before it. And
-    the first layer, a transposed convolution of a single pixel, is a matrix product.
+    A batch norm multiplies each channel by one number and adds another; so can the weights of the
+    transposed convolution before it. And the first layer, a transposed convolution of a single
+    pixel, is a matrix product.
     """
     if type(generator) is not Generator:
         return generator
@@ -162,7 +175,10 @@ def folded(generator: nn.Module) -> nn.Module:
 
 
 class _OfOnePixel(nn.Module):
-    """A transposed convolution of (B, C, 1, 1) as a product; the result lies in memory as the layer's weights do."""
+    """A transposed convolution of (B, C, 1, 1) as a product.
+
+    The result lies in memory as the layer's weights do.
+    """
 
     def __init__(self, layer: nn.ConvTranspose2d):
         super().__init__()

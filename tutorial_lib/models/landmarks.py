@@ -30,13 +30,15 @@ class LandmarkNetwork(nn.Module):
     """A crop of a face to the places of eyes, nose and mouth corners in it.
 
     Args:
-        base_channels: channels at 32x32; there are two, three and three and a half times as many
-            at 16x16, 8x8 and 4x4.
+        base_channels: channels at 32x32; there are two, three and three and a half times as many at
+            16x16, 8x8 and 4x4.
 
     Shapes: (B, 3, 64, 64) in [-1, 1] -> (B, 5, 2), points (x, y) in pixels of the crop in the
         order of `faces.LANDMARKS`; the center of the first pixel is (0, 0). A point is a mean of
         places in the crop, so it never lies outside.
-    Raises: ValueError for crops of another size.
+
+    Raises:
+        ValueError: for crops of another size.
     """
 
     def __init__(self, base_channels: int = 16):
@@ -59,7 +61,8 @@ class LandmarkNetwork(nn.Module):
 
     def heat_maps(self, crops: Tensor) -> Tensor:
         """(B, 3, 64, 64) crops -> (B, 5, 16, 16), where each point may be: positive, the sum of a
-        map is 1."""
+        map is 1.
+        """
         if crops.dim() != 4 or crops.shape[1:] != (3, CROP_SIZE, CROP_SIZE):
             raise ValueError(
                 f"the network takes crops of shape (B, 3, {CROP_SIZE}, {CROP_SIZE}), "

@@ -1,4 +1,7 @@
-"""What the latent search sees of a generative model: any generator with a code space of its own will do."""
+"""What the latent search sees of a generative model.
+
+Any generator with a code space of its own will do.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from torch import Tensor, nn
 class LatentModel:
     """A frozen generator with what Eq. 2 needs to search its codes.
 
-    Creating one puts the networks in eval mode and takes their weights out of autograd: in the search only z moves.
+    Creating one puts the networks in eval mode and takes their weights out of autograd: in the
+    search only z moves.
 
     Attributes:
         generator: (B, z_dim) codes -> (B, 3, H, W) pictures in [-1, 1].
@@ -21,7 +25,8 @@ class LatentModel:
         z_dim: length of a code.
         sample_z: (count, torch.Generator) -> (count, z_dim) start codes on the CPU.
         project: codes -> codes, back to where the prior allows them (clipping for a uniform prior).
-        prior_loss: codes -> (B,), the code's own prior for models without a D; None means Eq. 5 with D.
+        prior_loss: codes -> (B,), the code's own prior for models without a D; None means Eq. 5
+            with D.
         card: the model card of the weights, a plain dictionary.
     """
 
@@ -44,7 +49,9 @@ class LatentModel:
         return next(self.generator.parameters()).device
 
     def to(self, device: torch.device | str) -> LatentModel:
-        """The same model with its networks moved to `device` (the modules themselves move, as in torch)."""
+        """The same model with its networks moved to `device` (the modules themselves move, as in
+        torch).
+        """
         self.generator.to(device)
         if self.discriminator is not None:
             self.discriminator.to(device)
@@ -52,12 +59,14 @@ class LatentModel:
 
 
 def sample_uniform(count: int, generator: torch.Generator, z_dim: int = 100) -> Tensor:
-    """(count, z_dim) codes uniform on [-1, 1], the paper's p_z, drawn on the CPU so that a seed means the same anywhere."""
+    """(count, z_dim) codes uniform on [-1, 1], the paper's p_z, drawn on the CPU so that a seed
+    means the same anywhere.
+    """
     return torch.rand(count, z_dim, generator=generator) * 2 - 1
 
 
 def clip_to_box(z: Tensor) -> Tensor:
-    """z restricted to [-1, 1] (paper section 3.4: done in each iteration)."""
+    """Z restricted to [-1, 1] (paper section 3.4: done in each iteration)."""
     return z.clamp(-1, 1)
 
 
@@ -81,8 +90,10 @@ def uniform_latent_model(
 def normal_latent_model(
     generator: nn.Module, z_dim: int = 100, card: dict | None = None
 ) -> LatentModel:
-    """A model without D whose codes are standard normal (a VAE's decoder): nothing is clipped, the prior loss is
-    -log p(z) up to a constant, ||z||^2 / 2."""
+    """A model without D whose codes are standard normal (a VAE's decoder).
+
+    Nothing is clipped, the prior loss is -log p(z) up to a constant, ||z||^2 / 2.
+    """
     return LatentModel(
         generator,
         None,

@@ -1,8 +1,11 @@
-"""G for one or a few pictures at a time on a processor: the same function, with its weights laid out once.
+"""G for one or a few pictures at a time on a processor.
 
-oneDNN, which computes PyTorch's convolutions on processors, multiplies weights in a layout of its own. PyTorch keeps them in the usual one,
-so that each call lays them out anew, on the way there and on the way back. For one picture that takes longer than the products. In a search
-the weights never change. The operations that take them as they are to be are those that PyTorch's own compiler calls.
+The same function, with its weights laid out once.
+
+oneDNN, which computes PyTorch's convolutions on processors, multiplies weights in a layout of its
+own. PyTorch keeps them in the usual one, so that each call lays them out anew, on the way there and
+on the way back. For one picture that takes longer than the products. In a search the weights never
+change. The operations that take them as they are to be are those that PyTorch's own compiler calls.
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ STRIDE, PADDING, DILATION, NO_OUTPUT_PADDING = [2, 2], [1, 1], [1, 1], [0, 0]
 
 
 def packed(generator: nn.Module, rows: int) -> nn.Module:
-    """What `dcgan.folded` gave, with its weights laid out for batches of `rows` codes; others are taken, too, and may be slower.
+    """What `dcgan.folded` gave, with its weights laid out for batches of `rows` codes; others are
+    taken, too, and may be slower.
 
-    Its pictures have a gradient in z, but no second one. Other networks come back as they are, and so do all where oneDNN cannot do this.
+    Its pictures have a gradient in z, but no second one. Other networks come back as they are, and
+    so do all where oneDNN cannot do this.
 
-    Raises: ValueError for a `Generator` that was not folded.
+    Raises:
+        ValueError: for a `Generator` that was not folded.
     """
     if type(generator) is not Generator or not lays_out_weights(next(generator.parameters())):
         return generator
@@ -50,7 +56,10 @@ class PackedGenerator(nn.Module):
 
 
 class _Doubling:
-    """A transposed convolution of kernel 4 and stride 2 from `side` to twice that; its gradient is a convolution with the same weights."""
+    """A transposed convolution of kernel 4 and stride 2 from `side` to twice that.
+
+    Its gradient is a convolution with the same weights.
+    """
 
     def __init__(self, layer: nn.ConvTranspose2d, side: int, rows: int):
         channels, made, *_ = layer.weight.shape

@@ -1,6 +1,9 @@
-"""A variational autoencoder (Kingma & Welling 2014) of the DCGAN's size: its decoder is the DCGAN's G.
+"""A variational autoencoder (Kingma & Welling 2014) of the DCGAN's size.
 
-The paper's section 2 and Fig. 2 set it beside the GAN (notebook 02); with `LatentModel` its codes can be searched as well.
+Its decoder is the DCGAN's G.
+
+The paper's section 2 and Fig. 2 set it beside the GAN (notebook 02); with `LatentModel` its codes
+can be searched as well.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from tutorial_lib.models.latent_model import LatentModel, normal_latent_model
 
 
 def halving_layers(in_channels: int, base_channels: int) -> OrderedDict[str, nn.Module]:
-    """64x64 to 4x4, halving the side and doubling the channels as the DCGAN's D does, with batch norm."""
+    """64x64 to 4x4, halving the side and doubling the channels as the DCGAN's D does, with batch
+    norm.
+    """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["to_32x32"] = nn.Conv2d(in_channels, base_channels, 4, 2, 1)
     layers["relu_32x32"] = nn.LeakyReLU(0.2, inplace=True)
@@ -36,7 +41,9 @@ class Encoder(nn.Module):
         z_dim: length of the code.
 
     Shapes: (B, 3, 64, 64) in [-1, 1] -> two (B, z_dim).
-    Raises: ValueError for pictures of another size.
+
+    Raises:
+        ValueError: for pictures of another size.
     """
 
     def __init__(self, base_channels: int = 64, z_dim: int = Z_DIM):
@@ -59,8 +66,9 @@ class Encoder(nn.Module):
 class VAE(nn.Module):
     """Encoder and decoder together.
 
-    Args: base_channels: of both; z_dim: length of the code.
-    Shapes: (B, 3, 64, 64) in [-1, 1] -> the same, through the mean of the code.
+    Args:
+        base_channels: of both; z_dim: length of the code. Shapes: (B, 3, 64, 64) in [-1, 1] -> the
+            same, through the mean of the code.
     """
 
     def __init__(self, base_channels: int = 64, z_dim: int = Z_DIM):
@@ -73,7 +81,10 @@ class VAE(nn.Module):
 
 
 def reparametrize(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
-    """A draw from q(z | x) through which gradients pass: mean + deviation * noise, the noise drawn on the CPU."""
+    """A draw from q(z | x) through which gradients pass.
+
+    Mean + deviation * noise, the noise drawn on the CPU.
+    """
     noise = drawn(lambda whole: torch.randn(whole, *mean.shape[1:], generator=rng), len(mean)).to(
         mean
     )
@@ -86,5 +97,8 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def vae_latent_model(vae: VAE, card: dict | None = None) -> LatentModel:
-    """The decoder as the latent search sees it: z standard normal, no D, the prior loss is the code's own."""
+    """The decoder as the latent search sees it.
+
+    Z standard normal, no D, the prior loss is the code's own.
+    """
     return normal_latent_model(vae.decoder, vae.encoder.z_dim, card)

@@ -1,4 +1,6 @@
-"""Weights on disk: a safetensors file in half precision and, beside it, a model card in JSON that holds its hash."""
+"""Weights on disk: a safetensors file in half precision and, beside it, a model card in JSON that
+holds its hash.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from tutorial_lib.cache import DATA_DIR
 from tutorial_lib.device import memory_format, pick_device
 from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
@@ -20,7 +23,7 @@ from tutorial_lib.models.landmarks import LandmarkNetwork
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 from tutorial_lib.models.vae import VAE, vae_latent_model
 
-WEIGHTS_DIR = Path(__file__).resolve().parents[2] / "data" / "weights"
+WEIGHTS_DIR = DATA_DIR / "weights"
 
 
 def shipped() -> list[str]:
@@ -40,10 +43,11 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
     Args:
         path: where to; its stem is the model's name.
         gan: a DCGAN pair whose D is a plain network (no spectral-norm parametrization left).
-        card: what the reader should know: data, licence, steps, seed, figures, command. Name, kind, architecture, size
-            and hash are added here.
+        card: what the reader should know: data, licence, steps, seed, figures, command. Name, kind,
+            architecture, size and hash are added here.
 
-    Returns: the path written. Both files are complete before either has its final name.
+    Returns:
+        the path written. Both files are complete before either has its final name.
     """
     discriminator = gan.discriminator
     architecture = {
@@ -79,7 +83,10 @@ def save_context_encoder(path: str | os.PathLike, network: ContextEncoder, card:
 
 
 def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, card: dict) -> Path:
-    """The same for an attribute classifier; the card's architecture says which attributes and classes it knows."""
+    """The same for an attribute classifier.
+
+    The card's architecture says which attributes and classes it knows.
+    """
     architecture = {"base_channels": classifier.base_channels, "heads": classifier.heads}
     return _save(path, "attributes", architecture, {"network": classifier}, card)
 
@@ -123,13 +130,17 @@ def load_gan(
     """Trained weights as a frozen `LatentModel`: a DCGAN pair, or a VAE's decoder.
 
     Args:
-        name_or_path: a name out of `shipped()`, or the path of a .safetensors file with its card beside it.
+        name_or_path: a name out of `shipped()`, or the path of a .safetensors file with its card
+            beside it.
         device: where to put the networks; None picks the best (`device.pick_device`).
 
-    Returns: the model in float32, eval mode, without gradients; `card` holds the model card.
+    Returns:
+        the model in float32, eval mode, without gradients; `card` holds the model card.
+
     Raises:
         FileNotFoundError: no such weights, naming those there are.
-        ValueError: the file is damaged (its hash differs from the card's) or belongs to another architecture.
+        ValueError: the file is damaged (its hash differs from the card's) or belongs to another
+            architecture.
     """
     card, parts = _load(name_or_path, ("dcgan", "vae"), device)
     if card["kind"] == "vae":
@@ -140,7 +151,10 @@ def load_gan(
 
 
 def load_vae(name_or_path: str | os.PathLike, device: torch.device | str | None = None) -> VAE:
-    """A trained VAE with its encoder, frozen, in eval mode; arguments and errors as for `load_gan`."""
+    """A trained VAE with its encoder, frozen, in eval mode.
+
+    Arguments and errors as for `load_gan`.
+    """
     return _load(name_or_path, ("vae",), device)[1]["vae"]
 
 
@@ -156,8 +170,8 @@ def load_attributes(
 ) -> AttributeClassifier:
     """A trained attribute classifier, frozen, in eval mode; arguments and errors as for `load_gan`.
 
-    Those of the rendered sets are called "synthetic-faces-attributes", "synthetic-numbers-attributes" and
-    "synthetic-cars-attributes".
+    Those of the rendered sets are called "synthetic-faces-attributes",
+    "synthetic-numbers-attributes" and "synthetic-cars-attributes".
     """
     return _load(name_or_path, ("attributes",), device)[1]["network"]
 

@@ -1,4 +1,6 @@
-"""Training of the attribute classifier: cross entropy on pictures that are disturbed a little, as completions are."""
+"""Training of the attribute classifier: cross entropy on pictures that are disturbed a little, as
+completions are.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,11 @@ PREVIEW_COUNT = 64
 class LabeledPictures:
     """A rendered set whose batches bring their labels along, for `training.loop.train`.
 
-    Args: dataset: a rendered set; its labels are drawn once, here.
-    Raises: ValueError for a set that is not rendered.
+    Args:
+        dataset: a rendered set; its labels are drawn once, here.
+
+    Raises:
+        ValueError: for a set that is not rendered.
     """
 
     def __init__(self, dataset):
@@ -105,7 +110,9 @@ class AttributesTask:
     def step(
         self, batch: tuple[Tensor, dict[str, Tensor]], rng: torch.Generator, number: int
     ) -> dict[str, Tensor]:
-        """One update on `LabeledPictures.batch`; returns the scalars "loss", a sum over attributes, and "accuracy", a mean."""
+        """One update on `LabeledPictures.batch`; returns the scalars "loss", a sum over attributes,
+        and "accuracy", a mean.
+        """
         settings, optimizer = self.settings, self.optimizers["network"]
         images, labels = batch
         self.shown = disturbed(images, rng)
@@ -137,7 +144,10 @@ class AttributesTask:
         return {"loss": loss.detach(), "accuracy": accuracy}
 
     def preview(self) -> Tensor:
-        """(up to 64, 3, 64, 64): the last step's pictures as the classifier saw them; black before the first."""
+        """(up to 64, 3, 64, 64): the last step's pictures as the classifier saw them.
+
+        Black before the first.
+        """
         return self.shown[:PREVIEW_COUNT].float().cpu()
 
     def finished_network(self) -> AttributeClassifier:
@@ -146,16 +156,22 @@ class AttributesTask:
 
 
 def disturbed(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Pictures changed in ways that leave their attributes, so that a completed hole is not out of all experience.
+    """Pictures changed in ways that leave their attributes, so that a completed hole is not out of
+    all experience.
 
-    A completion differs from a rendered picture in its hole: softer, and of a slightly wrong color where it was not blended
-    perfectly. So every second picture gets a hole of one of the four families, whose pixels are blurred (by up to about 1.2
-    pixels) and shifted in color (by up to 0.1). The whole batch moves by up to 2 pixels; each picture's brightness and contrast
-    change by up to 0.15, and noise of deviation up to 0.04 is added. No hole is ever emptied: the classifier shall read the
-    hole, not guess it from what lies around. Hue and saturation stay, as a car's color is asked for.
+    A completion differs from a rendered picture in its hole: softer, and of a slightly wrong color
+    where it was not blended perfectly. So every second picture gets a hole of one of the four
+    families, whose pixels are blurred (by up to about 1.2 pixels) and shifted in color (by up to
+    0.1). The whole batch moves by up to 2 pixels; each picture's brightness and contrast change by
+    up to 0.15, and noise of deviation up to 0.04 is added. No hole is ever emptied: the classifier
+    shall read the hole, not guess it from what lies around. Hue and saturation stay, as a car's
+    color is asked for.
 
-    Args: images: (B, 3, 64, 64) in [-1, 1]; rng: a CPU generator.
-    Returns: as many, in [-1, 1].
+    Args:
+        images: (B, 3, 64, 64) in [-1, 1]; rng: a CPU generator.
+
+    Returns:
+        as many, in [-1, 1].
     """
     count, _, height, width = images.shape
 

@@ -1,6 +1,9 @@
-"""Differentiable augmentation (Zhao et al. 2020): what D sees, real and generated, is changed in the same ways.
+"""Differentiable augmentation (Zhao et al. 2020).
 
-Without it a discriminator learns a few thousand pictures by heart. The draws come from the step's generator.
+What D sees, real and generated, is changed in the same ways.
+
+Without it a discriminator learns a few thousand pictures by heart. The draws come from the step's
+generator.
 """
 
 from __future__ import annotations
@@ -64,10 +67,12 @@ def augment(images: Tensor, kinds: tuple[str, ...], rng: torch.Generator) -> Ten
 
     Args:
         images: (B, 3, H, W) pictures.
-        kinds: any of "color", "translation", "cutout", applied in the order given; () changes nothing.
+        kinds: any of "color", "translation", "cutout", applied in the order given; () changes
+            nothing.
         rng: a CPU torch.Generator.
 
-    Raises: ValueError for an unknown kind.
+    Raises:
+        ValueError: for an unknown kind.
     """
     for kind in kinds:
         if kind not in _FUNCTIONS:
@@ -82,9 +87,12 @@ def flip(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Pictures that are certainly not real, as many as `images`: noise, shuffled pixels and shuffled 16x16 tiles in turn.
+    """Pictures that are certainly not real, as many as `images`.
 
-    A D that has only ever seen real and generated pictures may rank anything else above both; as a prior it must not.
+    Noise, shuffled pixels and shuffled 16x16 tiles in turn.
+
+    A D that has only ever seen real and generated pictures may rank anything else above both; as a
+    prior it must not.
     """
     junk = []
     for row in range(

@@ -1,4 +1,6 @@
-"""Training of the Context Encoder (Pathak et al. 2016): reconstruct the hole, and let a D judge the whole."""
+"""Training of the Context Encoder (Pathak et al. 2016): reconstruct the hole, and let a D judge the
+whole.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,10 @@ class ContextEncoderSettings:
         base_channels: see `ContextEncoder`.
         discriminator_channels: size of D, None for the same as the network.
         learning_rate, beta1: Adam's, for both networks.
-        adversarial: share of the adversarial loss; the rest is the hole's mean squared error (Pathak et al.: 0.001).
-        families: masks are drawn from these, the same number of each (all four, as the paper does for fairness).
+        adversarial: share of the adversarial loss; the rest is the hole's mean squared error
+            (Pathak et al.: 0.001).
+        families: masks are drawn from these, the same number of each (all four, as the paper does
+            for fairness).
         flips: mirror training pictures at random.
         precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
     """
@@ -48,11 +52,13 @@ class ContextEncoderTask:
 
     Args:
         settings: see `ContextEncoderSettings`.
-        images: (B, 3, 64, 64) training pictures, for the mean color that stands for a hole and for the preview.
+        images: (B, 3, 64, 64) training pictures, for the mean color that stands for a hole and for
+            the preview.
         device: where to train.
         seed: of the initial weights and the preview's masks.
 
-    Raises: ValueError for an unknown family of masks.
+    Raises:
+        ValueError: for an unknown family of masks.
     """
 
     kind = "context-encoder"
@@ -103,7 +109,8 @@ class ContextEncoderTask:
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update of D and one of the network on (B, 3, 64, 64) pictures in [-1, 1].
 
-        Returns: scalars "mse" (of the hole), "loss_d", "loss_adversarial".
+        Returns:
+            scalars "mse" (of the hole), "loss_d", "loss_adversarial".
         """
         settings, d = self.settings, self.discriminator
         images = images.to(self.device, memory_format=memory_format(self.device))
@@ -141,7 +148,9 @@ class ContextEncoderTask:
         self.optimizers[name].step()
 
     def preview(self) -> Tensor:
-        """Pairs of what the network is shown and its completion, for pictures and masks that stay the same."""
+        """Pairs of what the network is shown and its completion, for pictures and masks that stay
+        the same.
+        """
         self.network.eval()
         shown = self.network.filled(self.preview_images, self.preview_mask)
         completed = self.network.paint(self.preview_images, self.preview_mask)[1]

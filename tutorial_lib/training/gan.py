@@ -1,4 +1,7 @@
-"""Eq. 1 as one training step: D learns to tell, G learns to be believed. Notebook 02 writes it out and calls this."""
+"""Eq. 1 as one training step: D learns to tell, G learns to be believed.
+
+Notebook 02 writes it out and calls this.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,17 @@ def adversarial_losses(kind: str, real: Tensor, fake: Tensor) -> tuple[Tensor, T
     """What D minimizes and what G minimizes, each a mean over the batch.
 
     Args:
-        kind: "non-saturating", Eq. 1 with -log D for G (Goodfellow et al. 2014: same fixed point, a usable gradient
-            where G fails); "hinge" (Lim and Ye 2017; Miyato et al. 2018); "relativistic", a real picture against a generated one
-            (Jolicoeur-Martineau 2018, as paired in Huang et al. 2025).
+        kind: "non-saturating", Eq. 1 with -log D for G (Goodfellow et al. 2014: same fixed point, a
+            usable gradient where G fails); "hinge" (Lim and Ye 2017; Miyato et al. 2018);
+            "relativistic", a real picture against a generated one (Jolicoeur-Martineau 2018, as
+            paired in Huang et al. 2025).
         real, fake: (B,) logits of D.
 
-    Returns: (loss of D, loss of G), scalars.
-    Raises: ValueError for an unknown kind.
+    Returns:
+        (loss of D, loss of G), scalars.
+
+    Raises:
+        ValueError: for an unknown kind.
     """
     if kind == "non-saturating":
         return F.softplus(-real).mean() + F.softplus(fake).mean(), F.softplus(-fake).mean()
@@ -53,14 +60,16 @@ class GANSettings:
         discriminator_channels: size of D, None for the same as G (the paper's mirror).
         norm: D's normalization, see `Discriminator`.
         learning_rate, beta1: Adam's (Radford et al. 2016: 2e-4 and 0.5).
-        discriminator_rate: D's learning rate as a multiple of G's (Heusel et al. 2017: D may need to learn faster).
+        discriminator_rate: D's learning rate as a multiple of G's (Heusel et al. 2017: D may need
+            to learn faster).
         loss: one of `LOSSES`, see `adversarial_losses`; "non-saturating" is the paper's.
         flips: mirror training pictures at random (paper section 3.4).
         augment: differentiable augmentations of D's input, see `training.augment`.
         ema: decay of the average of G's weights that is shipped; 0 ships the last weights.
-        r1: gamma of the R1 penalty (Mescheder et al. 2018), applied every `r1_every` steps; 0 for none.
-        junk: share of the batch, between 0 and 1, that D also gets as certain fakes (noise, shuffled pixels,
-            shuffled tiles), so that it can serve as a prior; 0 for none.
+        r1: gamma of the R1 penalty (Mescheder et al. 2018), applied every `r1_every` steps; 0 for
+            none.
+        junk: share of the batch, between 0 and 1, that D also gets as certain fakes (noise,
+            shuffled pixels, shuffled tiles), so that it can serve as a prior; 0 for none.
         precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
     """
 
@@ -133,8 +142,12 @@ class GANTask:
     def start_from(self, model: LatentModel) -> None:
         """Begin with a trained pair instead of random weights; the optimizers begin anew.
 
-        Args: model: a DCGAN of the same sizes, such as `load_gan` returns: G, and D with its normalization written out.
-        Raises: ValueError for other sizes, or a D that has batch norm.
+        Args:
+            model: a DCGAN of the same sizes, such as `load_gan` returns: G, and D with its
+                normalization written out.
+
+        Raises:
+            ValueError: for other sizes, or a D that has batch norm.
         """
         if self.settings.norm == "batch":
             raise ValueError(
@@ -160,7 +173,8 @@ class GANTask:
         for network in (self.generator, self.average):
             network.load_state_dict(weights)
         for source, target in zip(sources, targets, strict=True):
-            # a spectral norm divides by the largest singular value, which is 1 in weights that were written out
+            # a spectral norm divides by the largest singular value, which is 1 in weights that were
+            # written out
             stored = (
                 target.parametrizations.weight.original
                 if self.settings.norm == "spectral"
@@ -183,7 +197,8 @@ class GANTask:
             rng: every random draw of the step comes from it.
             number: of the step, from 0; the R1 penalty keeps its rhythm by it.
 
-        Returns: scalars "loss_d", "loss_g", "D(x)", "D(G(z))".
+        Returns:
+            scalars "loss_d", "loss_g", "D(x)", "D(G(z))".
         """
         settings, d, g = self.settings, self.discriminator, self.generator
         images = images.to(self.device, memory_format=memory_format(self.device))
@@ -221,7 +236,10 @@ class GANTask:
         }
 
     def _junk_count(self, own: int) -> int:
-        """How many of its `own` pictures a process turns into junk; the first rows of the whole batch are the first of each share."""
+        """How many of its `own` pictures a process turns into junk.
+
+        The first rows of the whole batch are the first of each share.
+        """
         whole = max(1, round(self.settings.junk * own * distributed.world_size()))
         if whole % distributed.world_size():
             raise ValueError(
@@ -248,7 +266,9 @@ class GANTask:
 
     @torch.no_grad()
     def final_generator(self) -> Generator:
-        """A copy of the averaged G with batch-norm statistics measured again for its weights, in eval mode."""
+        """A copy of the averaged G with batch-norm statistics measured again for its weights, in
+        eval mode.
+        """
         generator = copy.deepcopy(self.average)
         norms = [m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for norm in norms:
@@ -264,7 +284,8 @@ class GANTask:
 
     @torch.no_grad()
     def preview(self) -> Tensor:
-        """(64, 3, 64, 64) pictures of the averaged G for codes that stay the same through the training.
+        """(64, 3, 64, 64) pictures of the averaged G for codes that stay the same through the
+        training.
 
         They are made with the statistics of this batch itself: cheap, and good enough to watch.
         """
@@ -272,7 +293,10 @@ class GANTask:
         return preview(self.preview_z).float().cpu()
 
     def finish(self, card: dict | None = None) -> LatentModel:
-        """The trained pair as the latent search uses it: averaged G, D with its normalization written out."""
+        """The trained pair as the latent search uses it.
+
+        Averaged G, D with its normalization written out.
+        """
         return uniform_latent_model(
             self.final_generator(),
             plain_discriminator(copy.deepcopy(self.discriminator)),

@@ -141,7 +141,8 @@ class LandmarksTask:
         device: where to train.
         seed: of the initial weights.
 
-    Raises: ValueError for no steps, or several processes.
+    Raises:
+        ValueError: for no steps, or several processes.
     """
 
     kind = "landmarks"
@@ -181,8 +182,9 @@ class LandmarksTask:
     ) -> dict[str, Tensor]:
         """One update on `FacePoints.batch`.
 
-        Returns: the scalars "loss", smooth L1 in pixels of the crop with the eyes counted twice,
-            and "distance", the mean distance there.
+        Returns:
+            the scalars "loss", smooth L1 in pixels of the crop with the eyes counted twice, and
+            "distance", the mean distance there.
         """
         settings, optimizer = self.settings, self.optimizers["network"]
         self.shown, truth = crops_for_training(*batch, rng)
@@ -204,7 +206,8 @@ class LandmarksTask:
 
     def preview(self) -> Tensor:
         """(up to 64, 3, 64, 64): the last step's crops as the network saw them; black before the
-        first."""
+        first.
+        """
         return self.shown[:PREVIEW_COUNT].float().cpu()
 
     def finished_network(self) -> LandmarkNetwork:
@@ -226,7 +229,8 @@ def crops_for_training(
         points: (B, 5, 2), (x, y) in pixels of the pictures.
         rng: a CPU generator.
 
-    Returns: (B, 3, 64, 64) float32 in [-1, 1], and (B, 5, 2) float32 in pixels of the crop.
+    Returns:
+        (B, 3, 64, 64) float32 in [-1, 1], and (B, 5, 2) float32 in pixels of the crop.
     """
     count = len(pictures)
     upright = crop_matrices(fit_matrices(np.asarray(points, np.float64)))
@@ -262,7 +266,8 @@ def _jitter(count: int, rng: torch.Generator) -> np.ndarray:
 
 def _covered(crops: Tensor, rng: torch.Generator) -> Tensor:
     """A rectangle of one color over a part of every eighth crop: a hand, a microphone, a black
-    bar."""
+    bar.
+    """
     for crop in crops[::8]:
         height, width = torch.randint(6, 22, (2,), generator=rng).tolist()
         top, left = torch.randint(0, CROP_SIZE - 6, (2,), generator=rng).tolist()
@@ -274,7 +279,8 @@ def _covered(crops: Tensor, rng: torch.Generator) -> Tensor:
 
 def _recolored(crops: Tensor, rng: torch.Generator) -> Tensor:
     """Grayness, blur, sharpness, contrast, brightness, tint and noise, each for a part of the
-    crops."""
+    crops.
+    """
     count = len(crops)
 
     def draw(low: float, high: float, channels: int = 1) -> Tensor:

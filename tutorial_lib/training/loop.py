@@ -1,7 +1,10 @@
-"""The one training loop: progress, preview pictures, checkpoints, resume. What a step does is the task's affair.
+"""The one training loop: progress, preview pictures, checkpoints, resume.
 
-Every random draw of step k comes from a generator seeded by (seed, k), and the order of the pictures from (seed, epoch):
-so a checkpoint needs no generator state, and a resumed run sees the numbers of the run that was never stopped.
+What a step does is the task's affair.
+
+Every random draw of step k comes from a generator seeded by (seed, k), and the order of the
+pictures from (seed, epoch): so a checkpoint needs no generator state, and a resumed run sees the
+numbers of the run that was never stopped.
 """
 
 from __future__ import annotations
@@ -53,7 +56,9 @@ class TrainingDiverged(RuntimeError):
 
 @dataclass
 class TrainingLog:
-    """What a run left: the number of steps done, a value per step and name, and whether it was interrupted."""
+    """What a run left: the number of steps done, a value per step and name, and whether it was
+    interrupted.
+    """
 
     steps: int = 0
     values: dict[str, list[float]] = field(default_factory=dict)
@@ -74,29 +79,35 @@ def train(
     progress: bool = True,
     minutes: float | None = None,
 ) -> TrainingLog:
-    """Train `task` on `dataset` until `steps` steps are done in all, resuming from `run_dir` if it holds a checkpoint.
+    """Train `task` on `dataset` until `steps` steps are done in all, resuming from `run_dir` if it
+    holds a checkpoint.
 
-    Ctrl-C (or a notebook's stop button) ends the run after the step in progress, with a checkpoint; a second one ends it
-    at once. Inside `distributed.joined` several processes do the same steps together; process 0 writes and shows.
+    Ctrl-C (or a notebook's stop button) ends the run after the step in progress, with a checkpoint;
+    a second one ends it at once. Inside `distributed.joined` several processes do the same steps
+    together; process 0 writes and shows.
 
     Args:
         task: what to train; its modules and optimizers are updated in place.
-        dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`. Where it has `batch(indices)`
-            as well (pictures with labels), a step gets that.
+        dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`. Where
+            it has `batch(indices)` as well (pictures with labels), a step gets that.
         steps: total number of steps, those of an earlier, resumed run included.
         batch_size: pictures a step, all processes together.
         seed: of the order of the pictures and of all draws.
-        run_dir: where configuration, checkpoint and log are kept, the log as CSV and, where the package tensorboard is installed,
-            for TensorBoard as well; None keeps nothing.
+        run_dir: where configuration, checkpoint and log are kept, the log as CSV and, where the
+            package tensorboard is installed, for TensorBoard as well; None keeps nothing.
         checkpoint_every, preview_every: in steps.
-        on_preview: called as on_preview(step, pictures) at step 0, every `preview_every` steps and at the end.
+        on_preview: called as on_preview(step, pictures) at step 0, every `preview_every` steps and
+            at the end.
         progress: whether to show a progress bar.
-        minutes: end after so many minutes of this call, with a checkpoint, as if `steps` were done; None for no limit.
+        minutes: end after so many minutes of this call, with a checkpoint, as if `steps` were done;
+            None for no limit.
 
-    Returns: the log of the whole run, resumed part included.
+    Returns:
+        the log of the whole run, resumed part included.
+
     Raises:
-        ValueError: for an empty set, a batch that the processes cannot share, processes that were started differently, or when
-            the checkpoint in `run_dir` belongs to other settings.
+        ValueError: for an empty set, a batch that the processes cannot share, processes that were
+            started differently, or when the checkpoint in `run_dir` belongs to other settings.
         TrainingDiverged: when a loss is not finite.
     """
     if len(dataset) == 0:
@@ -205,7 +216,9 @@ class _Order:
 
 @contextmanager
 def _deferred_interrupt():
-    """Hold the first Ctrl-C back until the step in progress is whole; yields a function that says whether it came."""
+    """Hold the first Ctrl-C back until the step in progress is whole; yields a function that says
+    whether it came.
+    """
     came = threading.Event()
 
     def handler(number, frame):
@@ -224,7 +237,9 @@ def _deferred_interrupt():
 
 
 def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> None:
-    """Write modules, optimizers and log as one safetensors file, then move it into place: it is whole or it is not there.
+    """Write modules, optimizers and log as one safetensors file, then move it into place.
+
+    It is whole or it is not there.
 
     The log is also written beside it as a CSV file for people.
     """
@@ -254,7 +269,9 @@ def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> N
 def read_checkpoint(path: Path, config: dict) -> tuple[dict[str, Tensor], int]:
     """The tensors of a checkpoint by name, and the number of steps that were done.
 
-    Raises: ValueError when the file was written with another configuration, naming what differs, or is damaged.
+    Raises:
+        ValueError: when the file was written with another configuration, naming what differs, or is
+            damaged.
     """
     try:
         opened = safe_open(path, framework="pt")
@@ -299,7 +316,9 @@ def restore(task: Task, tensors: dict[str, Tensor], steps: int) -> TrainingLog:
 
 
 def _tensorboard(run_dir: Path, steps: int):
-    """A writer of TensorBoard's event files, None without that package; what an earlier run wrote after `steps` is hidden."""
+    """A writer of TensorBoard's event files, None without that package; what an earlier run wrote
+    after `steps` is hidden.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -1,4 +1,6 @@
-"""The evidence lower bound as one training step (Kingma & Welling 2014), with an adversarial term if wanted."""
+"""The evidence lower bound as one training step (Kingma & Welling 2014), with an adversarial term
+if wanted.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,14 @@ class VAESettings:
     Attributes:
         base_channels: of encoder and decoder, see `VAE`.
         learning_rate: Adam's.
-        noise: standard deviation that p(x | z) is given around the decoded picture, for pixels in [-1, 1]. The smaller, the more a
-            detail counts: pictures come back sharper, and codes drawn from the prior decode to worse ones (the encoder's codes
-            then fill less and less of the prior).
-        adversarial: weight of -log D(picture), in nats a picture, for a VAE whose pictures a D judges as well (the paper's
-            section 2 names such hybrids; Larsen et al. 2016): half of them decoded from the encoder's codes, half from codes
-            drawn at random; 0 for the plain VAE.
+        noise: standard deviation that p(x | z) is given around the decoded picture, for pixels in
+            [-1, 1]. The smaller, the more a detail counts: pictures come back sharper, and codes
+            drawn from the prior decode to worse ones (the encoder's codes then fill less and less
+            of the prior).
+        adversarial: weight of -log D(picture), in nats a picture, for a VAE whose pictures a D
+            judges as well (the paper's section 2 names such hybrids; Larsen et al. 2016): half of
+            them decoded from the encoder's codes, half from codes drawn at random; 0 for the plain
+            VAE.
         discriminator_channels: size of that D, None for the same as the decoder.
         flips: mirror training pictures at random.
         precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
@@ -54,7 +58,8 @@ class VAETask:
         device: where to train.
         seed: of the initial weights and of the preview codes.
 
-    Raises: ValueError for noise that is not positive.
+    Raises:
+        ValueError: for noise that is not positive.
     """
 
     kind = "vae"
@@ -97,7 +102,10 @@ class VAETask:
         return asdict(self.settings)
 
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
-        """One update on (B, 3, 64, 64) pictures in [-1, 1]; returns the scalars "mse", "kl" and, with a D, "loss_d"."""
+        """One update on (B, 3, 64, 64) pictures in [-1, 1].
+
+        Returns the scalars "mse", "kl" and, with a D, "loss_d".
+        """
         settings = self.settings
         images = images.to(self.device, memory_format=memory_format(self.device))
         if settings.flips:

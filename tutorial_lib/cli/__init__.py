@@ -1,0 +1,29 @@
+"""python -m tutorial_lib: what takes longer than a notebook cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tutorial_lib.cli import ablations, data, generators, inpaint, looks, recipes, table1, train
+from tutorial_lib.training.loop import TrainingDiverged
+
+COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns 0, 1 for an error, or 130 for a run that Ctrl-C ended."""
+    parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in COMMANDS:
+        command.add_command(commands)
+    parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print(f"\nstopped; {options.stopped}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, TrainingDiverged) as error:
+        print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
+        return 1

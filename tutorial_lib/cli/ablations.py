@@ -1,0 +1,78 @@
+"""`python -m tutorial_lib ablations`: what is each part of the method worth?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tutorial_lib.cli.options import (
+    add_data_options,
+    archive_hash,
+    open_data,
+    what_is_read,
+)
+from tutorial_lib.device import (
+    describe,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.ablations import ablation_table, run_ablations
+from tutorial_lib.evaluation.results import RESULTS_DIR, evenly_spaced
+from tutorial_lib.masks import FAMILIES
+from tutorial_lib.models.weights import (
+    load_gan,
+)
+
+
+def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
+    parser = commands.add_parser(
+        "ablations",
+        help="measure what each part of the method is worth, resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data_options(parser)
+    parser.add_argument(
+        "--weights",
+        default="synthetic-faces",
+        help="name of shipped weights, or a .safetensors file",
+    )
+    parser.add_argument("--mask", choices=FAMILIES, default="center")
+    parser.add_argument(
+        "--limit", type=int, default=32, help="held-out pictures, spread evenly over the test split"
+    )
+    parser.add_argument(
+        "--variants", nargs="*", metavar="NAME", help="only these; all when left out"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the .json file; data/results/ablations-WEIGHTS-MASK.json when left out",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    """Run the command; returns the exit status."""
+    set_threads(options.threads)
+    gan = load_gan(options.weights, pick_device(options.device))
+    print(f"searching on {describe(gan.device)}")
+    dataset = open_data(options, split="test")
+    indices = evenly_spaced(len(dataset), options.limit)
+    data = {**what_is_read(options, dataset), "indices": indices, "sha256": archive_hash(options)}
+    out = options.out or RESULTS_DIR / f"ablations-{gan.card['name']}-{options.mask}.json"
+    results = run_ablations(
+        gan,
+        dataset.images(indices),
+        out,
+        data=data,
+        family=options.mask,
+        names=options.variants,
+        seed=options.seed,
+    )
+    print(ablation_table(results))
+    print(f"wrote {out}")
+    return 0

@@ -1,0 +1,87 @@
+"""`python -m tutorial_lib generators`: train DCGANs of several sizes and fill the same holes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tutorial_lib.datasets import load_dataset
+from tutorial_lib.device import (
+    describe,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.frechet import load_judge
+from tutorial_lib.evaluation.generators import LENGTHS, SIZES, generators_table, run_generators
+from tutorial_lib.evaluation.results import RESULTS_DIR
+from tutorial_lib.models.attributes import ATTRIBUTES
+
+
+def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
+    parser = commands.add_parser(
+        "generators",
+        help="train DCGANs of several sizes and lengths and fill the same holes with each, "
+        "resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data", choices=list(ATTRIBUTES), default="synthetic-faces")
+    parser.add_argument(
+        "--sizes", nargs="*", type=int, default=list(SIZES), help="base channels of G"
+    )
+    parser.add_argument(
+        "--lengths", nargs="*", type=int, default=list(LENGTHS), help="steps of training"
+    )
+    parser.add_argument(
+        "--shipped",
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="shipped weights to measure as well",
+    )
+    parser.add_argument("--limit", type=int, default=64, help="held-out pictures")
+    parser.add_argument("--seed", type=int, default=1, help="of the trainings")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="folder of the runs and weights; runs/generators-DATA when left out",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the .json file; data/results/generators-DATA.json when left out"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    """Run the command; returns the exit status."""
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    held_out, training = (
+        load_dataset(options.data, split=split, limit=limit)
+        for split, limit in (("test", options.limit), ("train", None))
+    )
+    judge = load_judge(held_out, range(len(held_out)), training, device)
+    print(f"training and searching on {describe(device)}")
+    out = options.out or RESULTS_DIR / f"generators-{options.data}.json"
+    results = run_generators(
+        held_out.images(slice(None)),
+        training,
+        judge,
+        out,
+        options.work or Path("runs") / f"generators-{options.data}",
+        data={"name": held_out.name, "split": "test"},
+        sizes=tuple(options.sizes),
+        lengths=tuple(options.lengths),
+        shipped=tuple(options.shipped),
+        seed=options.seed,
+        device=device,
+    )
+    if results["variants"]:
+        print(generators_table(results))
+    if not results["complete"]:
+        print("stopped; the same command goes on from there")
+        return 130
+    print(f"wrote {out}")
+    return 0

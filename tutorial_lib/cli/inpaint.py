@@ -1,0 +1,120 @@
+"""`python -m tutorial_lib inpaint`: fill a hole in your own pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tutorial_lib.cli.options import (
+    shows_faces,
+)
+from tutorial_lib.device import (
+    describe,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.table1 import table_mask
+from tutorial_lib.inpainting.files import (
+    FRAMES,
+    PHOTO_SIZES,
+    SHEET,
+    FramedMask,
+    fill_files,
+    mask_for,
+)
+from tutorial_lib.inpainting.pipeline import inpaint
+from tutorial_lib.masks import FAMILIES, read_mask
+from tutorial_lib.models.weights import (
+    load_gan,
+)
+
+
+def add_command(commands) -> None:
+    parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")
+    parser.add_argument(
+        "pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, WebP, ... of any size"
+    )
+    parser.add_argument(
+        "--mask",
+        default="center",
+        help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole (or a photo with "
+        "the hole erased to transparent): as large as the picture, or 64x64 for what is taken of it",
+    )
+    parser.add_argument(
+        "--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file"
+    )
+    parser.add_argument(
+        "--frame",
+        choices=FRAMES,
+        help="what is taken of a picture that is not 64x64: its largest frontal face, or the "
+        "square in the middle; a face when left out and the weights know faces",
+    )
+    parser.add_argument(
+        "--size",
+        choices=PHOTO_SIZES,
+        default="both",
+        help="what is written: photo is NAME-photo.png, the picture at its own size with the hole filled "
+        "and all else unchanged; 64 is NAME-filled.png, the 64x64 that the network sees",
+    )
+    parser.add_argument(
+        "--restarts",
+        type=int,
+        default=4,
+        help="searches a picture; the one with the lowest loss is kept",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="CPU threads; all cores when left out, shared between the processes of torchrun",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the PNG files and the contact sheet"
+    )
+    parser.set_defaults(run=run, stopped="nothing was written")
+
+
+def _mask_file(path: str) -> np.ndarray:
+    """(H, W) bool, True = known: a drawn mask; an error says that it is the mask's."""
+    try:
+        known, rule = read_mask(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--mask {path}: {error}") from error
+    print(f"{path}: a mask of {known.shape[1]}x{known.shape[0]}; {rule}")
+    return known
+
+
+def run(options) -> int:
+    set_threads(options.threads)
+    if options.mask not in FAMILIES and not Path(options.mask).is_file():
+        raise ValueError(
+            f"--mask {options.mask}: neither one of {', '.join(FAMILIES)} nor a file that is there"
+        )
+    drawn = None if options.mask in FAMILIES else _mask_file(options.mask)
+    gan = load_gan(options.weights, pick_device(options.device))
+    data = gan.card["data"]
+    faces = shows_faces(data["name"]) or data.get("crop") == "face"
+    frame = options.frame or ("face" if faces else "square")
+    print(
+        f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true"
+    )
+
+    def mask_of(number, framed):
+        if drawn is None:
+            return FramedMask(table_mask(options.mask, number, options.seed))
+        return mask_for(drawn, framed)
+
+    def fill(images, masks):
+        return inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed)
+
+    problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
+    for problem in problems.values():
+        print(f"left out: {problem}", file=sys.stderr)
+    if len(problems) < len(set(options.pictures)):
+        print(
+            f"wrote {len(set(options.pictures)) - len(problems)} filled pictures and {SHEET} to {options.out}"
+        )
+    return 1 if problems else 0

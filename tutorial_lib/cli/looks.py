@@ -1,0 +1,83 @@
+"""`python -m tutorial_lib looks`: can a network tell completions from originals?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tutorial_lib.cli.options import (
+    add_data_options,
+    archive_hash,
+    open_data,
+    positive,
+    what_is_read,
+)
+from tutorial_lib.device import (
+    describe,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.looks import MASKS as LOOKS_MASKS
+from tutorial_lib.evaluation.looks import looks_table, run_looks
+from tutorial_lib.evaluation.results import evenly_spaced
+from tutorial_lib.models.weights import (
+    load_gan,
+)
+
+
+def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
+    parser = commands.add_parser(
+        "looks",
+        help="hole PSNR and two-sample AUC of several weights on the same holes, "
+        "resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data_options(parser)
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        required=True,
+        help="names of shipped weights, or .safetensors files",
+    )
+    parser.add_argument("--masks", nargs="*", choices=LOOKS_MASKS, default=list(LOOKS_MASKS))
+    parser.add_argument(
+        "--restarts", nargs="*", type=positive, default=[1, 4], help="numbers of restarts to try"
+    )
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        help="held-out pictures, spread evenly over the test split; all when left out",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    """Run the command; returns the exit status."""
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    generators = {Path(name).stem: load_gan(name, device) for name in options.weights}
+    held_out = open_data(options, split="test")
+    indices = evenly_spaced(len(held_out), options.limit or len(held_out))
+    print(f"filling {len(indices)} pictures a cell on {describe(device)}")
+    results = run_looks(
+        held_out.images(indices),
+        generators,
+        open_data(options, split="train"),
+        options.out,
+        data={
+            **what_is_read(options, held_out),
+            "indices": indices,
+            "sha256": archive_hash(options),
+        },
+        masks=options.masks,
+        restarts=tuple(options.restarts),
+        seed=options.seed,
+    )
+    print(looks_table(results))
+    print(f"wrote {options.out}")
+    return 0

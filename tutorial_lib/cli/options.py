@@ -1,0 +1,75 @@
+"""What several commands share: which pictures they read, and what is known of them."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+
+from tutorial_lib import distributed
+from tutorial_lib.datasets import NAMES, TEST_ONLY, load_dataset
+from tutorial_lib.datasets.official import TERMS
+from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
+from tutorial_lib.models.weights import (
+    file_hash,
+)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def add_data_options(parser) -> None:
+    names = [name for name in NAMES if name not in TEST_ONLY]
+    parser.add_argument("--data", choices=names, default="synthetic-faces")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives",
+    )
+    parser.add_argument(
+        "--crop",
+        help="folder: center, or face (pictures without one are left out); celeba: pixels, 108 when left out",
+    )
+    parser.add_argument(
+        "--extra", action="store_true", help="svhn: train on the extra digits as well"
+    )
+
+
+def open_data(options, **more):
+    """`load_dataset` of what the options name; beside process 0 nobody speaks."""
+    if options.crop:
+        if options.data == "celeba" and not options.crop.isdigit():
+            raise ValueError(f"--crop of celeba is a number of pixels, got {options.crop!r}")
+        more["crop"] = int(options.crop) if options.data == "celeba" else options.crop
+    if options.extra:
+        more["extra"] = True
+    with redirect_stdout(None) if distributed.rank() else nullcontext():
+        return load_dataset(options.data, root=options.root, **more)
+
+
+def licence(name: str) -> str:
+    """What is known of the terms of a data set's pictures."""
+    if name in ARCHIVES:
+        return ARCHIVES[name].licence
+    return TERMS.get(name, "")
+
+
+def archive_hash(options) -> str | None:
+    """sha256 of the archive that the pictures come from, None where it is not one file."""
+    path = archive_path(options.data) if options.data in ARCHIVES else options.root
+    return file_hash(path) if path and path.is_file() else None
+
+
+def shows_faces(name: str) -> bool:
+    """Whether the pictures of the data set of that name are faces."""
+    return "faces" in name or name in ("celeba", "portraits")
+
+
+def what_is_read(options, dataset) -> dict:
+    """What decides on the pictures, for results that must not be mixed."""
+    given = {key: value for key in ("crop", "extra") if (value := getattr(options, key))}
+    return {"name": dataset.name, "split": "test", **given}

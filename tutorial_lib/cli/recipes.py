@@ -1,0 +1,71 @@
+"""`python -m tutorial_lib recipes`: train a DCGAN with one change of the recipe at a time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tutorial_lib.cli.options import (
+    add_data_options,
+    archive_hash,
+    open_data,
+    positive,
+    what_is_read,
+)
+from tutorial_lib.device import (
+    describe,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.recipes import IMAGES, RECIPES, recipes_table, run_recipes
+
+
+def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
+    parser = commands.add_parser(
+        "recipes",
+        help="train a DCGAN with one change of the recipe at a time, resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data_options(parser)
+    parser.add_argument(
+        "--recipes", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; all when left out"
+    )
+    parser.add_argument(
+        "--images", type=positive, default=IMAGES, help="training images of each recipe"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and draws")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/recipes"), help="folder of the runs"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    """Run the command; returns the exit status."""
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    training = open_data(options, split="train")
+    held_out = open_data(options, split="test")
+    print(f"training and searching on {describe(device)}")
+    results = run_recipes(
+        training,
+        held_out.images(slice(None)),
+        options.out,
+        options.work,
+        data={**what_is_read(options, held_out), "sha256": archive_hash(options)},
+        names=options.recipes or None,
+        images=options.images,
+        seed=options.seed,
+        device=device,
+    )
+    if results["variants"]:
+        print(recipes_table(results))
+    if not results["complete"]:
+        print("stopped; the same command goes on from there")
+        return 130
+    print(f"wrote {options.out}")
+    return 0

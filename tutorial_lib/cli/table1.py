@@ -1,0 +1,131 @@
+"""`python -m tutorial_lib table1`: every method on the same holes, beside the paper's Table 1."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tutorial_lib.baselines import NEED_PICTURES
+from tutorial_lib.cli.options import (
+    add_data_options,
+    archive_hash,
+    open_data,
+    shows_faces,
+    what_is_read,
+)
+from tutorial_lib.device import (
+    describe,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.frechet import REFERENCE_PICTURES, load_judge
+from tutorial_lib.evaluation.results import RESULTS_DIR, evenly_spaced
+from tutorial_lib.evaluation.table1 import METHODS, Models, run_table, table_text
+from tutorial_lib.masks import FAMILIES
+from tutorial_lib.models.attributes import ATTRIBUTES
+from tutorial_lib.models.weights import (
+    load_card,
+    load_context_encoder,
+    load_gan,
+)
+
+
+def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
+    parser = commands.add_parser(
+        "table1",
+        help="the paper's Table 1 and beyond: every method on the same holes, resuming an "
+        "interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_data_options(parser)
+    parser.add_argument(
+        "--weights",
+        help="name of shipped weights, or a .safetensors file; the data's name when left out",
+    )
+    parser.add_argument(
+        "--context-encoder",
+        help="the same for the Context Encoder; WEIGHTS-context-encoder when left out",
+    )
+    parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        choices=METHODS,
+        metavar="NAME",
+        help=f"of {', '.join(METHODS)}; all when left out",
+    )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=500,
+        help="held-out pictures, spread evenly over the test split",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="folder of the completed pictures; runs/table1-WEIGHTS when left out",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the .json file; data/results/table1-WEIGHTS.json when left out"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    """Run the command; returns the exit status."""
+    set_threads(options.threads)
+    device = pick_device(options.device)
+    methods = options.methods or list(METHODS)
+    kinds = {METHODS[name].kind for name in methods}
+    name = options.weights or options.data
+    if options.data not in ATTRIBUTES and not options.weights:
+        raise ValueError(
+            f"--data {options.data} needs --weights: the name of shipped weights, "
+            "or a .safetensors file"
+        )
+    if "paint" in kinds and not options.context_encoder and Path(name).suffix == ".safetensors":
+        raise ValueError(
+            "--weights is a file: give the Context Encoder's with --context-encoder, "
+            "or --methods without context-encoder"
+        )
+    rendered = options.data in ATTRIBUTES
+    # rendered pictures are drawn one by one at random: the first are as good as any, and no others
+    # need be rendered
+    dataset = open_data(options, split="test", limit=options.limit if rendered else None)
+    training = open_data(
+        options,
+        split="train",
+        limit=None if set(NEED_PICTURES) & set(methods) else REFERENCE_PICTURES,
+    )
+    indices = evenly_spaced(len(dataset), min(options.limit, len(dataset)))
+    painter = options.context_encoder or f"{name}-context-encoder"
+    models = Models(
+        gan=load_gan(name, device) if "search" in kinds else None,
+        context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
+        context_encoder_card=load_card(painter) if "paint" in kinds else {},
+        judge=load_judge(dataset, indices, training, device) if rendered else None,
+        training=training,
+        faces=shows_faces(dataset.name),
+    )
+    print(f"filling {len(indices)} pictures a cell on {describe(device)}")
+    data = {**what_is_read(options, dataset), "indices": indices, "sha256": archive_hash(options)}
+    short = Path(name).stem
+    out = options.out or RESULTS_DIR / f"table1-{short}.json"
+    results = run_table(
+        dataset.images(indices),
+        models,
+        out,
+        options.work or Path("runs") / f"table1-{short}",
+        data=data,
+        families=tuple(options.masks),
+        methods=methods,
+        seed=options.seed,
+    )
+    for measure in ("psnr", "hole_psnr", "ssim"):
+        print(table_text(results, measure), end="\n\n")
+    print(f"wrote {out}")
+    return 0

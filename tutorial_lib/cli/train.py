@@ -1,0 +1,352 @@
+"""`python -m tutorial_lib train`: train a model and export it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from tutorial_lib import distributed
+from tutorial_lib.cli.options import (
+    add_data_options,
+    archive_hash,
+    licence,
+    open_data,
+    positive,
+)
+from tutorial_lib.device import (
+    PRECISIONS,
+    available_threads,
+    describe,
+    fast_precision,
+    pick_device,
+    set_threads,
+)
+from tutorial_lib.evaluation.reports import (
+    attributes_report,
+    context_encoder_report,
+    discriminator_report,
+    landmarks_report,
+    vae_report,
+)
+from tutorial_lib.images import image_grid
+from tutorial_lib.models.attributes import heads_of, true_classes
+from tutorial_lib.models.dcgan import NORMS
+from tutorial_lib.models.weights import (
+    load_gan,
+    save_attributes,
+    save_context_encoder,
+    save_gan,
+    save_landmarks,
+    save_vae,
+)
+from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
+from tutorial_lib.training.augment import KINDS
+from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
+from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
+from tutorial_lib.training.landmarks import FacePoints, LandmarksSettings, LandmarksTask
+from tutorial_lib.training.loop import train
+from tutorial_lib.training.vae import VAESettings, VAETask
+
+REPORT_PICTURES = 500
+MODELS = ("dcgan", "vae", "context-encoder", "attributes", "landmarks")
+REPORT_SIDE = 112  # of the faces on which landmarks are measured
+MEAN_PICTURES = 2000  # whose mean color stands for a hole
+
+
+def add_command(commands) -> None:
+    default = GANSettings()
+    parser = commands.add_parser(
+        "train",
+        help="train a model and export it, resuming an interrupted run",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--model", choices=MODELS, default="dcgan")
+    add_data_options(parser)
+    parser.add_argument("--limit", type=positive, help="train on at most so many pictures")
+    parser.add_argument("--steps", type=positive, required=True)
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="end and export after so many minutes, though --steps is not reached",
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="WEIGHTS",
+        help="dcgan: begin with trained weights, a name or a .safetensors file, instead of random ones",
+    )
+    parser.add_argument("--batch-size", type=positive, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--base-channels",
+        type=positive,
+        help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 for vae and "
+        "context-encoder, 24 for attributes, 16 for landmarks",
+    )
+    parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
+    parser.add_argument(
+        "--adversarial", type=float, help="vae, context-encoder: weight of the adversarial loss"
+    )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        help="vae: standard deviation of the pixels around the decoded picture",
+    )
+    parser.add_argument(
+        "--no-flips",
+        action="store_true",
+        help="do not mirror training pictures: a mirrored digit is none",
+    )
+    parser.add_argument(
+        "--discriminator-channels",
+        type=positive,
+        help="of D, if there is one; as the other network when left out",
+    )
+    parser.add_argument(
+        "--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D"
+    )
+    parser.add_argument(
+        "--discriminator-rate",
+        type=float,
+        default=default.discriminator_rate,
+        help="dcgan: D's learning rate as a multiple of G's",
+    )
+    parser.add_argument(
+        "--loss", choices=LOSSES, default=default.loss, help="dcgan: adversarial loss"
+    )
+    parser.add_argument(
+        "--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees"
+    )
+    parser.add_argument(
+        "--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights"
+    )
+    parser.add_argument(
+        "--r1", type=float, default=default.r1, help="dcgan: gamma of the R1 penalty"
+    )
+    parser.add_argument(
+        "--junk",
+        type=float,
+        default=default.junk,
+        help="dcgan: share of a batch that D also sees as junk",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=list(PRECISIONS),
+        help="what the device is quickest in when left out: bfloat16 or float32",
+    )
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="CPU threads; all cores when left out, shared between the processes of torchrun",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="run folder: checkpoint, log, samples, final weights",
+    )
+    parser.add_argument(
+        "--name", help="name of the exported weights; the run folder's when left out"
+    )
+    parser.add_argument("--licence", default="", help="of the pictures, for the model card")
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    set_threads(options.threads or distributed.threads_each(available_threads()))
+    with distributed.joined(pick_device(options.device)) as device:
+        return _train_on(device, options)
+
+
+def _train_on(device: torch.device, options) -> int:
+    if options.model == "attributes":
+        if distributed.world_size() > 1:
+            raise ValueError(
+                "the classifier is small and trains in one process: start it without torchrun"
+            )
+        heads_of(options.data)  # says so at once where no picture's attributes are known
+    if options.model == "landmarks":
+        dataset, held_out = _faces_with_points(options)
+        # places in a crop need more than bfloat16's eight bits
+        options.precision = options.precision or "float32"
+    else:
+        with distributed.first_on_each_machine():
+            dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
+            # now, not after days of training: there may be none, or a broken one
+            held_out = None
+            if not distributed.rank():
+                held_out = open_data(
+                    options, split="test", limit=REPORT_PICTURES, seed=options.seed
+                )
+    if options.model == "attributes":
+        dataset = LabeledPictures(dataset)
+    options.precision = options.precision or fast_precision(device)
+    task = _task(options, dataset, device)
+    if options.start_from:
+        if options.model != "dcgan":
+            raise ValueError(f"--start-from is an option of dcgan, not of {options.model}")
+        task.start_from(load_gan(options.start_from, device))
+    first = distributed.rank() == 0
+    if first:
+        together = (
+            f", {distributed.world_size()} processes together"
+            if distributed.world_size() > 1
+            else ""
+        )
+        print(f"training a {options.model} on {describe(device)}{together}, in {options.precision}")
+    samples = options.out / "samples"
+    samples.mkdir(parents=True, exist_ok=True)
+
+    def keep(step: int, pictures: torch.Tensor) -> None:
+        Image.fromarray(image_grid(pictures, 8)).save(samples / f"{step:06d}.png")
+
+    log = train(
+        task,
+        dataset,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        run_dir=options.out,
+        on_preview=keep,
+        minutes=options.minutes,
+    )
+    if log.interrupted:
+        if first:
+            print(f"stopped after step {log.steps}; the same command goes on from there")
+        return 130
+    if first:
+        print(f"wrote {_export(options, task, dataset, held_out, log.steps)} and its card")
+    return 0
+
+
+def _faces_with_points(options) -> tuple[FacePoints, FacePoints]:
+    """What the landmark network is trained on, and the held-out faces, larger."""
+    if distributed.world_size() > 1:
+        raise ValueError("the landmark network trains in one process: start it without torchrun")
+    if options.data != "folder" or options.root is None:
+        raise ValueError(
+            "landmarks are learned from a zip archive with points.csv in it: "
+            "--data folder --root ARCHIVE"
+        )
+    train_set = FacePoints(options.root, "train", options.limit)
+    return train_set, FacePoints(options.root, "test", side=REPORT_SIDE)
+
+
+def _export(options, task, dataset, test_set, steps: int) -> Path:
+    """Measure the trained model on held-out pictures and write its weights with their card."""
+    card = {
+        "data": {
+            "name": dataset.name,
+            "pictures": len(dataset),
+            "licence": options.licence or licence(options.data),
+            **({"crop": options.crop} if options.crop else {}),
+            "sha256": archive_hash(options),
+        },
+        "training": {
+            "steps": steps,
+            "batch_size": options.batch_size,
+            "seed": options.seed,
+            **task.describe(),
+        },
+        "command": _command(options),
+    }
+    path = options.out / f"{options.name or options.out.name}.safetensors"
+    if options.model == "landmarks":
+        network = task.finished_network()
+        report = landmarks_report(network, test_set)
+        return save_landmarks(path, network, card | {"held_out": report})
+    held_out = test_set.images(slice(None))
+    if options.model == "dcgan":
+        gan = task.finish()
+        return save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
+    network = task.finished_network()
+    if options.model == "attributes":
+        report = attributes_report(network, held_out, true_classes(test_set, range(len(test_set))))
+        return save_attributes(path, network, card | {"held_out": report})
+    report, save = {
+        "vae": (vae_report, save_vae),
+        "context-encoder": (context_encoder_report, save_context_encoder),
+    }[options.model]
+    return save(path, network, card | {"held_out": report(network, held_out)})
+
+
+def _task(options, dataset, device: torch.device):
+    """The task of the model asked for; what was not given on the command line keeps the settings'
+    default.
+    """
+    given = {
+        key: value
+        for key in ("base_channels", "learning_rate", "adversarial", "noise", "precision")
+        if (value := getattr(options, key)) is not None
+    } | {"flips": not options.no_flips}
+    for name, models in {"adversarial": ("vae", "context-encoder"), "noise": ("vae",)}.items():
+        if name in given and options.model not in models:
+            raise ValueError(
+                f"--{name} is a setting of {' and '.join(models)}, not of {options.model}"
+            )
+    if options.model == "landmarks":
+        del given["flips"]  # always: points are mirrored with their picture
+        return LandmarksTask(LandmarksSettings(options.steps, **given), device, options.seed)
+    if options.model == "attributes":
+        del given["flips"]  # never: a mirrored gaze looks the other way
+        return AttributesTask(
+            AttributesSettings(options.steps, **given), heads_of(options.data), device, options.seed
+        )
+    if options.model == "vae":
+        return VAETask(
+            VAESettings(**given, discriminator_channels=options.discriminator_channels),
+            device,
+            options.seed,
+        )
+    if options.model == "context-encoder":
+        first = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
+        settings = ContextEncoderSettings(
+            **given, discriminator_channels=options.discriminator_channels
+        )
+        return ContextEncoderTask(settings, first, device, options.seed)
+    settings = GANSettings(
+        **given,
+        discriminator_channels=options.discriminator_channels,
+        norm=options.norm,
+        augment=tuple(options.augment),
+        ema=options.ema,
+        r1=options.r1,
+        junk=options.junk,
+        discriminator_rate=options.discriminator_rate,
+        loss=options.loss,
+    )
+    return GANTask(settings, device, options.seed)
+
+
+def _command(options) -> str:
+    """The command that makes the weights again, without the folders of the machine it ran on."""
+    words = ["python -m tutorial_lib train"]
+    not_of_the_result = {"command", "run", "stopped", "device", "threads", "out", "name", "minutes"}
+    if getattr(options, "model", "dcgan") != "dcgan":
+        not_of_the_result |= {
+            "norm",
+            "discriminator_rate",
+            "loss",
+            "augment",
+            "ema",
+            "r1",
+            "junk",
+            "start_from",
+        }
+    for key, value in vars(options).items():
+        if key in not_of_the_result or value is None or value is False or value in ([], ""):
+            continue
+        if key == "root":
+            value = Path(value).resolve().name
+        text = (
+            " ".join(value)
+            if isinstance(value, list)
+            else f'"{value}"'
+            if " " in str(value)
+            else value
+        )
+        words.append(f"--{key.replace('_', '-')}" + ("" if value is True else f" {text}"))
+    return " ".join([*words, f"--out runs/{options.name or options.out.name}"])

@@ -1,0 +1,1 @@
+"""Rendered sets: endless labelled faces, house numbers and cars, drawn by this library."""

@@ -1,0 +1,301 @@
+"""What the rendered sets share: reproducible draws, a few brushes, and the data set with its cache.
+
+A rendered set is a module with `sample_attributes(seed, index)`, `draw(attributes)` and a subclass
+of `RenderedPictures` that names them. Pictures are 64x64 RGB and pure functions of (seed, index);
+both splits share the seed.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import functools
+import hashlib
+import io
+import multiprocessing
+import os
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from tutorial_lib.cache import default_cache_dir
+
+SIZE = 64
+SPLIT_SIZES = {"train": 20_000, "test": 2_000}
+# Both splits share the seed and take their indices from ranges that cannot meet.
+SPLIT_START = {"train": 0, "test": 1_000_000_000}
+CHUNK = 250
+
+
+class Draws:
+    """The random draws of picture `index` of stream `seed`.
+
+    No global random state is read or changed.
+
+    Args:
+        seed, index: integers >= 0. Raises ValueError for negative numbers.
+    """
+
+    def __init__(self, seed: int, index: int):
+        if seed < 0 or index < 0:
+            raise ValueError(f"seed and index must be at least 0, got seed={seed}, index={index}")
+        self.rng = np.random.default_rng(np.random.SeedSequence([int(seed), int(index)]))
+
+    def number(self, low: float = 0.0, high: float = 1.0) -> float:
+        """Uniform in [low, high)."""
+        return float(self.rng.uniform(low, high))
+
+    def bell(self, spread: float, limit: float) -> float:
+        """Normal with mean 0, clipped to [-limit, limit]."""
+        return float(np.clip(self.rng.normal(0.0, spread), -limit, limit))
+
+    def choice(self, options: dict[str, float]) -> str:
+        """One of the words, with probabilities in proportion to their weights."""
+        weights = np.array(list(options.values()), dtype=float)
+        return list(options)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
+
+    def texture(self) -> int:
+        """A seed for what is too fine to be an attribute: grain, strands, leaves."""
+        return int(self.rng.integers(2**31))
+
+
+# -- brushes --
+
+
+def from_bytes(color) -> np.ndarray:
+    """Color 0..255 -> (3,) float32 in [0, 1]."""
+    return np.asarray(color, dtype=np.float32) / 255.0
+
+
+def from_hsv(hue: float, saturation: float, value: float) -> np.ndarray:
+    """Hue, saturation, value in [0, 1] -> (3,) float32 in [0, 1]."""
+    return np.asarray(colorsys.hsv_to_rgb(hue, saturation, value), dtype=np.float32)
+
+
+def blurred(mask: np.ndarray, radius: float) -> np.ndarray:
+    """Gaussian blur of a (64, 64) mask in [0, 1]; eight bits are enough for shading."""
+    picture = Image.fromarray((mask * 255.0 + 0.5).astype(np.uint8))
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), dtype=np.float32) / 255.0
+
+
+def smooth_noise(rng: np.random.Generator, cells: int) -> np.ndarray:
+    """Smooth (64, 64) noise in [0, 1] with `cells` bumps a side."""
+    coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
+    return (
+        np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / 255.0
+    )
+
+
+def to_bytes(canvas: np.ndarray) -> np.ndarray:
+    """A canvas in [0, 1] -> uint8; what lies outside is clipped."""
+    return np.clip(canvas * 255.0 + 0.5, 0, 255).astype(np.uint8)
+
+
+# -- the data set and its cache --
+
+
+@functools.cache
+def _hash_of(*paths: str) -> str:
+    source = b"".join(Path(path).read_bytes().replace(b"\r\n", b"\n") for path in paths)
+    return hashlib.sha256(source).hexdigest()[:16]
+
+
+def _render_range(kind: type[RenderedPictures], seed: int, start: int, stop: int) -> np.ndarray:
+    return np.stack([kind.render(seed, index)[0] for index in range(start, stop)])
+
+
+def _read_chunk(path: Path) -> np.ndarray:
+    """The pictures of a chunk file, none if it is missing or damaged."""
+    try:
+        with zipfile.ZipFile(path) as file:  # read whole, as only then is the checksum compared
+            pictures = np.load(io.BytesIO(file.read("pictures.npy")), allow_pickle=False)
+    except Exception:  # a flipped bit makes zipfile and numpy raise almost anything
+        return np.empty((0, SIZE, SIZE, 3), np.uint8)
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIZE, SIZE, 3):
+        return np.empty((0, SIZE, SIZE, 3), np.uint8)
+    return pictures
+
+
+def _write_chunk(path: Path, pictures: np.ndarray) -> None:
+    """Written under a temporary name and moved: another process sees the old file or the new one,
+    never a half.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, pictures=pictures)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class RenderedPictures(Dataset):
+    """Rendered pictures as a map-style data set; item i is a (3, 64, 64) float32 tensor in [-1, 1].
+
+    A subclass sets `name`, `noun` (of its pictures, in the plural, for progress bars) and the
+    static methods `sample(seed, index) -> attributes` and `render(seed, index) -> ((64, 64, 3)
+    uint8, attributes)`.
+
+    Args:
+        split: "train" (20000 pictures) or "test" (2000); the two never share a picture.
+        limit: how many pictures instead, 1 or more. Only these are rendered.
+        seed: another seed, another endless stream of pictures.
+        cache_dir: folder for rendered pictures; default `default_cache_dir()`. A later, larger
+            limit renders only what is missing. A damaged file is rendered again; a folder that
+            cannot be written costs only the time.
+        workers: processes that render; default: up to 4 when more than 500 pictures are missing,
+            else this one alone.
+
+    Raises ValueError for an unknown split, a limit below 1 or a negative seed.
+    In memory the pictures stay uint8: 12 KiB each.
+    """
+
+    name: str
+    noun: str
+    sample: Callable[[int, int], dict]
+    render: Callable[[int, int], tuple[np.ndarray, dict]]
+
+    @classmethod
+    def renderer_hash(cls) -> str:
+        """Hash of the renderer's source and of this file.
+
+        A cache made by another version of them is never read.
+        """
+        return _hash_of(sys.modules[cls.__module__].__file__, __file__)
+
+    def __init__(
+        self,
+        split: str = "train",
+        limit: int | None = None,
+        seed: int = 0,
+        cache_dir: str | os.PathLike | None = None,
+        workers: int | None = None,
+    ):
+        if split not in SPLIT_SIZES:
+            raise ValueError(f"split must be one of {sorted(SPLIT_SIZES)}, got {split!r}")
+        count = SPLIT_SIZES[split] if limit is None else limit
+        if not 1 <= count <= SPLIT_START["test"]:
+            raise ValueError(f"limit must be from 1 to {SPLIT_START['test']:,}, got {limit}")
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, got {seed}")
+        self.split, self.seed, self.start = split, int(seed), SPLIT_START[split]
+        root = default_cache_dir() if cache_dir is None else Path(cache_dir)
+        self.folder = root / f"{self.name}-{self.renderer_hash()}" / f"seed{self.seed}-{split}"
+        self.pixels = np.empty((int(count), SIZE, SIZE, 3), np.uint8)
+        self._fill(workers)
+
+    def _fill(self, workers: int | None) -> None:
+        """Read what the cache holds, render the rest chunk by chunk, and store each chunk as soon
+        as it is done.
+        """
+        count = len(self.pixels)
+        jobs = []  # (first, stop) of the pictures to render, each within one chunk
+        for first in range(0, count, CHUNK):
+            stop = min(first + CHUNK, count)
+            stored = _read_chunk(self._path(first))[: stop - first]
+            self.pixels[first : first + len(stored)] = stored
+            if len(stored) < stop - first:
+                jobs.append((first + len(stored), stop))
+        missing = sum(stop - first for first, stop in jobs)
+        if not missing:
+            return
+        if workers is None:
+            workers = min(os.cpu_count() or 1, 4) if missing > 500 else 1
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=3)
+        with tqdm(
+            total=missing,
+            desc=f"rendering {self.split} {self.noun}",
+            unit="picture",
+            disable=missing < CHUNK,
+        ) as bar:
+            if workers > 1:
+                jobs = self._render_in_processes(jobs, workers, bar)
+            for first, stop in jobs:
+                self._keep(
+                    first,
+                    _render_range(type(self), self.seed, self.start + first, self.start + stop),
+                    bar,
+                )
+
+    def _render_in_processes(self, jobs: list, workers: int, bar: tqdm) -> list:
+        """Render jobs in parallel; returns those left over if processes cannot be started.
+
+        That happens in a script without `if __name__ == "__main__"`, which new processes would run
+        again.
+        """
+        left = dict.fromkeys(jobs)
+        try:
+            with ProcessPoolExecutor(
+                workers, mp_context=multiprocessing.get_context("spawn")
+            ) as pool:
+                waiting = {
+                    pool.submit(
+                        _render_range, type(self), self.seed, self.start + first, self.start + stop
+                    ): (first, stop)
+                    for first, stop in jobs
+                }
+                try:
+                    for done in as_completed(waiting):
+                        self._keep(waiting[done][0], done.result(), bar)
+                        del left[waiting[done]]
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        except (BrokenProcessPool, RuntimeError):
+            warnings.warn(
+                f"{self.noun} are rendered in one process, as no others could be started",
+                stacklevel=4,
+            )
+        return list(left)
+
+    def _path(self, first: int) -> Path:
+        return self.folder / f"{first // CHUNK:06d}.npz"
+
+    def _keep(self, first: int, pictures: np.ndarray, bar: tqdm) -> None:
+        stop = first + len(pictures)
+        self.pixels[first:stop] = pictures
+        bar.update(len(pictures))
+        chunk = first - first % CHUNK
+        try:
+            _write_chunk(self._path(first), self.pixels[chunk:stop])
+        except OSError as error:
+            warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=2)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.images([range(len(self))[index]])[0]
+
+    def images(self, indices) -> torch.Tensor:
+        """(B, 3, 64, 64) float32 in [-1, 1]. indices.
+
+        A slice, or a sequence or tensor of integers.
+        """
+        chosen = self.pixels[
+            indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
+        ]
+        return (
+            torch.from_numpy(chosen.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5
+            - 1.0
+        )
+
+    def attributes(self, index: int) -> dict:
+        """What picture `index` shows: the dictionary described at the top of the renderer's module,
+        drawn again.
+        """
+        return self.sample(self.seed, self.start + range(len(self))[index])

@@ -1,0 +1,320 @@
+"""What is each part of the method worth?
+
+Variants of one search, from the same starts, compared picture by picture.
+
+`python -m tutorial_lib ablations` runs them and stores a JSON file; notebook 08 reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from tutorial_lib.baselines.simple import mean_fill
+from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
+from tutorial_lib.evaluation.metrics import face_found, psnr, seam_strength, ssim
+from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
+from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.latent_search import ADAM, AUTHORS_CODE, PAPER, SearchSettings
+from tutorial_lib.inpainting.losses import context_loss
+from tutorial_lib.inpainting.pipeline import inpaint, start_codes
+from tutorial_lib.masks import corrupt, make_masks
+from tutorial_lib.models.latent_model import LatentModel
+
+LAMS = (0.003, 3.0, 30.0)
+_DIGITS = {
+    "psnr": 2,
+    "hole_psnr": 2,
+    "hole_ssim": 3,
+    "context": 1,
+    "logit": 2,
+    "seam": 4,
+    "face": 2,
+}
+MEASURES = ("psnr", "hole_psnr", "hole_ssim", "context", "logit", "seam", "face")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to fill the holes.
+
+    Attributes:
+        group: which question it helps to answer.
+        settings: of the search.
+        restarts: starts a picture.
+        weights: "eq3", "none" (1 at every known pixel) or "inverted" (known neighbors counted
+            instead of missing ones).
+        method: "search", "lbfgs" (`search_lbfgs`), "pixels from mean" or "pixels from G"
+            (`update_pixels`).
+        blend: whether Eq. 6 is applied.
+    """
+
+    group: str
+    settings: SearchSettings = field(default=ADAM)
+    restarts: int = 1
+    weights: str = "eq3"
+    method: str = "search"
+    blend: bool = True
+
+
+def _variants() -> dict[str, Variant]:
+    def adam(group: str, **changes) -> Variant:
+        return Variant(group, replace(ADAM, **changes))
+
+    found = {"reference": adam("reference"), "no prior": adam("prior", lam=0.0)}
+    for lam in LAMS[1:]:
+        found[f"log(1 - D), lam {lam:g}"] = adam("prior", lam=lam)
+    for lam in LAMS:
+        found[f"-log D, lam {lam:g}"] = adam("prior", lam=lam, prior="non-saturating")
+    found |= {
+        "no weights": Variant("weights", weights="none"),
+        "inverted weights": Variant("weights", weights="inverted"),
+        "window 3": adam("weights", window=3),
+        "window 15": adam("weights", window=15),
+        "l2": adam("norm", norm="l2"),
+        "no clipping": adam("clipping", clip="none"),
+        "stochastic clipping": adam("clipping", clip="stochastic"),
+        "no blending": Variant("blending", blend=False),
+        "4 restarts": Variant("restarts", restarts=4),
+        "Adam, 0.03, 1500 steps (PAPER)": Variant("optimizer", PAPER),
+        "Nesterov, 300 steps": adam(
+            "optimizer", optimizer="nesterov", learning_rate=3e-4, schedule="constant"
+        ),
+        "Nesterov, 3000 steps (AUTHORS_CODE)": Variant("optimizer", AUTHORS_CODE),
+        "L-BFGS-B, 300 evaluations": Variant("optimizer", method="lbfgs"),
+        "pixels by D, from the mean": Variant("pixels", method="pixels from mean"),
+        "pixels by D, from G(z0)": Variant("pixels", method="pixels from G"),
+        "16 restarts": Variant("restarts", restarts=16),
+    }
+    return found
+
+
+VARIANTS = _variants()
+REFERENCE = "reference"  # plain Adam, one start
+
+
+def fill(
+    variant: Variant,
+    images: Tensor,
+    mask: Tensor,
+    gan: LatentModel,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """(generated, completed), (B, 3, H, W) in [-1, 1] each, of one variant.
+
+    The start codes depend on `seed` alone.
+
+    Where no code is searched (`update_pixels`) both are the picture itself.
+    """
+    z0 = start_codes(gan, len(images), 1, seed, variant.settings.start)
+    y = corrupt(images, mask)
+    if variant.method.startswith("pixels"):
+        with torch.no_grad():
+            start = (
+                gan.generator(z0.to(gan.device))
+                if variant.method == "pixels from G"
+                else mean_fill(y, mask)
+            )
+        picture = update_pixels(y, mask, gan, start, progress=progress)
+        return picture, picture
+    if variant.method == "lbfgs":
+        z, _ = search_lbfgs(
+            y,
+            mask,
+            gan,
+            z0,
+            variant.settings.lam,
+            variant.settings.window,
+            variant.settings.steps,
+            progress,
+        )
+        with torch.no_grad():
+            generated = gan.generator(z)
+    else:
+        generated = inpaint(
+            y,
+            mask,
+            gan,
+            settings=variant.settings,
+            weights=_weights(variant.weights, mask),
+            restarts=variant.restarts,
+            seed=seed,
+            blend=False,
+            progress=progress,
+        ).generated
+    y, mask = y.to(generated.device), mask.to(generated.device)
+    filled = (
+        poisson_blend(generated, y, mask) if variant.blend else torch.where(mask > 0, y, generated)
+    )
+    return generated, filled.clamp(-1, 1)
+
+
+def measure(
+    generated: Tensor, completed: Tensor, originals: Tensor, mask: Tensor, gan: LatentModel
+) -> dict[str, list[float]]:
+    """One figure a picture for each of `MEASURES`.
+
+    psnr (whole picture), hole_psnr (dB), hole_ssim; context: Eq. 4 with the paper's window and
+    norm, whatever was minimized; logit: of D for `generated`; seam: along the hole's edge of
+    `completed`; face: whether the cascade finds one (0 or 1).
+    """
+    known = importance_weights(mask.expand(len(originals), -1, -1, -1))
+    completed, shown = completed.cpu(), generated.cpu()
+    with torch.no_grad():
+        logits = gan.discriminator(generated)
+    values = {
+        "psnr": psnr(completed, originals),
+        "hole_psnr": psnr(completed, originals, mask),
+        "hole_ssim": ssim(completed, originals, mask),
+        "context": context_loss(shown, originals, known),
+        "logit": logits,
+        "seam": seam_strength(completed, mask),
+        "face": torch.from_numpy(face_found(completed)),
+    }
+    return {name: values[name].double().tolist() for name in MEASURES}
+
+
+def run_ablations(
+    gan: LatentModel,
+    originals: Tensor,
+    path: str | os.PathLike,
+    *,
+    data: dict,
+    family: str = "center",
+    names: list[str] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict:
+    """Fill the same pictures in every way of `VARIANTS`, and store what was measured after each.
+
+    Args:
+        gan: a DCGAN with its card.
+        originals: (B, 3, 64, 64) in [-1, 1], held-out pictures.
+        path: the .json file to write; an unfinished one is gone on with.
+        data: what the pictures are, for the file.
+        family: of masks (`masks.make_masks`), a mask a picture.
+        names: keys of `VARIANTS`; None takes all. The reference is always among them.
+
+    Returns:
+        the results as stored: "made_from", "originals", "variants" (name -> group, settings,
+        seconds, measures).
+
+    Raises:
+        ValueError: for an unknown variant, or when the file was made from something else.
+    """
+    names = (
+        list(VARIANTS)
+        if names is None
+        else [REFERENCE, *[name for name in names if name != REFERENCE]]
+    )
+    unknown = [name for name in names if name not in VARIANTS]
+    if unknown:
+        raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}")
+    made_from = {
+        "experiment": "ablations",
+        "weights": gan.card["name"],
+        "weights_sha256": gan.card["sha256"],
+        "data": data,
+        "pictures": len(originals),
+        "mask": family,
+        "seed": seed,
+    }
+    results = open_results(path, made_from)
+    mask = make_masks(family, len(originals), torch.Generator().manual_seed(seed))
+    for name in names:  # a variant whose definition has changed since is not mixed with the others
+        if name in results["variants"] and results["variants"][name]["made_by"] != asdict(
+            VARIANTS[name]
+        ):
+            raise ValueError(
+                f"{path} holds {name!r} made with other settings: move it away, or choose another --out"
+            )
+    missing = [name for name in names if name not in results["variants"]]
+    if missing:
+        seam = seam_strength(originals, mask).double().tolist()
+        results["originals"] = {"seam": seam, "face": face_found(originals).astype(float).tolist()}
+    for name in tqdm(missing, desc="ablations", unit="variant", disable=not progress):
+        start = time.perf_counter()
+        generated, completed = fill(VARIANTS[name], originals, mask, gan, seed, progress)
+        seconds = time.perf_counter() - start
+        results["variants"][name] = {
+            "made_by": asdict(VARIANTS[name]),
+            "seconds": seconds,
+            "measures": measure(generated, completed, originals, mask, gan),
+        }
+        results["complete"] = all(other in results["variants"] for other in names)
+        write_results(path, results)
+    return results
+
+
+def differences(
+    results: dict, measure: str, reference: str = REFERENCE
+) -> dict[str, tuple[float, float, float]]:
+    """For each variant: its mean, its mean paired difference from the reference, and half the 95 %
+    interval of that.
+
+    Raises:
+        ValueError: for an unknown measure or a reference that was not run.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"unknown measure {measure!r}: choose from {MEASURES}")
+    if reference not in results["variants"]:
+        raise ValueError(
+            f"{reference!r} is not among the results: {', '.join(results['variants'])}"
+        )
+    values = {
+        name: np.array(stored["measures"][measure]) for name, stored in results["variants"].items()
+    }
+    return {
+        name: (float(found.mean()), *mean_interval(found - values[reference]))
+        for name, found in values.items()
+    }
+
+
+def verdict(gap: float, half: float) -> str:
+    """What a paired difference and half its 95 % interval allow to say.
+
+    "higher", "lower" or "not told apart".
+    """
+    return "higher" if gap - half > 0 else "lower" if gap + half < 0 else "not told apart"
+
+
+def ablation_table(
+    results: dict,
+    names: list[str] | None = None,
+    reference: str = REFERENCE,
+    measures: tuple[str, ...] = ("hole_psnr", "hole_ssim", "context", "logit", "seam", "face"),
+) -> str:
+    """Text: a line a variant, for each measure its mean and, in brackets, the paired difference
+    with its 95 % interval.
+    """
+    columns = {measure: differences(results, measure, reference) for measure in measures}
+    names = list(results["variants"]) if names is None else names
+    lines = [f"{'':36s}" + "".join(f"{measure:>26s}" for measure in measures)]
+    for name in names:
+        cells = []
+        for measure, digits in zip(
+            measures, (_DIGITS[measure] for measure in measures), strict=True
+        ):
+            mean, gap, half = columns[measure][name]
+            change = "" if name == reference else f" ({gap:+.{digits}f} ± {half:.{digits}f})"
+            cells.append(f"{f'{mean:.{digits}f}{change}':>26s}")
+        lines.append(f"{name:36s}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def _weights(kind: str, mask: Tensor) -> Tensor | None:
+    if kind == "eq3":
+        return None
+    if kind == "none":
+        return mask
+    # where a pixel is known, the share of missing neighbors is Eq. 3's weight: what is left are the
+    # known ones
+    return mask * (1 - importance_weights(mask))

@@ -1,0 +1,283 @@
+"""What does a stronger generator change?
+
+DCGANs of several sizes, each kept at several lengths of training, fill the same holes.
+
+The paper ends with the hope that better generators help directly (section 5). `python -m
+tutorial_lib generators` trains them, searches with each from the same start codes, and stores a
+JSON file; notebook 10 reads it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from tutorial_lib.evaluation.frechet import Judge
+from tutorial_lib.evaluation.metrics import psnr
+from tutorial_lib.evaluation.reports import discriminator_report
+from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
+from tutorial_lib.evaluation.table1 import measure
+from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.latent_search import DEFAULT, search
+from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.masks import center_mask
+from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.weights import load_gan, save_gan
+from tutorial_lib.training.gan import GANSettings, GANTask
+from tutorial_lib.training.loop import train
+
+SIZES = (4, 8, 16)
+LENGTHS = (500, 2000, 7500)
+# its prior has another scale; of 0, 0.003, 0.03, 0.1, 0.3, 1 and 3 the best on 32 training pictures
+VAE_LAM = 0.1
+SAMPLES = 2000  # pictures of G that a Frechet distance is taken of
+SAMPLES_BATCH = 250
+
+
+def settings_of(size: int) -> GANSettings:
+    """The recipe of the shipped weights for another number of base channels, D two thirds of G's.
+
+    The average of G's weights reaches back 100 steps instead of 1000, for after 500 steps 1000
+    would reach to the random start.
+    """
+    return GANSettings(
+        base_channels=size,
+        discriminator_channels=max(1, round(2 * size / 3)),
+        norm="spectral",
+        augment=("translation",),
+        ema=0.99,
+        junk=0.25,
+        precision="bfloat16",
+    )
+
+
+def train_generator(
+    size: int,
+    length: int,
+    dataset,
+    held_out: Tensor,
+    work: str | os.PathLike,
+    seed: int = 1,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> Path | None:
+    """Train a DCGAN of that size for `length` steps in all, going on from a shorter training of the
+    same size.
+
+    Args:
+        size: base channels of G.
+        length: steps of 64 pictures.
+        dataset: the training set.
+        held_out: (N, 3, 64, 64) in [-1, 1], for what the model card says of D.
+        work: folder of the runs and the weights.
+        seed: of weights and draws.
+
+    Returns:
+        the weights' path; None when the training was interrupted.
+    """
+    path = Path(work) / f"{dataset.name}-{size}-channels-{length}-steps.safetensors"
+    if not path.exists():
+        task = GANTask(settings_of(size), device, seed)
+        log = train(
+            task,
+            dataset,
+            steps=length,
+            batch_size=64,
+            seed=seed,
+            run_dir=Path(work) / f"{size}-channels",
+            progress=progress,
+        )
+        if log.interrupted:
+            return None
+        gan = task.finish()
+        save_gan(
+            path,
+            gan,
+            {
+                "data": {
+                    "name": dataset.name,
+                    "pictures": len(dataset),
+                    "licence": "rendered by this library, MIT",
+                    "sha256": None,
+                },
+                "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
+                "command": f"python -m tutorial_lib generators --data {dataset.name} --sizes {size} --lengths {length} --seed {seed}",
+                "discriminator": discriminator_report(gan, held_out),
+            },
+        )
+    return path
+
+
+def sample_distance(gan: LatentModel, judge: Judge) -> float:
+    """Frechet distance between 2,000 pictures of G and real ones in the classifier's features: how
+    good G is, without a hole.
+    """
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        samples = torch.cat(
+            [
+                gan.generator(gan.sample_z(SAMPLES_BATCH, rng).to(gan.device)).cpu()
+                for _ in range(SAMPLES // SAMPLES_BATCH)
+            ]
+        )
+    return judge.distance(samples)
+
+
+def lam_for(model: LatentModel) -> float:
+    """The weight of the prior loss that goes with the model's prior: D's (the paper's value), or a
+    VAE's own.
+    """
+    return VAE_LAM if model.discriminator is None else DEFAULT.lam
+
+
+def invert(images: Tensor, gan: LatentModel, z0: Tensor, progress: bool = True) -> Tensor:
+    """G(z) for the z that comes closest to whole pictures.
+
+    The best that the search could ever find.
+
+    The same search with every pixel known and of weight 1 (Eq. 4 over the whole picture).
+
+    Args:
+        images: (B, 3, 64, 64) in [-1, 1]; z0: (B, z_dim) start codes. Returns: (B, 3, 64, 64) on
+            the CPU.
+    """
+    every = torch.ones(len(images), 1, *images.shape[2:])
+    return search(images, every, gan, z0, DEFAULT, weights=every, progress=progress).generated.cpu()
+
+
+def measure_generator(
+    gan: LatentModel, originals: Tensor, judge: Judge, seed: int = 0, progress: bool = True
+) -> dict:
+    """Fill center holes with this generator, invert the originals, and measure.
+
+    The search is the default; for a VAE lam is `VAE_LAM`.
+
+    Args:
+        originals: (N, 3, 64, 64) held-out pictures; seed: of the start codes.
+
+    Returns:
+        "frechet" of G's samples and "measures", a figure a picture: `table1.measure`'s, "context"
+        (Eq. 4 of z_hat), "inverted_psnr" and "inverted_hole_psnr" (dB, of `invert`), and "recovered
+        ATTRIBUTE".
+    """
+    mask = center_mask().expand(len(originals), -1, -1, -1)
+    z0 = start_codes(gan, len(originals), 1, seed)
+    found = search(originals, mask, gan, z0, DEFAULT, lam=lam_for(gan), progress=progress)
+    completed = poisson_blend(found.generated.cpu(), originals, mask).clamp(-1, 1)
+    inverted = invert(originals, gan, z0, progress)
+    measures = measure(completed, originals, mask) | {
+        "context": found.final["context"].tolist(),
+        "inverted_psnr": psnr(inverted, originals).tolist(),
+        "inverted_hole_psnr": psnr(inverted, originals, mask).tolist(),
+    }
+    return {
+        "frechet": sample_distance(gan, judge),
+        "measures": measures | judge.recovered(completed),
+    }
+
+
+def run_generators(
+    originals: Tensor,
+    training,
+    judge: Judge,
+    path: str | os.PathLike,
+    work: str | os.PathLike,
+    *,
+    data: dict,
+    sizes: tuple[int, ...] = SIZES,
+    lengths: tuple[int, ...] = LENGTHS,
+    shipped: tuple[str, ...] = (),
+    seed: int = 1,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> dict:
+    """Train every size for every length, measure each, and store the figures one by one.
+
+    Args:
+        originals: (N, 3, 64, 64) in [-1, 1], held-out pictures.
+        training: the training set.
+        judge: see `Judge`.
+        path: the .json file; an unfinished one is gone on with.
+        work: folder of the runs; the same.
+        data: what the held-out pictures are, for the file.
+        sizes, lengths: of the generators.
+        shipped: names of weights to measure as well, of a DCGAN or a VAE.
+        seed: of the trainings.
+
+    Returns:
+        the results as stored; "variants" holds for each generator its "made_by" (weights' hash,
+        settings), "frechet" and "measures". Not complete when a training was interrupted.
+
+    Raises:
+        ValueError: when the file was made from something else.
+    """
+    made_from = {
+        "experiment": "generators",
+        "data": data,
+        "pictures": len(originals),
+        "seed": seed,
+        "classifier": judge.card["name"],
+        "classifier_sha256": judge.card["sha256"],
+    }
+    results = open_results(path, made_from)
+    jobs = [
+        (f"{size} channels, {length} steps", size, length)
+        for size in sizes
+        for length in sorted(lengths)
+    ]
+    names = [*(name for name, _, _ in jobs), *shipped]
+
+    def keep(name: str, weights: str | os.PathLike) -> None:
+        gan = load_gan(weights, device)
+        made = {
+            key: gan.card["training"].get(key)
+            for key in ("base_channels", "discriminator_channels", "steps", "ema")
+        }
+        made |= {
+            "kind": gan.card["kind"],
+            "lam": lam_for(gan),
+            "weights_sha256": gan.card["sha256"],
+        }
+        results["variants"][name] = {"made_by": made} | measure_generator(
+            gan, originals, judge, progress=progress
+        )
+        results["complete"] = all(other in results["variants"] for other in names)
+        results["variants"] = dict(
+            sorted(results["variants"].items(), key=lambda item: (*names, item[0]).index(item[0]))
+        )
+        write_results(path, results)
+
+    for name, size, length in tqdm(jobs, desc="generators", unit="GAN", disable=not progress):
+        if name in results["variants"]:
+            continue
+        weights = train_generator(size, length, training, originals, work, seed, device, progress)
+        if weights is None:
+            return results
+        keep(name, weights)
+    for name in shipped:
+        if name not in results["variants"]:
+            keep(name, name)
+    return results
+
+
+def generators_table(
+    results: dict,
+    measures: tuple[str, ...] = ("hole_psnr", "inverted_hole_psnr", "hole_ssim", "context"),
+) -> str:
+    """Text: a line a generator, the Frechet distance of its samples, and means with their 95 %
+    intervals.
+    """
+    lines = [f"{'':28s}{'frechet':>10s}" + "".join(f"{measure:>20s}" for measure in measures)]
+    for name, stored in results["variants"].items():
+        cells = [
+            f"{mean:.2f} ± {half:.2f}"
+            for mean, half in (mean_interval(stored["measures"][measure]) for measure in measures)
+        ]
+        lines.append(
+            f"{name:28s}{stored['frechet']:10.1f}" + "".join(f"{cell:>20s}" for cell in cells)
+        )
+    return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""Does a completion look real? Hole PSNR and two-sample AUC of several methods on the same holes.
+
+`python -m tutorial_lib looks` makes it and stores a JSON file. The paper's claim is about looks;
+PSNR is the measure it reports.
+"""
+
+from __future__ import annotations
+
+import os
+
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from tutorial_lib.baselines import NEED_PICTURES, fill_with
+from tutorial_lib.evaluation.metrics import psnr
+from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
+from tutorial_lib.evaluation.two_sample import two_sample_auc
+from tutorial_lib.inpainting.pipeline import inpaint
+from tutorial_lib.masks import center_mask, corrupt, half_mask, rectangle_mask
+from tutorial_lib.models.latent_model import LatentModel
+
+MASKS = {
+    "center": center_mask,
+    "eyes": lambda: rectangle_mask(top=12, left=8, height=18, width=48),
+    "left half": lambda: half_mask("left"),
+}
+BASELINES = ("biharmonic", "nearest-neighbor")
+
+
+def run_looks(
+    originals: Tensor,
+    generators: dict[str, LatentModel],
+    training,
+    path: str | os.PathLike,
+    *,
+    data: dict,
+    masks: list[str] | None = None,
+    restarts: tuple[int, ...] = (1, 4),
+    seed: int = 0,
+    progress: bool = True,
+) -> dict:
+    """Fill the same holes with every generator and baseline, and store the figures one by one.
+
+    Args:
+        originals: (N, 3, 64, 64) in [-1, 1], held-out pictures, at least 20.
+        generators: name -> model, each searched with the default settings.
+        training: the training set, for the nearest-neighbor fills.
+        path: the .json file; an unfinished one is gone on with.
+        data: what the pictures are, for the file.
+        masks: keys of `MASKS`; None takes all.
+        restarts: numbers of restarts to try.
+        seed: of the start codes.
+
+    Returns:
+        the results as stored; "variants" holds for each "mask, method" its "made_by", "hole_psnr"
+        (dB, a figure a picture) and "auc", [mean, standard error] of the two-sample test.
+
+    Raises:
+        ValueError: for an unknown mask, or when the file was made from something else.
+    """
+    masks = list(MASKS) if masks is None else masks
+    unknown = [name for name in masks if name not in MASKS]
+    if unknown:
+        raise ValueError(f"unknown mask {', '.join(unknown)}: choose from {', '.join(MASKS)}")
+    made_from = {"experiment": "looks", "data": data, "pictures": len(originals), "seed": seed}
+    results = open_results(path, made_from)
+    methods = [(name, None, None) for name in BASELINES]
+    for name, gan in generators.items():
+        methods += [(f"{name}, {count} start{'s' * (count > 1)}", gan, count) for count in restarts]
+    cells = [(mask, *method) for mask in masks for method in methods]
+    for mask_name, name, gan, count in tqdm(cells, desc="looks", unit="cell", disable=not progress):
+        cell = f"{mask_name}, {name}"
+        if cell in results["variants"]:
+            continue
+        mask = MASKS[mask_name]()
+        if gan is None:
+            pictures = {"pictures": training} if name in NEED_PICTURES else {}
+            y = corrupt(originals, mask)
+            completed = fill_with(name, y, mask.expand(len(y), -1, -1, -1), **pictures)
+            made_by = {"method": name}
+        else:
+            found = inpaint(originals, mask, gan, restarts=count, seed=seed, progress=progress)
+            completed = found.completed.cpu()
+            made_by = {"restarts": count, "weights_sha256": gan.card.get("sha256")}
+        looks = two_sample_auc(originals, completed, mask, device=gan.device if gan else "cpu")
+        results["variants"][cell] = {
+            "made_by": made_by,
+            "hole_psnr": psnr(completed, originals, mask).tolist(),
+            "auc": [looks.auc, looks.standard_error],
+        }
+        results["complete"] = all(f"{c[0]}, {c[1]}" in results["variants"] for c in cells)
+        write_results(path, results)
+    return results
+
+
+def looks_table(results: dict) -> str:
+    """Text: a line a mask and method, hole PSNR ± 95 % interval and AUC ± standard error."""
+    lines = [f"{'':44s}{'hole PSNR (dB)':>16s}{'AUC':>16s}"]
+    for cell, found in results["variants"].items():
+        mean, half = mean_interval(found["hole_psnr"])
+        auc = "{:.3f} ± {:.3f}".format(*found["auc"])
+        lines.append(f"{cell:44s}{f'{mean:.2f} ± {half:.2f}':>16s}{auc:>16s}")
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+"""Results on disk: one JSON file an experiment, with what it was made from, so that it can be
+resumed and trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+
+from tutorial_lib.cache import DATA_DIR
+
+RESULTS_DIR = DATA_DIR / "results"
+
+
+def open_results(path: str | os.PathLike, made_from: dict) -> dict:
+    """The results at `path` to go on with, or new ones.
+
+    Args:
+        path: a .json file; it need not be there.
+        made_from: everything the figures depend on: weights' hash, data, mask, seed, count,
+            settings.
+
+    Returns:
+        a dictionary with "made_from" and "variants" (name -> what was stored for it).
+
+    Raises:
+        ValueError: when the file holds results made from something else, naming what differs.
+    """
+    path = Path(path)
+    made_from = json.loads(json.dumps(made_from))  # as it will be read back: tuples are lists
+    if not path.exists():
+        return {
+            "made_from": made_from,
+            "made_with": {"torch": torch.__version__},
+            "complete": False,
+            "variants": {},
+        }
+    results = load_results(path)
+    differing = sorted(
+        key
+        for key in made_from.keys() | results["made_from"].keys()
+        if made_from.get(key) != results["made_from"].get(key)
+    )
+    if differing:
+        raise ValueError(
+            f"{path} was made from something else ({', '.join(differing)}): move it away, or choose another "
+            "--out"
+        )
+    return results
+
+
+def write_results(path: str | os.PathLike, results: dict) -> Path:
+    """Replace `path` by these results in one step; floats keep five significant digits."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".json.partial")
+    text = json.dumps(_short(results), indent=1, ensure_ascii=False)
+    temporary.write_text(_lists_on_one_line(text) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def load_results(name_or_path: str | os.PathLike) -> dict:
+    """Results as they were stored: a name in data/results (without .json) or a path.
+
+    Raises:
+        FileNotFoundError: naming what there is.
+        ValueError: when the file holds no results.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".json":
+        path = RESULTS_DIR / f"{name_or_path}.json"
+    if not path.exists():
+        there = ", ".join(sorted(other.stem for other in RESULTS_DIR.glob("*.json")))
+        raise FileNotFoundError(f"{path} is not there; data/results holds {there or 'nothing'}")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} holds no results: {error}") from error
+    if not isinstance(results, dict) or not {"made_from", "variants"} <= results.keys():
+        raise ValueError(f"{path} holds no results: 'made_from' and 'variants' are not in it")
+    return results
+
+
+def evenly_spaced(available: int, count: int) -> list[int]:
+    """`count` indices spread evenly over 0 ... available - 1.
+
+    Raises:
+        ValueError: when there are not so many, or for less than one.
+    """
+    if not 1 <= count <= available:
+        raise ValueError(f"there are {available} pictures: {count} cannot be taken from them")
+    return [index * available // count for index in range(count)]
+
+
+def mean_interval(values) -> tuple[float, float]:
+    """Mean of n values and half the width of its 95 % confidence interval (Student's t, n - 1
+    degrees of freedom).
+
+    Give it paired differences to compare two variants on the same pictures.
+
+    Raises:
+        ValueError: for fewer than two values, or one that is not finite.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(
+            f"an interval needs two or more finite values in one row, got shape {values.shape}"
+        )
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * error)
+
+
+def _short(value):
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _short(inner) for key, inner in value.items()}
+    return [_short(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _lists_on_one_line(text: str) -> str:
+    """A list of numbers a line: a table of many pictures stays readable, and small."""
+    lines, row = [], None
+    for line in text.splitlines():
+        if row is not None:
+            row.append(line.strip())
+            if line.strip() in ("]", "],"):
+                lines.append(row[0] + " ".join(row[1:-1]) + row[-1])
+                row = None
+        elif line.endswith("["):
+            row = [line]
+        else:
+            lines.append(line)
+    return "\n".join(lines)

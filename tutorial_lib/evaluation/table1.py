@@ -1,0 +1,491 @@
+"""The paper's Table 1 and what goes beyond it.
+
+Every method on the same pictures and masks, measured in the same way.
+
+`python -m tutorial_lib table1` makes it and stores a JSON file; notebook 09 reads it. The work is
+done in two steps. First each method fills the holes, and its completions are kept as pictures in a
+work folder: that takes hours, is done in parts, and goes on where it was stopped. Then they are
+measured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from tutorial_lib.baselines import BASELINES, NEED_PICTURES, fill_with
+from tutorial_lib.device import seeded_generator
+from tutorial_lib.evaluation.frechet import Judge
+from tutorial_lib.evaluation.metrics import face_found, psnr, ssim
+from tutorial_lib.evaluation.results import (
+    evenly_spaced,
+    mean_interval,
+    open_results,
+    write_results,
+)
+from tutorial_lib.images import to_float, to_uint8
+from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings, search
+from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.masks import FAMILIES, corrupt, make_masks
+from tutorial_lib.models.attributes import FEATURES
+from tutorial_lib.models.context_encoder import ContextEncoder
+from tutorial_lib.models.latent_model import LatentModel
+
+# Table 1 of the paper: PSNR in dB of the Context Encoder and of the paper's method.
+PAPER_TABLE = {
+    "center": {"CelebA": (21.3, 19.4), "SVHN": (22.3, 19.0), "Cars": (14.1, 13.5)},
+    "pattern": {"CelebA": (19.2, 17.4), "SVHN": (22.3, 19.8), "Cars": (14.0, 14.1)},
+    "random": {"CelebA": (20.6, 22.8), "SVHN": (24.1, 33.0), "Cars": (16.1, 18.9)},
+    "half": {"CelebA": (15.5, 13.7), "SVHN": (19.1, 14.6), "Cars": (12.6, 11.1)},
+}
+STANDS_FOR = {
+    "synthetic-faces": "CelebA",
+    "synthetic-numbers": "SVHN",
+    "synthetic-cars": "Cars",
+    "faces": "CelebA",
+    "portraits": "CelebA",
+    "digits": "SVHN",
+    "cars": "Cars",
+    "celeba": "CelebA",
+    "svhn": "SVHN",
+    "stanford-cars": "Cars",
+}
+PART = 64  # pictures filled between two writes
+MEASURES = ("psnr", "hole_psnr", "ssim", "hole_ssim")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to fill the holes.
+
+    Attributes:
+        kind: "search" (a `LatentModel`), "paint" (a Context Encoder), "baseline" or "nothing" (the
+            hole stays gray).
+        settings: of the search.
+        at_most: pictures a cell; slow methods get fewer, spread evenly over the others' pictures.
+    """
+
+    kind: str
+    settings: SearchSettings | None = None
+    at_most: int = 500
+
+
+METHODS = {
+    "corrupted": Method("nothing"),
+    "context-encoder": Method("paint"),
+    "ours": Method("search", DEFAULT),
+    "ours, PAPER": Method("search", PAPER, 32),
+    **{
+        name: Method(
+            "baseline",
+            at_most=100
+            if name in ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
+            else 500,
+        )
+        for name in BASELINES
+    },
+}
+
+
+@dataclass(frozen=True)
+class Models:
+    """What fills and what judges; a method whose model is None cannot be run.
+
+    Attributes:
+        gan: for the searches, with its card.
+        context_encoder, context_encoder_card: the network and its model card.
+        judge: for rendered pictures, see `Judge`.
+        training: the training set, for the nearest-neighbor fills.
+        faces: whether the pictures are faces, so that looking for one in the completion makes
+            sense.
+    """
+
+    gan: LatentModel | None = None
+    context_encoder: ContextEncoder | None = None
+    context_encoder_card: dict = field(default_factory=dict)
+    judge: Judge | None = None
+    training: object = None
+    faces: bool = False
+
+
+def table_mask(family: str, row: int, seed: int = 0) -> Tensor:
+    """(1, 1, 64, 64): the mask of a row, which depends on (seed, row) alone, so that a part of the
+    rows meets the same masks.
+    """
+    return make_masks(family, 1, seeded_generator(seed, row + 1))
+
+
+def table_masks(family: str, count: int, seed: int = 0) -> Tensor:
+    """(count, 1, 64, 64): the masks of the first rows."""
+    return torch.cat([table_mask(family, row, seed) for row in range(count)])
+
+
+def fill_rows(
+    name: str,
+    originals: Tensor,
+    masks: Tensor,
+    rows: list[int],
+    models: Models,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[Tensor, Tensor | None]:
+    """Fill the pictures of these rows with one method.
+
+    Args:
+        name: a key of `METHODS`.
+        originals, masks: (N, 3, 64, 64) in [-1, 1] and (N, 1, 64, 64), of all rows; hole pixels are
+            never read.
+        rows: which to fill; the start code of a row depends on (seed, row) alone.
+
+    Returns:
+        (len(rows), 3, 64, 64) in [-1, 1] on the CPU, and for a search the context loss of z_hat
+        (Eq. 4), (len(rows),).
+
+    Raises:
+        ValueError: for what the method refuses.
+    """
+    method, mask = METHODS[name], masks[rows]
+    y = corrupt(originals[rows], mask)
+    if method.kind == "nothing":
+        return y, None
+    if method.kind == "paint":
+        return models.context_encoder.paint(y, mask)[1].cpu(), None
+    if method.kind == "baseline":
+        return fill_with(
+            name, y, mask, **({"pictures": models.training} if name in NEED_PICTURES else {})
+        ), None
+    z0 = start_codes(models.gan, max(rows) + 1, 1, seed)[rows]
+    found = search(y, mask, models.gan, z0, method.settings, progress=progress)
+    filled = poisson_blend(found.generated.cpu(), y, mask).clamp(-1, 1)
+    return filled, found.final["context"].cpu()
+
+
+def made_by(name: str, models: Models) -> dict:
+    """What the completions of a method depend on besides pictures, masks and seed.
+
+    Raises:
+        ValueError: when the method's model was not given.
+    """
+    method = METHODS[name]
+    model, card = {
+        "search": (models.gan, getattr(models.gan, "card", None)),
+        "baseline": (True, {}),
+        "nothing": (True, {}),
+        "paint": (models.context_encoder, models.context_encoder_card),
+    }[method.kind]
+    if model is None:
+        raise ValueError(
+            f"{name!r} needs {'a Context Encoder' if method.kind == 'paint' else 'a generator'}: give its weights"
+        )
+    if name in NEED_PICTURES and models.training is None:
+        raise ValueError(f"{name!r} fills from a training set: give one")
+    made = {"method": name, **asdict(method)}
+    if card:
+        made |= {"weights": card["name"], "weights_sha256": card["sha256"]}
+    return json.loads(json.dumps(made))
+
+
+class Completions:
+    """The completions of one cell (a method on a family of masks) as pictures on disk, written part
+    by part.
+
+    Args:
+        folder: where they are kept; made: everything they depend on.
+
+    Raises:
+        ValueError: when the folder holds completions made from something else.
+    """
+
+    def __init__(self, folder: Path, made: dict):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        note = folder / "made_by.json"
+        if note.exists() and json.loads(note.read_text(encoding="utf-8")) != made:
+            raise ValueError(
+                f"{folder} holds completions that were made with other settings: move it away, or choose another --work"
+            )
+        note.write_text(json.dumps(made, indent=1), encoding="utf-8")
+
+    def part(
+        self,
+        number: int,
+        rows: list[int],
+        fill: Callable[[list[int]], tuple[Tensor, Tensor | None]],
+    ) -> dict[str, np.ndarray]:
+        """Part `number`, read if it is there, else filled and written.
+
+        "pixels" (n, 64, 64, 3) uint8 and maybe "context" (n,).
+        """
+        path = self.folder / f"{number:03d}.npz"
+        if path.exists():
+            with np.load(path) as stored:
+                return dict(stored)
+        completed, context = fill(rows)
+        arrays = {"pixels": to_uint8(completed)} | (
+            {} if context is None else {"context": context.numpy()}
+        )
+        temporary = path.with_suffix(".partial")
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, path)
+        return arrays
+
+
+def run_table(
+    originals: Tensor,
+    models: Models,
+    path: str | os.PathLike,
+    work: str | os.PathLike,
+    *,
+    data: dict,
+    families: tuple[str, ...] = FAMILIES,
+    methods: list[str] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict:
+    """Fill the same holes with every method, measure, and store the figures after each cell.
+
+    Args:
+        originals: (N, 3, 64, 64) in [-1, 1], held-out pictures.
+        models: see `Models`.
+        path: the .json file; an unfinished one is gone on with.
+        work: folder of the completions; the same.
+        data: what the pictures are, for the file.
+        families: of masks.
+        methods: keys of `METHODS`; None takes all.
+
+    Returns:
+        the results as stored. "variants" holds a cell for each "family, method": "made_by", "rows"
+        and "measures" (a figure a picture), "frechet" where all of more than 64 rendered pictures
+        were filled; or "refused" with the reason. "originals" holds what the yardsticks say of the
+        untouched pictures.
+
+    Raises:
+        ValueError: for an unknown family or method, or what was made from something else.
+    """
+    methods = list(METHODS) if methods is None else methods
+    for kind, given, known in (("method", methods, METHODS), ("mask", families, FAMILIES)):
+        if unknown := [name for name in given if name not in known]:
+            raise ValueError(f"unknown {kind} {', '.join(unknown)}: choose from {', '.join(known)}")
+    filled_from = json.loads(
+        json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed})
+    )
+    judge = (
+        {"classifier": models.judge.card["name"], "classifier_sha256": models.judge.card["sha256"]}
+        if models.judge
+        else {}
+    )
+    results = open_results(path, filled_from | judge)
+    cells = {f"{family}, {name}": (family, name) for family in families for name in methods}
+    made = {name: made_by(name, models) for name in methods}
+    for cell, (_, name) in cells.items():
+        if cell in results["variants"] and results["variants"][cell]["made_by"] != made[name]:
+            raise ValueError(
+                f"{path} holds {cell!r} made with other settings: move it away, or choose another --out"
+            )
+    if "originals" not in results:
+        results["originals"] = _yardsticks(originals, list(range(len(originals))), models)
+    for cell in tqdm(
+        [cell for cell in cells if cell not in results["variants"]],
+        desc="table 1",
+        unit="cell",
+        disable=not progress,
+    ):
+        family, name = cells[cell]
+        masks = table_masks(family, len(originals), seed)
+        rows = evenly_spaced(len(originals), min(METHODS[name].at_most, len(originals)))
+        kept = Completions(Path(work) / cell.replace(", ", "-"), filled_from | made[name])
+        results["variants"][cell] = {"made_by": made[name], "rows": rows} | _cell(
+            kept, name, originals, masks, rows, models, seed, progress
+        )
+        results["complete"] = all(other in results["variants"] for other in cells)
+        write_results(path, results)
+    return results
+
+
+def _cell(
+    kept: Completions,
+    name: str,
+    originals: Tensor,
+    masks: Tensor,
+    rows: list[int],
+    models: Models,
+    seed: int,
+    progress: bool,
+) -> dict:
+    parts = []
+    starts = range(0, len(rows), PART)
+    for number, start in enumerate(
+        tqdm(starts, desc=name, unit="part", leave=False, disable=not progress)
+    ):
+        try:
+            parts.append(
+                kept.part(
+                    number,
+                    rows[start : start + PART],
+                    lambda some: fill_rows(name, originals, masks, some, models, seed, progress),
+                )
+            )
+        except ValueError as error:
+            return {"refused": str(error)}
+    completed = to_float(np.concatenate([part["pixels"] for part in parts]))
+    measures = measure(completed, originals[rows], masks[rows])
+    if "context" in parts[0]:
+        measures["context"] = np.concatenate([part["context"] for part in parts]).tolist()
+    judged = _yardsticks(completed, rows, models)
+    return {"measures": measures | judged.pop("measures")} | judged
+
+
+def measure(completed: Tensor, originals: Tensor, masks: Tensor) -> dict[str, list[float]]:
+    """One figure a picture for each of `MEASURES`: PSNR in dB and SSIM, of the whole picture and of
+    the hole alone.
+    """
+    return {
+        "psnr": psnr(completed, originals).tolist(),
+        "hole_psnr": psnr(completed, originals, masks).tolist(),
+        "ssim": ssim(completed, originals).tolist(),
+        "hole_ssim": ssim(completed, originals, masks).tolist(),
+    }
+
+
+def _yardsticks(pictures: Tensor, rows: list[int], models: Models) -> dict:
+    """What PSNR does not see: faces found, attributes recovered, and the Frechet distance to real
+    pictures of the training set.
+    """
+    found: dict = {"measures": {}}
+    if models.faces:
+        found["measures"]["face"] = face_found(pictures).astype(float).tolist()
+    if models.judge is not None:
+        found["measures"] |= models.judge.recovered(pictures, rows)
+        if (
+            len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES
+        ):  # distances of smaller sets do not compare
+            found["frechet"] = models.judge.distance(pictures)
+    return found
+
+
+def summary(results: dict, measure: str) -> dict[tuple[str, str], tuple[float, float, int]]:
+    """(family, method) -> mean, half its 95 % interval, number of pictures.
+
+    Cells without this measure are left out.
+    """
+    table = {}
+    for cell, stored in results["variants"].items():
+        values = [
+            value for value in stored.get("measures", {}).get(measure, []) if value is not None
+        ]
+        if values:
+            family, name = cell.split(", ", 1)
+            table[family, name] = (*mean_interval(values), len(values))
+    return table
+
+
+def paired(
+    results: dict, family: str, first: str, second: str, measure: str
+) -> tuple[float, float, int]:
+    """Mean of first - second over the pictures that both filled, half its 95 % interval, and how
+    many pictures those are.
+
+    Raises:
+        KeyError: when a method was not run on this family.
+    """
+    a, b = (
+        dict(zip(stored["rows"], stored["measures"][measure], strict=True))
+        for stored in (results["variants"][f"{family}, {name}"] for name in (first, second))
+    )
+    gaps = [a[row] - b[row] for row in a if row in b and None not in (a[row], b[row])]
+    return (*mean_interval(gaps), len(gaps))
+
+
+def table_text(results: dict, measure: str = "psnr") -> str:
+    """Text: a line a method, a column a family of masks, means with their 95 % intervals.
+
+    The paper's figures beside, if any.
+    """
+    found = summary(results, measure)
+    families = [family for family in FAMILIES if any(key[0] == family for key in found)]
+    names = list(dict.fromkeys(name for _, name in found))
+    lines = [f"{measure:32s}" + "".join(f"{family:>16s}" for family in families)]
+    for name in names:
+        texts = [
+            f"{found[family, name][0]:.2f} ± {found[family, name][1]:.2f}"
+            if (family, name) in found
+            else "-"
+            for family in families
+        ]
+        count = max(found[family, name][2] for family in families if (family, name) in found)
+        lines.append(f"{name + f' ({count})':32s}" + "".join(f"{text:>16s}" for text in texts))
+    paper = STANDS_FOR.get(results["made_from"]["data"]["name"])
+    if measure in ("psnr", "hole_psnr") and paper:
+        for column, name in enumerate(("context-encoder", "ours")):
+            texts = [f"{PAPER_TABLE[family][paper][column]:.1f}" for family in families]
+            lines.append(
+                f"{f'paper, {paper}: {name}':32s}" + "".join(f"{text:>16s}" for text in texts)
+            )
+    return "\n".join(lines)
+
+
+def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float, float, float]]:
+    """Family -> ours minus Context Encoder: mean over the pictures, half its 95 % interval, and the
+    paper's difference (dB).
+
+    The paper's is NaN for pictures that stand for none of its sets. Raises: KeyError for a cell
+    that is not there.
+    """
+    paper = {
+        family: row.get(STANDS_FOR.get(results["made_from"]["data"]["name"]), (math.nan, math.nan))
+        for family, row in PAPER_TABLE.items()
+    }
+    return {
+        family: (
+            *paired(results, family, "ours", "context-encoder", measure)[:2],
+            paper[family][1] - paper[family][0],
+        )
+        for family in FAMILIES
+    }
+
+
+def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
+    """Text in the shape of the paper's Table 1.
+
+    A line a family of masks, "Context Encoder / ours" for each set; PSNR with the paper's in
+    brackets, where the pictures stand for one of its sets.
+    """
+    of_paper = measure in ("psnr", "hole_psnr")
+    stands_for = {
+        kind: STANDS_FOR.get(results["made_from"]["data"]["name"]) if of_paper else None
+        for kind, results in tables.items()
+    }
+    lines = [
+        f"{'CE / ours':10s}"
+        + "".join(
+            f"{f'{kind} ({paper})' if paper else kind:>30s}" for kind, paper in stands_for.items()
+        )
+    ]
+    for family in FAMILIES:
+        cells = []
+        for kind, results in tables.items():
+            two = [
+                summary(results, measure)[family, name][0] for name in ("context-encoder", "ours")
+            ]
+            cell = " / ".join(f"{value:.{1 if of_paper else 3}f}" for value in two)
+            cells.append(
+                cell
+                + (
+                    f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})"
+                    if stands_for[kind]
+                    else ""
+                )
+            )
+        lines.append(f"{family:10s}" + "".join(f"{cell:>30s}" for cell in cells))
+    return "\n".join(lines)

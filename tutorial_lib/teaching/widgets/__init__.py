@@ -1,0 +1,33 @@
+"""Small interactive parts with public members and a named `observe` method; moving a slider never
+computes a model.
+
+Each works without a browser: set its value and read the array it shows.
+"""
+
+from tutorial_lib.teaching.widgets.explorer import LambdaExplorer
+from tutorial_lib.teaching.widgets.filler import HoleFiller
+from tutorial_lib.teaching.widgets.frames import (
+    WINDOWS,
+    FrameSlider,
+    LivePreview,
+    PathSlider,
+    WindowSlider,
+    encode_png,
+    says_errors,
+)
+from tutorial_lib.teaching.widgets.painter import MaskPainter
+from tutorial_lib.teaching.widgets.walk import ManifoldWalk
+
+__all__ = [
+    "WINDOWS",
+    "FrameSlider",
+    "HoleFiller",
+    "LambdaExplorer",
+    "LivePreview",
+    "ManifoldWalk",
+    "MaskPainter",
+    "PathSlider",
+    "WindowSlider",
+    "encode_png",
+    "says_errors",
+]

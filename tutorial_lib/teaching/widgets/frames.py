@@ -1,0 +1,198 @@
+"""Pictures made beforehand under a slider, and the preview of a training run."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from tutorial_lib.images import image_grid, to_uint8
+from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.teaching.plotting import colored
+
+WINDOWS = (3, 5, 7, 9, 11, 15, 21, 31)
+
+
+def says_errors(part: str) -> Callable:
+    """A decorator for a widget's callbacks: an error is also shown in the label `part`; ipywidgets
+    only logs it.
+    """
+
+    def decorate(callback: Callable) -> Callable:
+        @functools.wraps(callback)
+        def said(self, *arguments):
+            try:
+                return callback(self, *arguments)
+            except Exception as error:
+                getattr(self, part).value = f"{type(error).__name__}: {error}"
+                raise
+
+        return said
+
+    return decorate
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """uint8 (H, W, 3) as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+class FrameSlider:
+    """A slider over pictures that were made beforehand.
+
+    Args:
+        frames: uint8 (H, W, 3) pictures of one size.
+        labels: what the slider shows for each.
+        description: the slider's name.
+        captions: a line of text below each picture; none when left out.
+        play: add a button that runs through the frames.
+        width: of the picture on the screen, in pixels; None: its own.
+
+    Attributes:
+        slider, image, caption, and `box`, which holds them: show that.
+
+    Raises:
+        ValueError: when the numbers of frames, labels and captions differ or there are none.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[np.ndarray],
+        labels: Sequence[str],
+        description: str,
+        captions: Sequence[str] | None = None,
+        play: bool = False,
+        width: int | None = None,
+    ):
+        if not len(frames) == len(labels) == len(captions or labels) or not len(frames):
+            raise ValueError(
+                f"each frame needs a label and a caption, got {len(frames)} frames and {len(labels)} labels"
+            )
+        self.frames, self.captions = list(frames), list(captions or [""] * len(frames))
+        self._encoded = [encode_png(frame) for frame in self.frames]
+        self.slider = ipywidgets.SelectionSlider(
+            options=[(str(label), index) for index, label in enumerate(labels)],
+            description=description,
+            style={"description_width": "initial"},
+            layout={"width": "420px"},
+        )
+        self.image = ipywidgets.Image(format="png", width=width or frames[0].shape[1])
+        self.caption = ipywidgets.Label()
+        controls = [self.slider]
+        if play:
+            self.play = ipywidgets.Play(min=0, max=len(frames) - 1, interval=250)
+            ipywidgets.jslink((self.play, "value"), (self.slider, "index"))
+            controls.append(self.play)
+        self.box = ipywidgets.VBox([ipywidgets.HBox(controls), self.image, self.caption])
+        self.slider.observe(self.observe, names="value")
+        self.observe({"new": self.slider.value})
+
+    @says_errors("caption")
+    def observe(self, change) -> None:
+        """Show frame number change["new"]."""
+        self.image.value = self._encoded[change["new"]]
+        self.caption.value = self.captions[change["new"]]
+
+    @property
+    def array(self) -> np.ndarray:
+        """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
+        return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+
+class WindowSlider(FrameSlider):
+    """Eq. 3's weights of one mask under a slider for the window (notebook 03).
+
+    Args:
+        mask: (1, 1, H, W), 1 = known.
+        windows: odd sides to choose from.
+
+    Attributes:
+        `weights`, a list of (H, W) tensors, one a window.
+    """
+
+    def __init__(self, mask: Tensor, windows: Sequence[int] = WINDOWS):
+        self.windows = list(windows)
+        self.weights = [importance_weights(mask, window)[0, 0] for window in windows]
+        captions = [
+            f"window {window}: {(weights > 0).sum().item()} pixels count, sum of W {weights.sum().item():.0f}"
+            for window, weights in zip(windows, self.weights, strict=True)
+        ]
+        super().__init__(
+            [colored(weights) for weights in self.weights],
+            [str(window) for window in windows],
+            "window",
+            captions,
+        )
+        self.slider.index = self.windows.index(7) if 7 in self.windows else 0
+        self.slider.add_class("window-slider")
+        self.image.add_class("window-image")
+
+
+class PathSlider(FrameSlider):
+    """G(z) along the search under a slider for the step (notebook 04).
+
+    Args:
+        pictures: (K, 3, H, W) in [-1, 1], one an iterate.
+        steps: the K steps.
+        losses: the K total losses.
+    """
+
+    def __init__(self, pictures: Tensor, steps: Sequence[int], losses: Sequence[float]):
+        frames = list(to_uint8(pictures).repeat(4, 1).repeat(4, 2))
+        super().__init__(
+            frames,
+            [str(step) for step in steps],
+            "step",
+            play=True,
+            captions=[
+                f"after {step} steps: total loss {float(loss):.1f}"
+                for step, loss in zip(steps, losses, strict=True)
+            ],
+        )
+        for part, name in (
+            (self.slider, "path-slider"),
+            (self.play, "path-play"),
+            (self.image, "path-image"),
+        ):
+            part.add_class(name)
+
+
+class LivePreview:
+    """Samples of a network in training, before the reader's eyes.
+
+    Give it to `train` as `on_preview` (notebook 02).
+
+    Attributes:
+        image, caption, `box` to show, and `history`, a list of (step, (B, 3, H, W) pictures).
+    """
+
+    def __init__(self, columns: int = 8, count: int = 32):
+        self.columns, self.count, self.history = columns, count, []
+        self.image = ipywidgets.Image(format="png", width=columns * 66)
+        self.caption = ipywidgets.Label("waiting for the first samples")
+        self.image.add_class("preview-image")
+        self.caption.add_class("preview-caption")
+        self.box = ipywidgets.VBox([self.image, self.caption])
+
+    def __call__(self, step: int, pictures: Tensor) -> None:
+        pictures = pictures[: self.count]
+        self.history.append((step, pictures))
+        self.image.value = encode_png(image_grid(pictures, self.columns))
+        self.caption.value = f"samples after {step} steps"
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
