@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch._dynamo  # noqa: F401 - optimizers import it, for more than a second: once here, not in every child
+import torch._dynamo  # noqa: F401 - optimizers import it, for a second: once, not in every child
 from safetensors import safe_open
 
 from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.training.checkpoint import CHECKPOINT
 from tutorial_lib.training.gan import GANSettings, GANTask
-from tutorial_lib.training.loop import CHECKPOINT, train
+from tutorial_lib.training.loop import train
 
 STEPS, KILLS = 200, 20  # so many steps that no child comes to the end, however fast
 

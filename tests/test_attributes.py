@@ -162,7 +162,7 @@ def fit(steps, dataset, whole=60, **options):
 def test_training_learns_what_it_is_told_and_a_resumed_run_ends_in_the_same_bits(tmp_path):
     dataset = Patches()
     task, log = fit(60, dataset)
-    report = attributes_report(task.finished_network(), dataset.images(slice(None)), dataset.truth)
+    report = attributes_report(task.finish(), dataset.images(slice(None)), dataset.truth)
     assert (
         report["attributes"]["bright"]["accuracy"] > 0.97
         and report["attributes"]["side"]["accuracy"] > 0.97

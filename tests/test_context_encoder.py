@@ -62,9 +62,7 @@ def test_what_is_wrong_is_said():
     with pytest.raises(ValueError, match="64, 64"):
         network(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match="families"):
-        ContextEncoderTask(
-            ContextEncoderSettings(base_channels=4, families=("spiral",)), flat_pictures(2)
-        )
+        ContextEncoderSettings(base_channels=4, families=("spiral",))
 
 
 def test_it_learns_to_look_around_the_hole(tmp_path):
@@ -82,7 +80,7 @@ def test_it_learns_to_look_around_the_hole(tmp_path):
         progress=False,
     )
     assert log.values.keys() == {"mse", "loss_d", "loss_adversarial"}
-    network = task.finished_network()
+    network = task.finish()
     mask = center_mask()
     completed = network.paint(pictures[:16], mask)[1]
     error = (completed - pictures[:16])[:, :, 16:48, 16:48].square().mean()

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "tutorial_lib"
 FLOORS = [
-    {"cache", "device", "distributed", "images", "masks"},
+    {"cache", "device", "images", "masks"},
     {"faces", "datasets", "models"},
     {"training"},
     {"inpainting"},
@@ -152,12 +152,28 @@ def seconds(module):
     return min(times)
 
 
-def test_import_takes_little_more_than_torch():
-    assert seconds("tutorial_lib") < seconds("torch") + 1.5
+def test_import_is_quick_and_what_is_used_takes_little_more_than_torch():
+    assert seconds("tutorial_lib") < seconds("torch")
+    assert seconds("tutorial_lib.inpainting.pipeline") < seconds("torch") + 1.5
+
+
+def test_the_public_names_are_there_and_no_others():
+    import tutorial_lib
+    from tutorial_lib.datasets import load_dataset
+
+    assert tutorial_lib.load_dataset is load_dataset
+    assert all(callable(getattr(tutorial_lib, name)) for name in tutorial_lib.__all__)
+    with pytest.raises(AttributeError, match="load_wgan"):
+        tutorial_lib.load_wgan  # noqa: B018
 
 
 def test_import_leaves_the_heavy_packages_for_later():
-    code = f"import sys, tutorial_lib; print([name for name in {NOT_AT_IMPORT} if name in sys.modules])"
+    code = f"""
+import sys, tutorial_lib
+at_once = "torch" in sys.modules
+from tutorial_lib import inpaint, load_dataset, load_gan
+print([name for name in {NOT_AT_IMPORT} if name in sys.modules] + at_once * ["torch"])
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True
     )

@@ -163,7 +163,7 @@ def test_training_learns_and_a_resumed_run_ends_in_the_same_bits(pack, tmp_path)
     dataset = FacePoints(pack)
     task, log = fit(40, dataset)
     assert np.mean(log.values["loss"][-5:]) < 0.5 * np.mean(log.values["loss"][:3])
-    assert task.preview().shape == (12, 3, 64, 64) and not task.finished_network().training
+    assert task.preview().shape == (12, 3, 64, 64) and not task.finish().training
     fit(2, dataset, run_dir=tmp_path)
     resumed, again = fit(40, dataset, run_dir=tmp_path)
     assert log.values == again.values

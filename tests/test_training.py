@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 from tutorial_lib.datasets.folder import ArrayImages
 from tutorial_lib.models.latent_model import sample_uniform
 from tutorial_lib.models.weights import load_gan, save_gan
+from tutorial_lib.training.checkpoint import CHECKPOINT
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask, adversarial_losses
-from tutorial_lib.training.loop import CHECKPOINT, TrainingDiverged, train
+from tutorial_lib.training.loop import TrainingDiverged, train
 
 TINY = {"base_channels": 2}
 MODERN = GANSettings(
@@ -209,7 +210,7 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(pictures, tmp_path, monke
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("tutorial_lib.training.loop.os.replace", fail)
+    monkeypatch.setattr("tutorial_lib.cache.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         run(pictures, 2, run_dir=tmp_path)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
@@ -278,7 +279,7 @@ def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_pa
 
 
 def test_empty_set_is_refused():
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         run(ArrayImages(np.empty((0, 64, 64, 3), np.uint8), "empty"), 1)
 
 
@@ -302,7 +303,7 @@ def test_every_epoch_shows_every_picture_once(pictures):
 
 
 def test_one_step_is_equation_1_written_out(pictures):
-    """The paper's recipe against D's and G's losses written plainly, updated by torch's own Adam."""
+    """The paper's recipe against both losses written plainly, updated by torch's own Adam."""
     settings = GANSettings(**TINY, flips=False)
     task, reference = GANTask(settings, seed=1), GANTask(settings, seed=1)
     images = pictures.images(list(range(8)))

@@ -89,7 +89,7 @@ def test_training_learns_and_its_decoder_can_be_searched(tmp_path, adversarial):
     )
     assert sum(log.values["mse"][-10:]) < 0.35 * sum(log.values["mse"][:10])
     assert ("loss_d" in log.values) == bool(adversarial)
-    network = task.finished_network()
+    network = task.finish()
     path = save_vae(tmp_path / "stripes.safetensors", network, {"data": {}})
     again, model = load_vae(path, "cpu"), load_gan(path, "cpu")
     torch.testing.assert_close(again(pictures[:4]), network(pictures[:4]), atol=0.02, rtol=0)
@@ -124,11 +124,11 @@ def test_the_prior_of_the_code_is_minus_its_log_density():
 
 def test_noise_that_is_not_positive_is_refused_and_more_of_it_means_less_detail():
     with pytest.raises(ValueError, match="must be positive"):
-        VAETask(VAESettings(base_channels=4, noise=0.0))
+        VAESettings(base_channels=4, noise=0.0)
     losses = {}
     for noise in (0.5, 1.0):
         task = VAETask(VAESettings(base_channels=4, noise=noise, flips=False), seed=1)
-        task._update = lambda name, loss, noise=noise: losses.__setitem__(noise, loss.item())
+        task.update = lambda name, loss, noise=noise: losses.__setitem__(noise, loss.item())
         values = task.step(stripes(4), torch.Generator().manual_seed(0), 0)
         log_likelihood = Normal(0.0, noise).log_prob(values["mse"].sqrt()) * 3 * 64 * 64
         constant = Normal(0.0, noise).log_prob(torch.zeros(())) * 3 * 64 * 64

@@ -1,4 +1,4 @@
-"""The small GPU helper: which device, in which precision, with which seed, for how long.
+"""The small GPU helper: which device, in which precision, with how many threads, with which seed.
 
 No other module asks these.
 """
@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import random
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -19,31 +15,30 @@ ENVIRONMENT = "TUTORIAL_DEVICE"
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def _available(kind: str) -> bool:
-    if kind == "cuda":
-        return torch.cuda.is_available()
-    if kind == "mps":
-        return torch.backends.mps.is_available()
-    return kind == "cpu"
-
-
 def pick_device(override: str | torch.device | None = None) -> torch.device:
-    """The device to work on: `override`, else the environment's TUTORIAL_DEVICE, else CUDA, MPS or
-    the CPU.
+    """The device to work on: `override`, else $TUTORIAL_DEVICE, else the accelerator, else the CPU.
+
+    Args:
+        override: such as "cpu", "cuda:1", "mps".
 
     Raises:
         ValueError: when the device asked for is unknown or not there.
     """
     wanted = override if override is not None else os.environ.get(ENVIRONMENT) or None
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
     if wanted is None:
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _available(kind)))
+        return accelerator or torch.device("cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError:
         raise ValueError(f"unknown device {str(wanted)!r}: choose cpu, cuda or mps") from None
-    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    count = 0
+    if device.type == "cpu":
+        count = 1
+    elif accelerator is not None and device.type == accelerator.type:
+        count = torch.accelerator.device_count()
     # torch keeps an index in eight bits: it reads "cuda:999" as -25
-    if not _available(device.type) or not 0 <= (device.index or 0) < count:
+    if not 0 <= (device.index or 0) < count:
         raise ValueError(
             f"device {wanted} is not available here: choose cpu, or leave the choice to the library"
         )
@@ -56,14 +51,14 @@ def describe(device: torch.device) -> str:
         return f"CUDA ({torch.cuda.get_device_name(device)})"
     if device.type == "mps":
         return "MPS (Apple GPU)"
+    if device.type != "cpu":
+        return device.type.upper()
     threads = torch.get_num_threads()
     return f"CPU ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def available_threads() -> int:
-    """How many CPU threads this process should use: OMP_NUM_THREADS, else one for each core that it
-    may run on.
-    """
+    """How many CPU threads to use: OMP_NUM_THREADS, else one a core that the process may use."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdigit() and int(asked):
         return int(asked)
@@ -82,32 +77,29 @@ def set_threads(count: int | None = None) -> int:
     return torch.get_num_threads()
 
 
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, numpy and torch.
-
-    The library itself draws from none of them.
-    """
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
 def seeded_generator(*numbers: int) -> torch.Generator:
     """A CPU generator whose stream is a function of the numbers, in their order.
 
-    (seed, step), (seed, image, restart).
+    A zero at the end changes nothing: (seed, step, 0) is (seed, step).
+
+    Args:
+        numbers: not negative, such as (seed, step) or (seed, image, restart).
     """
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """The layout in which convolutions are fastest: channels last on CPU and CUDA."""
+    """The layout in which convolutions are fastest: channels last, but for Apple's GPU."""
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def autocast(device: torch.device, precision: str = "float32") -> torch.autocast:
     """A context in which matrix products run in `precision`; "float32" leaves everything as it is.
+
+    Args:
+        device: where the block computes.
+        precision: one of `PRECISIONS`.
 
     Raises:
         ValueError: for an unknown precision, and for float16 on the CPU.
@@ -123,15 +115,15 @@ def autocast(device: torch.device, precision: str = "float32") -> torch.autocast
     )
 
 
-def widened(values: torch.Tensor) -> torch.Tensor:
+def upcast(values: torch.Tensor) -> torch.Tensor:
     """float32 for what autocast left in half precision; anything else as it is."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def fast_precision(device: torch.device) -> str:
-    """ "bfloat16" where the hardware multiplies in it, else "float32".
+    """The quickest precision: bfloat16 where the hardware multiplies in it, else float32.
 
-    Elsewhere it is emulated, and slower.
+    Emulated bfloat16 is slower.
     """
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
@@ -163,32 +155,3 @@ def lays_out_weights(weight: torch.Tensor) -> bool:
         and platform.machine().lower() in ("x86_64", "amd64")
         and hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise")
     )
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given (work on a GPU is queued)."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
-class Stopwatch:
-    """Seconds of wall time, set when the block ends."""
-
-    seconds: float = 0.0
-
-
-@contextmanager
-def stopwatch(device: torch.device) -> Iterator[Stopwatch]:
-    """Time a block, the device's queued work included: `with stopwatch(device) as watch: ...;
-    watch.seconds`.
-    """
-    watch = Stopwatch()
-    synchronize(device)
-    start = time.perf_counter()
-    try:
-        yield watch
-    finally:
-        synchronize(device)
-        watch.seconds = time.perf_counter() - start

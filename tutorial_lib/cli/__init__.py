@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from tutorial_lib.cli import ablations, data, generators, inpaint, looks, recipes, table1, train
 from tutorial_lib.training.loop import TrainingDiverged
@@ -11,8 +16,19 @@ from tutorial_lib.training.loop import TrainingDiverged
 COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: whoever handles Ctrl-C handles it in the same way."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns 0, 1 for an error, or 130 for a run that Ctrl-C ended."""
+    """Run one command.
+
+    Args:
+        arguments: as on the command line; None takes those.
+
+    Returns:
+        0, 1 for an error, 130 for a run that Ctrl-C ended, 143 for one that SIGTERM ended.
+    """
     parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
@@ -20,10 +36,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
-    except KeyboardInterrupt:
+        with _terminable():
+            return options.run(options)
+    except KeyboardInterrupt as stop:
         print(f"\nstopped; {options.stopped}", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except (ValueError, OSError, TrainingDiverged) as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A block in which SIGTERM raises `Terminated`."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

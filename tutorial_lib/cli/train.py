@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 
-from tutorial_lib import distributed
 from tutorial_lib.cli.options import (
     add_data_options,
     archive_hash,
@@ -42,12 +42,14 @@ from tutorial_lib.models.weights import (
     save_landmarks,
     save_vae,
 )
+from tutorial_lib.training import distributed
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
 from tutorial_lib.training.landmarks import FacePoints, LandmarksSettings, LandmarksTask
 from tutorial_lib.training.loop import train
+from tutorial_lib.training.task import Task
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
@@ -57,6 +59,7 @@ MEAN_PICTURES = 2000  # whose mean color stands for a hole
 
 
 def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
     default = GANSettings()
     parser = commands.add_parser(
         "train",
@@ -75,15 +78,16 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--start-from",
         metavar="WEIGHTS",
-        help="dcgan: begin with trained weights, a name or a .safetensors file, instead of random ones",
+        help="dcgan: begin with trained weights, a name or a .safetensors file, instead of random "
+        "ones",
     )
     parser.add_argument("--batch-size", type=positive, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--base-channels",
         type=positive,
-        help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 for vae and "
-        "context-encoder, 24 for attributes, 16 for landmarks",
+        help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 "
+        "for vae and context-encoder, 24 for attributes, 16 for landmarks",
     )
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument(
@@ -156,52 +160,28 @@ def add_command(commands) -> None:
 
 
 def run(options) -> int:
+    """Run the command; returns the exit status."""
     set_threads(options.threads or distributed.threads_each(available_threads()))
     with distributed.joined(pick_device(options.device)) as device:
         return _train_on(device, options)
 
 
 def _train_on(device: torch.device, options) -> int:
-    if options.model == "attributes":
-        if distributed.world_size() > 1:
-            raise ValueError(
-                "the classifier is small and trains in one process: start it without torchrun"
-            )
-        heads_of(options.data)  # says so at once where no picture's attributes are known
-    if options.model == "landmarks":
-        dataset, held_out = _faces_with_points(options)
-        # places in a crop need more than bfloat16's eight bits
+    dataset, held_out = _data(options)
+    if options.model == "landmarks":  # places in a crop need more than bfloat16's eight bits
         options.precision = options.precision or "float32"
-    else:
-        with distributed.first_on_each_machine():
-            dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
-            # now, not after days of training: there may be none, or a broken one
-            held_out = None
-            if not distributed.rank():
-                held_out = open_data(
-                    options, split="test", limit=REPORT_PICTURES, seed=options.seed
-                )
-    if options.model == "attributes":
-        dataset = LabeledPictures(dataset)
     options.precision = options.precision or fast_precision(device)
     task = _task(options, dataset, device)
-    if options.start_from:
-        if options.model != "dcgan":
-            raise ValueError(f"--start-from is an option of dcgan, not of {options.model}")
-        task.start_from(load_gan(options.start_from, device))
     first = distributed.rank() == 0
     if first:
-        together = (
-            f", {distributed.world_size()} processes together"
-            if distributed.world_size() > 1
-            else ""
-        )
+        count = distributed.world_size()
+        together = f", {count} processes together" if count > 1 else ""
         print(f"training a {options.model} on {describe(device)}{together}, in {options.precision}")
     samples = options.out / "samples"
     samples.mkdir(parents=True, exist_ok=True)
 
-    def keep(step: int, pictures: torch.Tensor) -> None:
-        Image.fromarray(image_grid(pictures, 8)).save(samples / f"{step:06d}.png")
+    def keep(step: int, images: torch.Tensor) -> None:
+        Image.fromarray(image_grid(images, 8)).save(samples / f"{step:06d}.png")
 
     log = train(
         task,
@@ -222,21 +202,32 @@ def _train_on(device: torch.device, options) -> int:
     return 0
 
 
-def _faces_with_points(options) -> tuple[FacePoints, FacePoints]:
-    """What the landmark network is trained on, and the held-out faces, larger."""
-    if distributed.world_size() > 1:
-        raise ValueError("the landmark network trains in one process: start it without torchrun")
-    if options.data != "folder" or options.root is None:
-        raise ValueError(
-            "landmarks are learned from a zip archive with points.csv in it: "
-            "--data folder --root ARCHIVE"
-        )
-    train_set = FacePoints(options.root, "train", options.limit)
-    return train_set, FacePoints(options.root, "test", side=REPORT_SIDE)
+def _data(options) -> tuple[Any, Any]:
+    """The training set and what is measured on in the end: None but in the first process.
+
+    The second is opened now, not after days of training: there may be none, or a broken one.
+    """
+    first = distributed.rank() == 0
+    if options.model == "landmarks":
+        if options.data != "folder" or options.root is None:
+            raise ValueError(
+                "landmarks are learned from a zip archive with points.csv in it: "
+                "--data folder --root ARCHIVE"
+            )
+        faces = FacePoints(options.root, "train", options.limit)
+        return faces, FacePoints(options.root, "test", side=REPORT_SIDE) if first else None
+    if options.model == "attributes":
+        heads_of(options.data)  # says so at once where no picture's attributes are known
+    held_out = None
+    with distributed.first_on_each_machine():
+        dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
+        if first:
+            held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
+    return LabeledPictures(dataset) if options.model == "attributes" else dataset, held_out
 
 
-def _export(options, task, dataset, test_set, steps: int) -> Path:
-    """Measure the trained model on held-out pictures and write its weights with their card."""
+def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
+    """Measure the trained model on held-out images and write its weights with their card."""
     card = {
         "data": {
             "name": dataset.name,
@@ -254,71 +245,60 @@ def _export(options, task, dataset, test_set, steps: int) -> Path:
         "command": _command(options),
     }
     path = options.out / f"{options.name or options.out.name}.safetensors"
+    model = task.finish()
     if options.model == "landmarks":
-        network = task.finished_network()
-        report = landmarks_report(network, test_set)
-        return save_landmarks(path, network, card | {"held_out": report})
-    held_out = test_set.images(slice(None))
+        return save_landmarks(path, model, card | {"held_out": landmarks_report(model, test_set)})
+    images = test_set.images(slice(None))
     if options.model == "dcgan":
-        gan = task.finish()
-        return save_gan(path, gan, card | {"discriminator": discriminator_report(gan, held_out)})
-    network = task.finished_network()
-    if options.model == "attributes":
-        report = attributes_report(network, held_out, true_classes(test_set, range(len(test_set))))
-        return save_attributes(path, network, card | {"held_out": report})
-    report, save = {
-        "vae": (vae_report, save_vae),
-        "context-encoder": (context_encoder_report, save_context_encoder),
-    }[options.model]
-    return save(path, network, card | {"held_out": report(network, held_out)})
+        return save_gan(path, model, card | {"discriminator": discriminator_report(model, images)})
+    if options.model == "vae":
+        return save_vae(path, model, card | {"held_out": vae_report(model, images)})
+    if options.model == "context-encoder":
+        report = context_encoder_report(model, images)
+        return save_context_encoder(path, model, card | {"held_out": report})
+    truths = true_classes(test_set, range(len(test_set)))
+    report = attributes_report(model, images, truths)
+    return save_attributes(path, model, card | {"held_out": report})
 
 
-def _task(options, dataset, device: torch.device):
-    """The task of the model asked for; what was not given on the command line keeps the settings'
-    default.
-    """
+def _task(options, dataset, device: torch.device) -> Task:
+    """The task of the model asked for; what was not given keeps the settings' default."""
     given = {
         key: value
         for key in ("base_channels", "learning_rate", "adversarial", "noise", "precision")
         if (value := getattr(options, key)) is not None
-    } | {"flips": not options.no_flips}
-    for name, models in {"adversarial": ("vae", "context-encoder"), "noise": ("vae",)}.items():
-        if name in given and options.model not in models:
+    }
+    for name, models in {
+        "adversarial": ("vae", "context-encoder"),
+        "noise": ("vae",),
+        "start_from": ("dcgan",),
+    }.items():
+        if getattr(options, name) is not None and options.model not in models:
             raise ValueError(
-                f"--{name} is a setting of {' and '.join(models)}, not of {options.model}"
+                f"--{name.replace('_', '-')} is a setting of {' and '.join(models)}, "
+                f"not of {options.model}"
             )
+    seed = options.seed
+    # these two never take --no-flips: points are always mirrored with their image, and a mirrored
+    # gaze looks the other way
     if options.model == "landmarks":
-        del given["flips"]  # always: points are mirrored with their picture
-        return LandmarksTask(LandmarksSettings(options.steps, **given), device, options.seed)
+        return LandmarksTask(LandmarksSettings(options.steps, **given), device, seed)
     if options.model == "attributes":
-        del given["flips"]  # never: a mirrored gaze looks the other way
-        return AttributesTask(
-            AttributesSettings(options.steps, **given), heads_of(options.data), device, options.seed
-        )
+        heads = heads_of(options.data)
+        return AttributesTask(AttributesSettings(options.steps, **given), heads, device, seed)
+    given["flips"] = not options.no_flips
+    given["discriminator_channels"] = options.discriminator_channels
     if options.model == "vae":
-        return VAETask(
-            VAESettings(**given, discriminator_channels=options.discriminator_channels),
-            device,
-            options.seed,
-        )
+        return VAETask(VAESettings(**given), device, seed)
     if options.model == "context-encoder":
-        first = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
-        settings = ContextEncoderSettings(
-            **given, discriminator_channels=options.discriminator_channels
-        )
-        return ContextEncoderTask(settings, first, device, options.seed)
-    settings = GANSettings(
-        **given,
-        discriminator_channels=options.discriminator_channels,
-        norm=options.norm,
-        augment=tuple(options.augment),
-        ema=options.ema,
-        r1=options.r1,
-        junk=options.junk,
-        discriminator_rate=options.discriminator_rate,
-        loss=options.loss,
-    )
-    return GANTask(settings, device, options.seed)
+        images = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
+        return ContextEncoderTask(ContextEncoderSettings(**given), images, device, seed)
+    for name in ("norm", "ema", "r1", "junk", "discriminator_rate", "loss"):
+        given[name] = getattr(options, name)
+    task = GANTask(GANSettings(**given, augment=tuple(options.augment)), device, seed)
+    if options.start_from:
+        task.start_from(load_gan(options.start_from, device))
+    return task
 
 
 def _command(options) -> str:

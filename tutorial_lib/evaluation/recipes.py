@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,7 +68,7 @@ RECIPES = {
 
 def baseline_settings(**changes) -> GANSettings:
     """The recipe of the shipped weights at two thirds of their width, with some fields changed."""
-    settings = {
+    settings: dict[str, Any] = {
         "base_channels": BASE_CHANNELS,
         "discriminator_channels": DISCRIMINATOR_CHANNELS,
         "norm": "spectral",
@@ -91,6 +92,7 @@ def measure_recipe(gan: LatentModel, held_out: Tensor, progress: bool = True) ->
     Args:
         gan: the trained model.
         held_out: (N, 3, 64, 64) in [-1, 1], pictures it has not seen.
+        progress: whether to show a progress bar.
 
     Returns:
         "sliced_wasserstein": of as many samples as pictures, see `evaluation.sliced_wasserstein`;
@@ -138,6 +140,8 @@ def run_recipes(
         names: keys of `RECIPES`; None takes all.
         images: training images of each recipe.
         seed: of weights, order and draws.
+        device: where to train and search.
+        progress: whether to show progress bars.
 
     Returns:
         the results as stored; "variants" holds for each recipe its "made_by" and what

@@ -1,6 +1,4 @@
-"""What a model card says on held-out pictures: D's ranks of real, generated and junk; PSNR; a
-classifier's accuracy.
-"""
+"""What a model card says on held-out images: D's ranks, PSNR, accuracy, eye errors."""
 
 from __future__ import annotations
 
@@ -64,16 +62,23 @@ def probe_pictures(gan: LatentModel, real: Tensor, seed: int = 0) -> dict[str, T
 
 @torch.no_grad()
 def discriminator_report(gan: LatentModel, real: Tensor, seed: int = 0) -> dict:
-    """Mean logits of an eval-mode D for each kind of `probe_pictures`, and AUCs of real against the
-    others.
+    """What an eval-mode D says to each kind of `probe_pictures`.
+
+    Args:
+        gan: with a discriminator.
+        real: (B, 3, 64, 64) held-out pictures in [-1, 1].
+        seed: of the draws.
 
     Returns:
+        mean logits, and AUCs of real against the others:
         {"mean_logit": {kind: float}, "auc_real_against": {kind: float}, "pictures": int}. An AUC of
         0.5 is a guess, 1 a D that ranks every real picture above every other.
     """
+    discriminator = gan.discriminator
+    assert discriminator is not None, "a model without D, such as a VAE, has no report of it"
     logits = {
         kind: torch.cat(
-            [gan.discriminator(batch.to(gan.device)).cpu() for batch in pictures.split(128)]
+            [discriminator(batch.to(gan.device)).cpu() for batch in pictures.split(BATCH)]
         )
         for kind, pictures in probe_pictures(gan, real, seed).items()
     }
@@ -93,7 +98,8 @@ def vae_report(vae: VAE, images: Tensor) -> dict:
     """How well held-out pictures come back through the mean of their codes, for a model card.
 
     Args:
-        vae: in eval mode; images: (B, 3, 64, 64) in [-1, 1].
+        vae: in eval mode.
+        images: (B, 3, 64, 64) in [-1, 1].
 
     Returns:
         "pictures", "psnr" in dB, "kl" in nats a picture.
@@ -116,7 +122,8 @@ def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
     """Hole PSNR on held-out pictures, a figure a mask family, for a model card.
 
     Args:
-        network: in eval mode; images: (B, 3, 64, 64) in [-1, 1].
+        network: in eval mode.
+        images: (B, 3, 64, 64) in [-1, 1].
 
     Returns:
         "pictures", and "hole_psnr": family -> dB.
@@ -182,7 +189,8 @@ def landmarks_report(network: LandmarkNetwork, faces: FacePoints, seed: int = 0)
         here = Transform(fit_matrices(truth[None].astype(float))[0], picture.size)
         center, width = detector_box(here)
         middle = center + rng.normal(0, BOX_SHIFT) / here.scale
-        guess = guess_from_box(middle, width * np.exp(rng.normal(0, BOX_SCALE)), picture.size)
+        x, y = middle.tolist()
+        guess = guess_from_box((x, y), width * np.exp(rng.normal(0, BOX_SCALE)), picture.size)
         seen = _nearest_box(pixels, center, width)
         if seen is not None:
             guess, detected[number] = guess_from_box(*seen, picture.size), True
@@ -207,11 +215,13 @@ def _eye_figures(errors: np.ndarray) -> dict:
 
 def _nearest_box(
     pixels: np.ndarray, center: np.ndarray, width: float
-) -> tuple[np.ndarray, float] | None:
+) -> tuple[tuple[float, float], float] | None:
     """Center and width of the cascade's box on a face, None where it finds none there.
 
     Args:
-        pixels: (H, W, 3) uint8; center, width: of the box as it would be on average.
+        pixels: (H, W, 3) uint8.
+        center: (2,), x and y of the middle of the box as it would be on average.
+        width: of that box.
     """
     margin = len(pixels) // 4  # the cascade's windows reach beyond a face that fills its picture
     padding = ((margin, margin), (margin, margin), (0, 0))
@@ -219,5 +229,6 @@ def _nearest_box(
     for box in sorted_boxes(padded, round(0.6 * width), round(1.5 * width)):
         middle = np.array([box["c"], box["r"]]) + (box["width"] - 1) / 2 - margin
         if np.linalg.norm(middle - center) < 0.25 * width:
-            return middle, box["width"]
+            x, y = middle.tolist()
+            return (x, y), box["width"]
     return None

@@ -1,9 +1,8 @@
-"""What a rendered picture shows, and a small classifier that reads it: the yardstick for what PSNR
-misses.
+"""What a rendered picture shows, and a small classifier that reads it.
 
 The paper judges completions by eye and by PSNR. A rendered picture's attributes are known exactly,
 so one can also ask whether the hidden smile, gaze or digit came back (notebook 09,
-`experiments.yardsticks`). Asked is only what can be seen in a picture of 64x64; values too near a
+`evaluation`). Asked is only what can be seen in a picture of 64x64; values too near a
 threshold are "unclear" and count neither in training nor in scoring.
 """
 
@@ -15,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tutorial_lib.images import IMAGE_SIZE
-from tutorial_lib.models.vae import halving_layers
+from tutorial_lib.models.blocks import check_input, halving_layers
 
 FEATURES = 64
 UNCLEAR = -1
@@ -46,7 +44,7 @@ def _beyond(value: float, low: float, high: float) -> str | None:
 
 
 def _gaze(face: dict) -> str | None:
-    """At 0.4 the irises stand 0.7 pixels off the middle of the eyes, at 0.15 a quarter of a pixel."""
+    """At 0.4 the irises stand 0.7 pixels off the eyes' middle, at 0.15 a quarter of a pixel."""
     if abs(face["gaze_x"]) < 0.15:
         return "ahead"
     return None if abs(face["gaze_x"]) < 0.4 else "left" if face["gaze_x"] < 0 else "right"
@@ -108,7 +106,8 @@ def heads_of(name: str) -> dict[str, list[str]]:
     """
     if name not in ATTRIBUTES:
         raise ValueError(
-            f"the attributes of {name!r} are not known: only rendered sets have them, {', '.join(ATTRIBUTES)}"
+            f"the attributes of {name!r} are not known: only rendered sets have them, "
+            f"{', '.join(ATTRIBUTES)}"
         )
     return {attribute: list(asked.classes) for attribute, asked in ATTRIBUTES[name].items()}
 
@@ -135,8 +134,9 @@ def true_classes(dataset, indices: Iterable[int]) -> dict[str, Tensor]:
 
 
 class AttributeClassifier(nn.Module):
-    """A picture to one row of logits an attribute: strided convolutions, 64 features, one linear
-    layer.
+    """A picture to one row of logits an attribute.
+
+    Strided convolutions, 64 features, one linear layer.
 
     Args:
         heads: attribute -> class names, see `heads_of`.
@@ -157,7 +157,8 @@ class AttributeClassifier(nn.Module):
             )
         self.heads = {attribute: list(classes) for attribute, classes in heads.items()}
         self.base_channels = base_channels
-        layers = halving_layers(3, base_channels)
+        layers = halving_layers(base_channels)
+        # (B, 8C, 4, 4) -> (B, 64, 1, 1)
         layers["to_features"] = nn.Conv2d(8 * base_channels, FEATURES, 4, bias=False)
         layers["norm_features"] = nn.BatchNorm2d(FEATURES)
         layers["relu_features"] = nn.LeakyReLU(0.2, inplace=True)
@@ -167,13 +168,11 @@ class AttributeClassifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, 64, 64) pictures -> (B, 64), what the logits are linear in."""
-        if images.dim() != 4 or images.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(
-                f"the classifier takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), got {tuple(images.shape)}"
-            )
+        check_input(images, "the classifier")
         return self.layers(images)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(B, 3, 64, 64) images in [-1, 1] -> attribute -> (B, classes) logits."""
         parts = self.logits(self.features(images)).split(
             [len(classes) for classes in self.heads.values()], dim=1
         )

@@ -1,6 +1,4 @@
-"""Context Encoder (Pathak et al. 2016) at 64x64.
-
-One network that is shown the corrupted picture and paints the whole of it.
+"""Context Encoder (Pathak et al. 2016): it sees the corrupted image and paints the whole of it.
 
 The system that the paper compares with (section 4, Figs. 8-12, Table 1; notebook 09). It gets no
 mask: the hole is filled with the pictures' mean color, and the network must see for itself what is
@@ -14,8 +12,7 @@ from torch import Tensor, nn
 
 from tutorial_lib.images import IMAGE_SIZE, check_images
 from tutorial_lib.masks import check_mask
-from tutorial_lib.models.dcgan import doubling_layers, init_weights
-from tutorial_lib.models.vae import halving_layers
+from tutorial_lib.models.blocks import check_input, doubling_layers, halving_layers, init_weights
 
 
 class ChannelwiseLinear(nn.Module):
@@ -32,7 +29,9 @@ class ChannelwiseLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels, side * side))
 
     def forward(self, features: Tensor) -> Tensor:
-        flat = torch.einsum("bcp,cpq->bcq", features.flatten(2), self.weight) + self.bias
+        """(B, C, S, S) features -> the same shape."""
+        flat = features.flatten(2)  # (B, C, S, S) -> (B, C, S * S)
+        flat = torch.einsum("bcp,cpq->bcq", flat, self.weight) + self.bias  # (B, C, S * S)
         return flat.view_as(features)
 
 
@@ -51,8 +50,9 @@ class ContextEncoder(nn.Module):
     def __init__(self, base_channels: int = 64, fill: tuple[float, float, float] = (0.0, 0.0, 0.0)):
         super().__init__()
         self.base_channels = c = base_channels
+        self.fill: Tensor
         self.register_buffer("fill", torch.tensor(fill).view(1, 3, 1, 1))
-        self.encoder = nn.Sequential(halving_layers(3, c))
+        self.encoder = nn.Sequential(halving_layers(c))
         self.bottleneck = nn.Sequential(
             ChannelwiseLinear(8 * c, IMAGE_SIZE // 16),
             nn.LeakyReLU(0.2, inplace=True),
@@ -64,31 +64,34 @@ class ContextEncoder(nn.Module):
         self.apply(init_weights)
 
     def forward(self, filled: Tensor) -> Tensor:
-        if filled.dim() != 4 or filled.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(
-                f"the Context Encoder takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), "
-                f"got {tuple(filled.shape)}"
-            )
-        return self.decoder(self.bottleneck(self.encoder(filled)))
+        """(B, 3, 64, 64) images with their holes filled -> (B, 3, 64, 64), painted anew."""
+        check_input(filled, "the Context Encoder")
+        features = self.encoder(filled)  # (B, 3, 64, 64) -> (B, 8C, 4, 4)
+        features = self.bottleneck(features)
+        return self.decoder(features)  # (B, 8C, 4, 4) -> (B, 3, 64, 64)
 
     def filled(self, images: Tensor, mask: Tensor) -> Tensor:
-        """What the network is shown.
+        """What the network is shown: `images` where known, the mean color in the hole.
 
-        `images` where known, the mean color in the hole; nothing under the hole is read.
+        Nothing under the hole is read.
+
+        Args:
+            images: (B, 3, 64, 64) in [-1, 1].
+            mask: (B, 1, 64, 64) or (1, 1, 64, 64), 1 = known.
         """
         return torch.where(mask > 0, images, self.fill.to(images))
 
     @torch.no_grad()
     def paint(self, images: Tensor, mask: Tensor, batch_size: int = 256) -> tuple[Tensor, Tensor]:
-        """(painted, completed): the network's whole picture, and the known pixels with its hole put
-        in.
+        """The network's whole image, and the known pixels with its hole put in.
 
         Args:
             images: (B, 3, 64, 64) in [-1, 1]; hole pixels are never read, NaN included.
             mask: (B, 1, 64, 64) or (1, 1, 64, 64), 1 = known.
+            batch_size: images at once.
 
         Returns:
-            two (B, 3, 64, 64) in [-1, 1], on the network's device.
+            painted and completed, (B, 3, 64, 64) in [-1, 1], on the network's device.
 
         Raises:
             ValueError: for wrong shapes or ranges or an invalid mask.

@@ -1,7 +1,7 @@
-"""DCGAN (Radford et al. 2016) as the paper uses it: 64x64x3 pictures, a 100-dimensional code, D a
-mirror of G.
+"""DCGAN (Radford et al. 2016) as the paper uses it: 64x64 images, a 100-dimensional latent code.
 
-Notebook 02 builds and trains it; the latent search of notebook 04 only looks at it.
+D is a mirror of G. Notebook 02 builds and trains it; the latent search of notebook 04 only looks at
+it.
 """
 
 from __future__ import annotations
@@ -14,37 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 
-from tutorial_lib.images import IMAGE_SIZE
+from tutorial_lib.models.blocks import check_input, doubling_layers, halving_layers, init_weights
 
 Z_DIM = 100
 NORMS = ("batch", "spectral", "none")
-
-
-def init_weights(module: nn.Module) -> None:
-    """Radford et al. 2016: every weight from N(0, 0.02), batch-norm scales from N(1, 0.02)."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
-        nn.init.zeros_(module.bias)
-
-
-def doubling_layers(base_channels: int) -> OrderedDict[str, nn.Module]:
-    """8 * base_channels channels at 4x4 to a 64x64 picture in [-1, 1], doubling the side and
-    halving the channels.
-    """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for side, channels in ((8, 4 * base_channels), (16, 2 * base_channels), (32, base_channels)):
-        layers[f"to_{side}x{side}"] = nn.ConvTranspose2d(
-            2 * channels, channels, 4, 2, 1, bias=False
-        )
-        layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
-        layers[f"relu_{side}x{side}"] = nn.ReLU(inplace=True)
-    layers["to_64x64"] = nn.ConvTranspose2d(base_channels, 3, 4, 2, 1)
-    layers["tanh"] = nn.Tanh()
-    return layers
 
 
 class Generator(nn.Module):
@@ -67,16 +40,17 @@ class Generator(nn.Module):
         layers["to_4x4"] = nn.ConvTranspose2d(z_dim, 8 * c, 4, 1, 0, bias=False)
         layers["norm_4x4"] = nn.BatchNorm2d(8 * c)
         layers["relu_4x4"] = nn.ReLU(inplace=True)
-        layers |= doubling_layers(c)
+        layers |= doubling_layers(c)  # (B, 8C, 4, 4) -> (B, 3, 64, 64)
         self.layers = nn.Sequential(layers)
         self.apply(init_weights)
 
     def forward(self, z: Tensor) -> Tensor:
+        """(B, z_dim) codes -> (B, 3, 64, 64) images in [-1, 1]."""
         if z.dim() != 2 or z.shape[1] != self.z_dim:
             raise ValueError(
                 f"the generator takes codes of shape (B, {self.z_dim}), got {tuple(z.shape)}"
             )
-        return self.layers(z[:, :, None, None])
+        return self.layers(z[:, :, None, None])  # (B, z_dim, 1, 1) -> (B, 3, 64, 64)
 
 
 class Discriminator(nn.Module):
@@ -102,32 +76,25 @@ class Discriminator(nn.Module):
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
         self.base_channels, self.norm = base_channels, norm
-        c = base_channels
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        layers["to_32x32"] = nn.Conv2d(3, c, 4, 2, 1)
-        layers["relu_32x32"] = nn.LeakyReLU(0.2, inplace=True)
-        for side, channels in ((16, 2 * c), (8, 4 * c), (4, 8 * c)):
-            layers[f"to_{side}x{side}"] = nn.Conv2d(
-                channels // 2, channels, 4, 2, 1, bias=norm != "batch"
-            )
-            if norm == "batch":
-                layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
-            layers[f"relu_{side}x{side}"] = nn.LeakyReLU(0.2, inplace=True)
-        layers["to_logit"] = nn.Conv2d(8 * c, 1, 4, 1, 0)
+        layers = halving_layers(base_channels, batch_norm=norm == "batch")
+        layers["to_logit"] = nn.Conv2d(
+            8 * base_channels, 1, 4, 1, 0
+        )  # (B, 8C, 4, 4) -> (B, 1, 1, 1)
         self.layers = nn.Sequential(layers)
         self.apply(init_weights)
         if norm == "spectral":
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
-                    spectral_norm(layer)
+            for layer in convolutions(self):
+                spectral_norm(layer)
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.dim() != 4 or images.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(
-                f"the discriminator takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), "
-                f"got {tuple(images.shape)}"
-            )
-        return self.layers(images).flatten()
+        """(B, 3, 64, 64) images in [-1, 1] -> (B,) logits."""
+        check_input(images, "the discriminator")
+        return self.layers(images).flatten()  # (B, 1, 1, 1) -> (B,)
+
+
+def convolutions(discriminator: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions of a discriminator, from the image to the logit."""
+    return [layer for layer in discriminator.modules() if isinstance(layer, nn.Conv2d)]
 
 
 @torch.no_grad()
@@ -141,10 +108,9 @@ def plain_discriminator(discriminator: Discriminator) -> Discriminator:
     was_training = discriminator.training
     discriminator.eval()  # in eval mode reading a weight does not move the power iteration
     plain = Discriminator(discriminator.base_channels, norm="none")
-    for source, target in zip(discriminator.layers, plain.layers, strict=True):
-        if isinstance(source, nn.Conv2d):
-            target.weight.copy_(source.weight)
-            target.bias.copy_(source.bias)
+    for source, target in zip(convolutions(discriminator), convolutions(plain), strict=True):
+        target.weight.copy_(source.weight)
+        target.get_parameter("bias").copy_(source.get_parameter("bias"))
     discriminator.train(was_training)
     return plain.to(next(discriminator.parameters()).device).eval()
 

@@ -1,5 +1,4 @@
-"""A small network that reads five points from a face: a heat map for each, and the map's mean as
-the point.
+"""A small network that reads five points from a face: the mean of a heat map for each.
 
 It is a U-Net (Ronneberger et al. 2015) in small; the mean of a heat map, or soft-argmax, is from
 Sun et al., "Integral Human Pose Regression" (ECCV 2018). What the crop shows, and how a photo is
@@ -60,8 +59,13 @@ class LandmarkNetwork(nn.Module):
         self.to_maps = nn.Conv2d(at_16, POINTS, 3, 1, 1)
 
     def heat_maps(self, crops: Tensor) -> Tensor:
-        """(B, 3, 64, 64) crops -> (B, 5, 16, 16), where each point may be: positive, the sum of a
-        map is 1.
+        """Where each point may be.
+
+        Args:
+            crops: (B, 3, 64, 64) in [-1, 1].
+
+        Returns:
+            (B, 5, 16, 16), positive; the sum of a map is 1.
         """
         if crops.dim() != 4 or crops.shape[1:] != (3, CROP_SIZE, CROP_SIZE):
             raise ValueError(
@@ -71,8 +75,8 @@ class LandmarkNetwork(nn.Module):
         x16 = self.down_16(crops)  # (B, 2C, 16, 16)
         x8 = self.down_8(x16)  # (B, 3C, 8, 8)
         x4 = self.down_4(x8)  # (B, 3.5C, 4, 4)
-        x8 = self.up_8(x8 + _doubled(self.to_8(x4)))
-        x16 = self.up_16(x16 + _doubled(self.to_16(x8)))
+        x8 = self.up_8(x8 + _doubled(self.to_8(x4)))  # (B, 3C, 8, 8)
+        x16 = self.up_16(x16 + _doubled(self.to_16(x8)))  # (B, 2C, 16, 16)
         logits = self.to_maps(x16)  # (B, 5, 16, 16)
         return logits.flatten(2).softmax(2).view_as(logits)
 
@@ -90,6 +94,7 @@ class LandmarkNetwork(nn.Module):
         return torch.stack([x, y], dim=2), maps.flatten(2).amax(2).mean(1)  # (B, 5, 2), (B,)
 
     def forward(self, crops: Tensor) -> Tensor:
+        """(B, 3, 64, 64) crops in [-1, 1] -> (B, 5, 2) points (x, y) in pixels of the crop."""
         return self.read(crops)[0]
 
 

@@ -49,9 +49,7 @@ class LatentModel:
         return next(self.generator.parameters()).device
 
     def to(self, device: torch.device | str) -> LatentModel:
-        """The same model with its networks moved to `device` (the modules themselves move, as in
-        torch).
-        """
+        """The same model on `device`; the modules themselves move, as in torch."""
         self.generator.to(device)
         if self.discriminator is not None:
             self.discriminator.to(device)
@@ -59,14 +57,23 @@ class LatentModel:
 
 
 def sample_uniform(count: int, generator: torch.Generator, z_dim: int = 100) -> Tensor:
-    """(count, z_dim) codes uniform on [-1, 1], the paper's p_z, drawn on the CPU so that a seed
-    means the same anywhere.
+    """Codes uniform on [-1, 1], the paper's p_z.
+
+    They are drawn on the CPU, so that a seed means the same anywhere.
+
+    Args:
+        count: how many.
+        generator: a CPU generator.
+        z_dim: length of a code.
+
+    Returns:
+        (count, z_dim) float32.
     """
     return torch.rand(count, z_dim, generator=generator) * 2 - 1
 
 
 def clip_to_box(z: Tensor) -> Tensor:
-    """Z restricted to [-1, 1] (paper section 3.4: done in each iteration)."""
+    """Restrict z to [-1, 1] (paper section 3.4: done in each iteration)."""
     return z.clamp(-1, 1)
 
 

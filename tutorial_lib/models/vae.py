@@ -1,6 +1,4 @@
-"""A variational autoencoder (Kingma & Welling 2014) of the DCGAN's size.
-
-Its decoder is the DCGAN's G.
+"""A variational autoencoder (Kingma & Welling 2014) of the DCGAN's size, its decoder the DCGAN's G.
 
 The paper's section 2 and Fig. 2 set it beside the GAN (notebook 02); with `LatentModel` its codes
 can be searched as well.
@@ -8,29 +6,12 @@ can be searched as well.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
 
-from tutorial_lib.distributed import drawn
-from tutorial_lib.images import IMAGE_SIZE
-from tutorial_lib.models.dcgan import Z_DIM, Generator, init_weights
+from tutorial_lib.models.blocks import check_input, halving_layers, init_weights
+from tutorial_lib.models.dcgan import Z_DIM, Generator
 from tutorial_lib.models.latent_model import LatentModel, normal_latent_model
-
-
-def halving_layers(in_channels: int, base_channels: int) -> OrderedDict[str, nn.Module]:
-    """64x64 to 4x4, halving the side and doubling the channels as the DCGAN's D does, with batch
-    norm.
-    """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["to_32x32"] = nn.Conv2d(in_channels, base_channels, 4, 2, 1)
-    layers["relu_32x32"] = nn.LeakyReLU(0.2, inplace=True)
-    for side, channels in ((16, 2 * base_channels), (8, 4 * base_channels), (4, 8 * base_channels)):
-        layers[f"to_{side}x{side}"] = nn.Conv2d(channels // 2, channels, 4, 2, 1, bias=False)
-        layers[f"norm_{side}x{side}"] = nn.BatchNorm2d(channels)
-        layers[f"relu_{side}x{side}"] = nn.LeakyReLU(0.2, inplace=True)
-    return layers
 
 
 class Encoder(nn.Module):
@@ -49,17 +30,16 @@ class Encoder(nn.Module):
     def __init__(self, base_channels: int = 64, z_dim: int = Z_DIM):
         super().__init__()
         self.base_channels, self.z_dim = base_channels, z_dim
-        layers = halving_layers(3, base_channels)
+        layers = halving_layers(base_channels)
+        # (B, 8C, 4, 4) -> (B, 2 z_dim, 1, 1)
         layers["to_code"] = nn.Conv2d(8 * base_channels, 2 * z_dim, 4, 1, 0)
         self.layers = nn.Sequential(layers)
         self.apply(init_weights)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        if images.dim() != 4 or images.shape[1:] != (3, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(
-                f"the encoder takes pictures of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), got {tuple(images.shape)}"
-            )
-        mean, log_variance = self.layers(images).flatten(1).chunk(2, dim=1)
+        """(B, 3, 64, 64) images in [-1, 1] -> mean and log variance, each (B, z_dim)."""
+        check_input(images, "the encoder")
+        mean, log_variance = self.layers(images).flatten(1).chunk(2, dim=1)  # two (B, z_dim)
         return mean, log_variance.clamp(-12, 6)  # exp stays finite in half precision
 
 
@@ -67,8 +47,10 @@ class VAE(nn.Module):
     """Encoder and decoder together.
 
     Args:
-        base_channels: of both; z_dim: length of the code. Shapes: (B, 3, 64, 64) in [-1, 1] -> the
-            same, through the mean of the code.
+        base_channels: of both.
+        z_dim: length of the code.
+
+    Shapes: (B, 3, 64, 64) in [-1, 1] -> the same, through the mean of the code.
     """
 
     def __init__(self, base_channels: int = 64, z_dim: int = Z_DIM):
@@ -77,17 +59,22 @@ class VAE(nn.Module):
         self.decoder = Generator(base_channels, z_dim)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, 64, 64) images in [-1, 1] -> the same, decoded from the mean of their codes."""
         return self.decoder(self.encoder(images)[0])
 
 
 def reparametrize(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
-    """A draw from q(z | x) through which gradients pass.
+    """A draw from q(z | x) through which gradients pass: mean + deviation * noise.
 
-    Mean + deviation * noise, the noise drawn on the CPU.
+    Args:
+        mean: (B, z_dim), as the encoder gives it.
+        log_variance: the same.
+        rng: a CPU generator, of the noise.
+
+    Returns:
+        (B, z_dim) codes.
     """
-    noise = drawn(lambda whole: torch.randn(whole, *mean.shape[1:], generator=rng), len(mean)).to(
-        mean
-    )
+    noise = torch.randn(mean.shape, generator=rng).to(mean)
     return mean + (log_variance / 2).exp() * noise
 
 
@@ -97,8 +84,5 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def vae_latent_model(vae: VAE, card: dict | None = None) -> LatentModel:
-    """The decoder as the latent search sees it.
-
-    Z standard normal, no D, the prior loss is the code's own.
-    """
+    """The decoder as the latent search sees it: z standard normal, no D, the code's own prior."""
     return normal_latent_model(vae.decoder, vae.encoder.z_dim, card)

@@ -1,21 +1,17 @@
-"""Training of the attribute classifier: cross entropy on pictures that are disturbed a little, as
-completions are.
-"""
+"""Training of the attribute classifier: cross entropy on images disturbed as completions are."""
 
 from __future__ import annotations
 
 import copy
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib import distributed
-from tutorial_lib.device import autocast, memory_format
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier, true_classes
+from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
 PREVIEW_COUNT = 64
 
@@ -56,7 +52,8 @@ class AttributesSettings:
         steps: length of the run; over it the learning rate falls to zero along half a cosine.
         base_channels: see `AttributeClassifier`.
         learning_rate: Adam's, at the start.
-        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
+            only, without a scaling of gradients.
 
     Nothing is mirrored: a mirrored gaze looks the other way, and a mirrored digit is none.
     """
@@ -66,8 +63,11 @@ class AttributesSettings:
     learning_rate: float = 2e-3
     precision: str = "float32"
 
+    def __post_init__(self):
+        check_settings(self, positive=("steps", "base_channels", "learning_rate"))
 
-class AttributesTask:
+
+class AttributesTask(Task):
     """The classifier and its optimizer, for `training.loop.train` on `LabeledPictures`.
 
     Args:
@@ -78,6 +78,7 @@ class AttributesTask:
     """
 
     kind = "attributes"
+    settings: AttributesSettings
 
     def __init__(
         self,
@@ -86,78 +87,51 @@ class AttributesTask:
         device: torch.device | str = "cpu",
         seed: int = 0,
     ):
-        if settings.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {settings.steps}")
-        if distributed.world_size() > 1:
-            raise ValueError(
-                "the classifier is small and trains in one process: start it without torchrun"
-            )
-        self.settings, self.device = settings, torch.device(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        super().__init__(settings, device)
+        with seeded_weights(seed):
             network = AttributeClassifier(heads, settings.base_channels)
-        self.network = network.to(self.device, memory_format=memory_format(self.device))
+        self.network = self.placed(network)
         self.modules = {"network": self.network}
         self.optimizers = {
             "network": torch.optim.Adam(self.network.parameters(), settings.learning_rate)
         }
         self.shown = torch.zeros(PREVIEW_COUNT, 3, 64, 64)
 
-    def describe(self) -> dict:
-        """The settings as plain values, for checkpoints and model cards."""
-        return asdict(self.settings)
-
     def step(
         self, batch: tuple[Tensor, dict[str, Tensor]], rng: torch.Generator, number: int
     ) -> dict[str, Tensor]:
-        """One update on `LabeledPictures.batch`; returns the scalars "loss", a sum over attributes,
-        and "accuracy", a mean.
+        """One update on `LabeledPictures.batch`.
+
+        Returns:
+            scalars "loss", a sum over attributes, and "accuracy", a mean.
         """
-        settings, optimizer = self.settings, self.optimizers["network"]
         images, labels = batch
-        self.shown = disturbed(images, rng)
-        with autocast(self.device, settings.precision):
-            logits = self.network(
-                self.shown.to(self.device, memory_format=memory_format(self.device))
-            )
+        self.shown = disturbed(images, rng)  # (B, 3, 64, 64)
+        with self.autocast():
+            logits = self.network(self.images_here(self.shown))  # attribute -> (B, classes)
         loss, accuracy = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for attribute, rows in logits.items():
-            truth = labels[attribute].to(self.device)
-            clear = (
-                (truth != UNCLEAR).sum().clamp(min=1)
-            )  # a batch in which all are unclear teaches nothing
-            loss = (
-                loss
-                + F.cross_entropy(rows.float(), truth, ignore_index=UNCLEAR, reduction="sum")
-                / clear
-            )
+            truth = labels[attribute].to(self.device)  # (B,)
+            # clamp: a batch in which all are unclear teaches nothing
+            clear = (truth != UNCLEAR).sum().clamp(min=1)
+            wrong = F.cross_entropy(rows.float(), truth, ignore_index=UNCLEAR, reduction="sum")
+            loss = loss + wrong / clear
             accuracy += (rows.argmax(1) == truth).sum() / clear / len(logits)
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                settings.learning_rate
-                * 0.5
-                * (1 + math.cos(math.pi * min(1.0, number / settings.steps)))
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        self.set_cosine_rate("network", number)
+        self.update("network", loss)
         return {"loss": loss.detach(), "accuracy": accuracy}
 
     def preview(self) -> Tensor:
-        """(up to 64, 3, 64, 64): the last step's pictures as the classifier saw them.
-
-        Black before the first.
-        """
+        """(up to 64, 3, 64, 64): what the classifier saw last, black before the first step."""
         return self.shown[:PREVIEW_COUNT].float().cpu()
 
-    def finished_network(self) -> AttributeClassifier:
-        """A copy of the classifier in eval mode, for `save_attributes`."""
+    def finish(self) -> AttributeClassifier:
+        """A copy of the classifier in eval mode."""
         return copy.deepcopy(self.network).eval()
 
 
 def disturbed(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Pictures changed in ways that leave their attributes, so that a completed hole is not out of
-    all experience.
+    """Images changed in ways that leave their attributes, so that completions are no surprise.
 
     A completion differs from a rendered picture in its hole: softer, and of a slightly wrong color
     where it was not blended perfectly. So every second picture gets a hole of one of the four
@@ -168,7 +142,8 @@ def disturbed(images: Tensor, rng: torch.Generator) -> Tensor:
     color is asked for.
 
     Args:
-        images: (B, 3, 64, 64) in [-1, 1]; rng: a CPU generator.
+        images: (B, 3, 64, 64) in [-1, 1].
+        rng: a CPU generator.
 
     Returns:
         as many, in [-1, 1].

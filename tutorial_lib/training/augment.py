@@ -1,6 +1,4 @@
-"""Differentiable augmentation (Zhao et al. 2020).
-
-What D sees, real and generated, is changed in the same ways.
+"""Differentiable augmentation (Zhao et al. 2020): what D sees is changed in the same random ways.
 
 Without it a discriminator learns a few thousand pictures by heart. The draws come from the step's
 generator.
@@ -12,17 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.distributed import drawn, rank, world_size
-
 KINDS = ("color", "translation", "cutout")
 
 
 def _uniform(count: int, rng: torch.Generator, like: Tensor) -> Tensor:
-    return drawn(lambda whole: torch.rand(whole, 1, 1, 1, generator=rng), count).to(like)
+    return torch.rand(count, 1, 1, 1, generator=rng).to(like)  # (B, 1, 1, 1)
 
 
 def _color(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Brightness by up to +-0.5, saturation by 0 to 2, contrast by 0.5 to 1.5, one draw a picture."""
+    """Brightness by up to +-0.5, saturation by 0 to 2, contrast by 0.5 to 1.5, drawn per image."""
     count = len(images)
     images = images + (_uniform(count, rng, images) - 0.5)
     gray = images.mean(dim=1, keepdim=True)
@@ -35,25 +31,21 @@ def _translation(images: Tensor, rng: torch.Generator) -> Tensor:
     """Shift by up to an eighth of the side in each direction; zeros come in at the edge."""
     count, _, height, width = images.shape
     reach = height // 8
-    shift = drawn(
-        lambda whole: torch.randint(-reach, reach + 1, (whole, 2), generator=rng), count
-    ).to(images.device)
-    padded = F.pad(images, (reach, reach, reach, reach))
-    rows = torch.arange(height, device=images.device)[None, :] + reach + shift[:, :1]
-    columns = torch.arange(width, device=images.device)[None, :] + reach + shift[:, 1:]
+    shift = torch.randint(-reach, reach + 1, (count, 2), generator=rng).to(images.device)  # (B, 2)
+    padded = F.pad(images, (reach, reach, reach, reach))  # (B, C, H + 2 reach, W + 2 reach)
+    rows = torch.arange(height, device=images.device)[None, :] + reach + shift[:, :1]  # (B, H)
+    columns = torch.arange(width, device=images.device)[None, :] + reach + shift[:, 1:]  # (B, W)
     picture = torch.arange(count, device=images.device)[:, None, None]
     # channels last while indexing: one gather over (B, H, W) for all channels
-    return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(
-        0, 3, 1, 2
-    )
+    moved = padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)  # (B, H, W, C) -> (B, C, H, W)
 
 
 def _cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     """Zero a square of half the side around a random point."""
     count, _, height, width = images.shape
-    center = drawn(lambda whole: torch.rand(whole, 2, generator=rng), count).to(
-        images.device
-    ) * torch.tensor([height, width], device=images.device)
+    sides = torch.tensor([height, width], device=images.device)
+    center = torch.rand(count, 2, generator=rng).to(images.device) * sides  # (B, 2)
     rows = (torch.arange(height, device=images.device)[None, :] - center[:, :1]).abs() < height / 4
     columns = (torch.arange(width, device=images.device)[None, :] - center[:, 1:]).abs() < width / 4
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
@@ -95,10 +87,7 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
     prior it must not.
     """
     junk = []
-    for row in range(
-        len(images) * world_size()
-    ):  # of the whole batch: what is drawn for the other processes' rows is dropped
-        image = images[row // world_size()]
+    for row, image in enumerate(images):
         if row % 3 == 0:
             made = (torch.rand(image.shape, generator=rng) * 2 - 1).to(image)
         elif row % 3 == 1:
@@ -109,8 +98,7 @@ def junk_like(images: Tensor, rng: torch.Generator) -> Tensor:
             order = torch.randperm(tiles.shape[1], generator=rng).to(image.device)
             mixed = tiles[:, order].unflatten(1, (side, side))
             made = mixed.permute(0, 1, 3, 2, 4).reshape(image.shape)
-        if row % world_size() == rank():
-            junk.append(made)
+        junk.append(made)
     return torch.stack(junk)
 
 

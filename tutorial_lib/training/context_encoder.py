@@ -1,22 +1,23 @@
-"""Training of the Context Encoder (Pathak et al. 2016): reconstruct the hole, and let a D judge the
-whole.
+"""Training of the Context Encoder: reconstruct the hole, and let a D judge the whole.
+
+Pathak et al. 2016.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib import distributed
-from tutorial_lib.device import autocast, memory_format, seeded_generator, widened
+from tutorial_lib.device import seeded_generator, upcast
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator
 from tutorial_lib.training.augment import flip
+from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 32
 
@@ -34,7 +35,8 @@ class ContextEncoderSettings:
         families: masks are drawn from these, the same number of each (all four, as the paper does
             for fairness).
         flips: mirror training pictures at random.
-        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
+            only, without a scaling of gradients.
     """
 
     base_channels: int = 64
@@ -46,8 +48,15 @@ class ContextEncoderSettings:
     flips: bool = True
     precision: str = "float32"
 
+    def __post_init__(self):
+        sizes = ("base_channels", "discriminator_channels")
+        check_settings(self, positive=(*sizes, "learning_rate"), fraction=("beta1", "adversarial"))
+        unknown = set(self.families) - set(FAMILIES)
+        if unknown or not self.families:
+            raise ValueError(f"families must be some of {FAMILIES}, got {self.families}")
 
-class ContextEncoderTask:
+
+class ContextEncoderTask(Task):
     """The network, its D and their optimizers, for `training.loop.train`.
 
     Args:
@@ -56,12 +65,10 @@ class ContextEncoderTask:
             the preview.
         device: where to train.
         seed: of the initial weights and the preview's masks.
-
-    Raises:
-        ValueError: for an unknown family of masks.
     """
 
     kind = "context-encoder"
+    settings: ContextEncoderSettings
 
     def __init__(
         self,
@@ -70,22 +77,15 @@ class ContextEncoderTask:
         device: torch.device | str = "cpu",
         seed: int = 0,
     ):
-        unknown = set(settings.families) - set(FAMILIES)
-        if unknown or not settings.families:
-            raise ValueError(f"families must be some of {FAMILIES}, got {settings.families}")
-        self.settings, self.device = settings, torch.device(device)
-        mean = tuple(round(value, 4) for value in images.mean((0, 2, 3)).tolist())
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = ContextEncoder(settings.base_channels, mean)
+        super().__init__(settings, device)
+        red, green, blue = (round(value, 4) for value in images.mean((0, 2, 3)).tolist())
+        with seeded_weights(seed):
+            network = ContextEncoder(settings.base_channels, (red, green, blue))
             discriminator = Discriminator(
                 settings.discriminator_channels or settings.base_channels, "spectral"
             )
-        layout = memory_format(self.device)
-        self.network = distributed.with_synchronized_batch_norm(
-            network.to(self.device, memory_format=layout)
-        )
-        self.discriminator = discriminator.to(self.device, memory_format=layout)
+        self.network = self.placed(network)
+        self.discriminator = self.placed(discriminator)
         self.modules = {"network": self.network, "discriminator": self.discriminator}
         self.optimizers = {
             name: torch.optim.Adam(
@@ -95,10 +95,6 @@ class ContextEncoderTask:
         }
         self.preview_images = images[:PREVIEW_COUNT].to(self.device)
         self.preview_mask = self._masks(len(self.preview_images), seeded_generator(seed, 1))
-
-    def describe(self) -> dict:
-        """The settings as plain values, for checkpoints and model cards."""
-        return asdict(self.settings)
 
     def _masks(self, count: int, rng: torch.Generator) -> Tensor:
         """(count, 1, 64, 64): the families in turn, so that a batch holds as many of each."""
@@ -113,50 +109,38 @@ class ContextEncoderTask:
             scalars "mse" (of the hole), "loss_d", "loss_adversarial".
         """
         settings, d = self.settings, self.discriminator
-        images = images.to(self.device, memory_format=memory_format(self.device))
+        images = self.images_here(images)  # (B, 3, 64, 64)
         if settings.flips:
             images = flip(images, rng)
-        mask = distributed.drawn(lambda whole: self._masks(whole, rng), len(images))
+        mask = self._masks(len(images), rng)  # (B, 1, 64, 64)
         hole = 1 - mask
-        with autocast(self.device, settings.precision):
-            painted = widened(self.network(self.network.filled(images, mask)))
+        with self.autocast():
+            painted = upcast(self.network(self.network.filled(images, mask)))  # (B, 3, 64, 64)
             completed = torch.where(mask > 0, images, painted)
-            loss_d = widened(
+            loss_d = upcast(
                 F.softplus(-d(images)).mean() + F.softplus(d(completed.detach())).mean()
             )
-        self._update("discriminator", loss_d)
-        # a mean over each picture's own hole: a small hole counts as much as a large one
-        squared = ((painted - images).square().mean(1, keepdim=True) * hole).flatten(1).sum(
-            1
-        ) / hole.flatten(1).sum(1)
-        d.requires_grad_(False)
-        with autocast(self.device, settings.precision):
-            believed = widened(F.softplus(-d(completed))).mean()
-        mse = squared.mean()
-        self._update("network", (1 - settings.adversarial) * mse + settings.adversarial * believed)
-        d.requires_grad_(True)
+        self.update("discriminator", loss_d)
+        squared = (painted - images).square().mean(1, keepdim=True) * hole  # (B, 1, 64, 64)
+        # a mean over each image's own hole: a small hole counts as much as a large one
+        mse = (squared.flatten(1).sum(1) / hole.flatten(1).sum(1)).mean()
+        with frozen(d), self.autocast():
+            believed = upcast(F.softplus(-d(completed))).mean()
+        self.update("network", (1 - settings.adversarial) * mse + settings.adversarial * believed)
         return {
             "mse": mse.detach(),
             "loss_d": loss_d.detach(),
             "loss_adversarial": believed.detach(),
         }
 
-    def _update(self, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()
-        distributed.average_gradients(self.modules[name].parameters())
-        self.optimizers[name].step()
-
     def preview(self) -> Tensor:
-        """Pairs of what the network is shown and its completion, for pictures and masks that stay
-        the same.
-        """
+        """Pairs of what the network is shown and its completion; images and masks stay the same."""
         self.network.eval()
         shown = self.network.filled(self.preview_images, self.preview_mask)
         completed = self.network.paint(self.preview_images, self.preview_mask)[1]
         self.network.train()
         return torch.stack([shown, completed], dim=1).flatten(0, 1).float().cpu()
 
-    def finished_network(self) -> ContextEncoder:
-        """A copy of the network in eval mode, for `save_network`."""
+    def finish(self) -> ContextEncoder:
+        """A copy of the network in eval mode."""
         return copy.deepcopy(self.network).eval()

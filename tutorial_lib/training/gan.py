@@ -6,17 +6,23 @@ Notebook 02 writes it out and calls this.
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib import distributed
-from tutorial_lib.device import autocast, memory_format, widened
-from tutorial_lib.models.dcgan import Discriminator, Generator, plain_discriminator
+from tutorial_lib.device import upcast
+from tutorial_lib.models.dcgan import (
+    NORMS,
+    Discriminator,
+    Generator,
+    convolutions,
+    plain_discriminator,
+)
 from tutorial_lib.models.latent_model import LatentModel, sample_uniform, uniform_latent_model
-from tutorial_lib.training.augment import augment, flip, junk_like
+from tutorial_lib.training.augment import KINDS, augment, flip, junk_like
+from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 64
 STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
@@ -34,7 +40,8 @@ def adversarial_losses(kind: str, real: Tensor, fake: Tensor) -> tuple[Tensor, T
             usable gradient where G fails); "hinge" (Lim and Ye 2017; Miyato et al. 2018);
             "relativistic", a real picture against a generated one (Jolicoeur-Martineau 2018, as
             paired in Huang et al. 2025).
-        real, fake: (B,) logits of D.
+        real: (B,) logits of D for real images.
+        fake: (B,) logits of D for generated ones.
 
     Returns:
         (loss of D, loss of G), scalars.
@@ -70,7 +77,8 @@ class GANSettings:
             none.
         junk: share of the batch, between 0 and 1, that D also gets as certain fakes (noise,
             shuffled pixels, shuffled tiles), so that it can serve as a prior; 0 for none.
-        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
+            only, without a scaling of gradients.
     """
 
     base_channels: int = 128
@@ -88,8 +96,21 @@ class GANSettings:
     junk: float = 0.0
     precision: str = "float32"
 
+    def __post_init__(self):
+        sizes = ("base_channels", "discriminator_channels", "r1_every")
+        check_settings(
+            self,
+            positive=(*sizes, "learning_rate", "discriminator_rate"),
+            not_negative=("r1",),
+            fraction=("beta1", "ema", "junk"),
+            choice={"norm": NORMS, "loss": LOSSES},
+        )
+        unknown = [kind for kind in self.augment if kind not in KINDS]
+        if unknown:
+            raise ValueError(f"unknown augmentation {unknown[0]!r}: choose from {KINDS}")
 
-class GANTask:
+
+class GANTask(Task):
     """G, D and their optimizers; `step` is one update of each on a batch of real pictures.
 
     Args:
@@ -99,6 +120,7 @@ class GANTask:
     """
 
     kind = "dcgan"
+    settings: GANSettings
 
     def __init__(
         self,
@@ -106,21 +128,15 @@ class GANTask:
         device: torch.device | str = "cpu",
         seed: int = 0,
     ):
-        self.settings, self.device = settings, torch.device(device)
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # the layers draw from torch's global generator: leave it as it was
-            torch.manual_seed(seed)
+        super().__init__(settings, device)
+        with seeded_weights(seed):
             generator = Generator(settings.base_channels)
             discriminator = Discriminator(
                 settings.discriminator_channels or settings.base_channels, settings.norm
             )
-        layout = memory_format(self.device)
-        self.generator = generator.to(self.device, memory_format=layout)
-        self.discriminator = discriminator.to(self.device, memory_format=layout)
+        self.generator = self.placed(generator)
+        self.discriminator = self.placed(discriminator)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        for network in (self.generator, self.discriminator):
-            distributed.with_synchronized_batch_norm(network)
         self.modules = {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -156,38 +172,28 @@ class GANTask:
         weights = {
             key: value.to(self.device) for key, value in model.generator.state_dict().items()
         }
-        sources = [
-            layer for layer in model.discriminator.layers if isinstance(layer, torch.nn.Conv2d)
-        ]
-        targets = [
-            layer for layer in self.discriminator.layers if isinstance(layer, torch.nn.Conv2d)
-        ]
+        assert model.discriminator is not None
+        sources, targets = convolutions(model.discriminator), convolutions(self.discriminator)
         here = {key: value.shape for key, value in self.generator.state_dict().items()}
         if {key: value.shape for key, value in weights.items()} != here or any(
             source.weight.shape != target.weight.shape
             for source, target in zip(sources, targets, strict=True)
         ):
             raise ValueError(
-                f"the weights {model.card.get('name', '')} have other sizes than the networks to be trained: give the same numbers of channels"
+                f"the weights {model.card.get('name', '')} have other sizes than the networks to "
+                "be trained: give the same numbers of channels"
             )
         for network in (self.generator, self.average):
             network.load_state_dict(weights)
         for source, target in zip(sources, targets, strict=True):
             # a spectral norm divides by the largest singular value, which is 1 in weights that were
             # written out
-            stored = (
-                target.parametrizations.weight.original
-                if self.settings.norm == "spectral"
-                else target.weight
-            )
-            stored.copy_(source.weight)
-            target.bias.copy_(source.bias)
+            spectral = self.settings.norm == "spectral"
+            stored = "parametrizations.weight.original" if spectral else "weight"
+            target.get_parameter(stored).copy_(source.weight)
+            target.get_parameter("bias").copy_(source.get_parameter("bias"))
             for _ in range(POWER_ITERATIONS):  # in training mode reading the weight takes one
                 target.weight  # noqa: B018
-
-    def describe(self) -> dict:
-        """The settings as plain values, for checkpoints and model cards."""
-        return asdict(self.settings)
 
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update of D and one of G.
@@ -201,32 +207,28 @@ class GANTask:
             scalars "loss_d", "loss_g", "D(x)", "D(G(z))".
         """
         settings, d, g = self.settings, self.discriminator, self.generator
-        images = images.to(self.device, memory_format=memory_format(self.device))
+        images = self.images_here(images)  # (B, 3, 64, 64)
         if settings.flips:
             images = flip(images, rng)
-        z = distributed.drawn(lambda whole: sample_uniform(whole, rng), len(images)).to(images)
-        with autocast(self.device, settings.precision):
-            fake = g(z)
-            real_logits = widened(d(augment(images, settings.augment, rng)))
-            fake_logits = widened(d(augment(fake.detach(), settings.augment, rng)))
+        z = sample_uniform(len(images), rng).to(images)  # (B, 100)
+        with self.autocast():
+            fake = g(z)  # (B, 100) -> (B, 3, 64, 64)
+            real_logits = upcast(d(augment(images, settings.augment, rng)))  # (B,)
+            fake_logits = upcast(d(augment(fake.detach(), settings.augment, rng)))  # (B,)
             loss_d, _ = adversarial_losses(settings.loss, real_logits, fake_logits)
             if settings.junk:
-                junk = junk_like(images[: self._junk_count(len(images))], rng)
-                junk_logits = widened(d(augment(junk, settings.augment, rng)))
+                junk = junk_like(images[: max(1, round(settings.junk * len(images)))], rng)
+                junk_logits = upcast(d(augment(junk, settings.augment, rng)))
                 loss_d = loss_d + settings.junk * F.softplus(junk_logits).mean()
         if settings.r1 and number % settings.r1_every == 0:
             loss_d = loss_d + settings.r1 / 2 * settings.r1_every * self._r1_penalty(images)
-        self._update("discriminator", loss_d)
+        self.update("discriminator", loss_d)
 
-        d.requires_grad_(False)  # G's loss needs D's gradient with respect to the picture only
-        with autocast(self.device, settings.precision):
-            _, loss_g = adversarial_losses(
-                settings.loss,
-                real_logits.detach(),
-                widened(d(augment(fake, settings.augment, rng))),
-            )
-        self._update("generator", loss_g)
-        d.requires_grad_(True)
+        # G's loss needs D's gradient with respect to the image only
+        with frozen(d), self.autocast():
+            judged = upcast(d(augment(fake, settings.augment, rng)))  # (B,)
+            _, loss_g = adversarial_losses(settings.loss, real_logits.detach(), judged)
+        self.update("generator", loss_g)
         self._average()
         return {
             "loss_d": loss_d.detach(),
@@ -235,28 +237,10 @@ class GANTask:
             "D(G(z))": fake_logits.detach().sigmoid().mean(),
         }
 
-    def _junk_count(self, own: int) -> int:
-        """How many of its `own` pictures a process turns into junk.
-
-        The first rows of the whole batch are the first of each share.
-        """
-        whole = max(1, round(self.settings.junk * own * distributed.world_size()))
-        if whole % distributed.world_size():
-            raise ValueError(
-                f"{whole} pictures of junk cannot be shared by {distributed.world_size()} processes: choose another batch size"
-            )
-        return whole // distributed.world_size()
-
     def _r1_penalty(self, images: Tensor) -> Tensor:
         images = images.detach().requires_grad_(True)
         (slope,) = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)
         return slope.square().flatten(1).sum(1).mean()
-
-    def _update(self, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()
-        distributed.average_gradients(self.modules[name].parameters())
-        self.optimizers[name].step()
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -266,16 +250,12 @@ class GANTask:
 
     @torch.no_grad()
     def final_generator(self) -> Generator:
-        """A copy of the averaged G with batch-norm statistics measured again for its weights, in
-        eval mode.
-        """
+        """A copy of the averaged G in eval mode, its batch-norm statistics measured again."""
         generator = copy.deepcopy(self.average)
         norms = [m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = (
-                None  # None makes the running statistics a plain average over the batches
-            )
+            norm.momentum = None  # None: running statistics are a plain average over the batches
         generator.train()
         rng = torch.Generator().manual_seed(0)
         for _ in range(STATISTICS_BATCHES):
@@ -284,21 +264,14 @@ class GANTask:
 
     @torch.no_grad()
     def preview(self) -> Tensor:
-        """(64, 3, 64, 64) pictures of the averaged G for codes that stay the same through the
-        training.
+        """(64, 3, 64, 64): the averaged G for codes that stay the same through the training.
 
         They are made with the statistics of this batch itself: cheap, and good enough to watch.
         """
         preview = copy.deepcopy(self.average).train()
         return preview(self.preview_z).float().cpu()
 
-    def finish(self, card: dict | None = None) -> LatentModel:
-        """The trained pair as the latent search uses it.
-
-        Averaged G, D with its normalization written out.
-        """
-        return uniform_latent_model(
-            self.final_generator(),
-            plain_discriminator(copy.deepcopy(self.discriminator)),
-            card=card,
-        )
+    def finish(self) -> LatentModel:
+        """The averaged G and D, its normalization written out, as the latent search uses them."""
+        discriminator = plain_discriminator(copy.deepcopy(self.discriminator))
+        return uniform_latent_model(self.final_generator(), discriminator)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import csv
 import io
-import math
 import os
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib import distributed
 from tutorial_lib.datasets.folder import BROKEN_ZIP
-from tutorial_lib.device import autocast, memory_format
 from tutorial_lib.faces import crop_matrices, fit_matrices, sample
 from tutorial_lib.images import load_picture
 from tutorial_lib.models.landmarks import CROP_SIZE, POINTS, LandmarkNetwork
+from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
 POINTS_FILE = "points.csv"
 PICTURE_SIDE = 84  # a face that fills its picture is then about as large as in the network's crop
@@ -123,7 +121,8 @@ class LandmarksSettings:
         base_channels: see `LandmarkNetwork`.
         learning_rate: AdamW's, at the start.
         weight_decay: AdamW's.
-        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
+            only, without a scaling of gradients.
     """
 
     steps: int
@@ -132,35 +131,33 @@ class LandmarksSettings:
     weight_decay: float = 1e-3
     precision: str = "float32"
 
+    def __post_init__(self):
+        check_settings(
+            self,
+            positive=("steps", "base_channels", "learning_rate"),
+            not_negative=("weight_decay",),
+        )
 
-class LandmarksTask:
+
+class LandmarksTask(Task):
     """The landmark network and its optimizer, for `training.loop.train` on `FacePoints`.
 
     Args:
         settings: see `LandmarksSettings`.
         device: where to train.
         seed: of the initial weights.
-
-    Raises:
-        ValueError: for no steps, or several processes.
     """
 
     kind = "landmarks"
+    settings: LandmarksSettings
 
     def __init__(
         self, settings: LandmarksSettings, device: torch.device | str = "cpu", seed: int = 0
     ):
-        if settings.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {settings.steps}")
-        if distributed.world_size() > 1:
-            raise ValueError(
-                "the landmark network is small and trains in one process: start it without torchrun"
-            )
-        self.settings, self.device = settings, torch.device(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        super().__init__(settings, device)
+        with seeded_weights(seed):
             network = LandmarkNetwork(settings.base_channels)
-        self.network = network.to(self.device, memory_format=memory_format(self.device))
+        self.network = self.placed(network)
         self.modules = {"network": self.network}
         self.optimizers = {
             "network": torch.optim.AdamW(
@@ -173,10 +170,6 @@ class LandmarksTask:
         self.weights = torch.tensor([2, 2, 1, 1, 1], device=self.device) / 7
         self.shown = torch.zeros(PREVIEW_COUNT, 3, CROP_SIZE, CROP_SIZE)
 
-    def describe(self) -> dict:
-        """The settings as plain values, for checkpoints and model cards."""
-        return asdict(self.settings)
-
     def step(
         self, batch: tuple[Tensor, np.ndarray], rng: torch.Generator, number: int
     ) -> dict[str, Tensor]:
@@ -186,32 +179,23 @@ class LandmarksTask:
             the scalars "loss", smooth L1 in pixels of the crop with the eyes counted twice, and
             "distance", the mean distance there.
         """
-        settings, optimizer = self.settings, self.optimizers["network"]
-        self.shown, truth = crops_for_training(*batch, rng)
+        self.shown, truth = crops_for_training(*batch, rng)  # (B, 3, 64, 64), (B, 5, 2)
         truth = truth.to(self.device)
-        with autocast(self.device, settings.precision):
-            points = self.network(
-                self.shown.to(self.device, memory_format=memory_format(self.device))
-            )
+        with self.autocast():
+            points = self.network(self.images_here(self.shown))  # (B, 5, 2)
         each = F.smooth_l1_loss(points.float(), truth, beta=1.0, reduction="none")  # (B, 5, 2)
         loss = (each.mean((0, 2)) * self.weights).sum()
-        done = min(1.0, number / settings.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        self.set_cosine_rate("network", number)
+        self.update("network", loss)
         distance = (points.detach() - truth).norm(dim=2).mean()
         return {"loss": loss.detach(), "distance": distance}
 
     def preview(self) -> Tensor:
-        """(up to 64, 3, 64, 64): the last step's crops as the network saw them; black before the
-        first.
-        """
+        """(up to 64, 3, 64, 64): what the network saw last, black before the first step."""
         return self.shown[:PREVIEW_COUNT].float().cpu()
 
-    def finished_network(self) -> LandmarkNetwork:
-        """A copy of the network in eval mode, for `save_landmarks`."""
+    def finish(self) -> LandmarkNetwork:
+        """A copy of the network in eval mode."""
         return copy.deepcopy(self.network).eval()
 
 
@@ -265,9 +249,7 @@ def _jitter(count: int, rng: torch.Generator) -> np.ndarray:
 
 
 def _covered(crops: Tensor, rng: torch.Generator) -> Tensor:
-    """A rectangle of one color over a part of every eighth crop: a hand, a microphone, a black
-    bar.
-    """
+    """A rectangle of one color over a part of every eighth crop: a hand, a microphone, a bar."""
     for crop in crops[::8]:
         height, width = torch.randint(6, 22, (2,), generator=rng).tolist()
         top, left = torch.randint(0, CROP_SIZE - 6, (2,), generator=rng).tolist()
@@ -278,9 +260,7 @@ def _covered(crops: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _recolored(crops: Tensor, rng: torch.Generator) -> Tensor:
-    """Grayness, blur, sharpness, contrast, brightness, tint and noise, each for a part of the
-    crops.
-    """
+    """Grayness, blur, sharpness, contrast, brightness, tint, noise, each for a part of them."""
     count = len(crops)
 
     def draw(low: float, high: float, channels: int = 1) -> Tensor:

@@ -1,22 +1,22 @@
-"""The evidence lower bound as one training step (Kingma & Welling 2014), with an adversarial term
-if wanted.
+"""The evidence lower bound as one training step (Kingma & Welling 2014).
+
+With an adversarial term if wanted.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib import distributed
-from tutorial_lib.device import autocast, memory_format, widened
+from tutorial_lib.device import upcast
 from tutorial_lib.models.dcgan import Discriminator
-from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.models.vae import VAE, kl_divergence, reparametrize, vae_latent_model
+from tutorial_lib.models.vae import VAE, kl_divergence, reparametrize
 from tutorial_lib.training.augment import flip
+from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 64
 
@@ -38,7 +38,8 @@ class VAESettings:
             VAE.
         discriminator_channels: size of that D, None for the same as the decoder.
         flips: mirror training pictures at random.
-        precision: "float32", or "bfloat16" / "float16" where the device is faster in it.
+        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
+            only, without a scaling of gradients.
     """
 
     base_channels: int = 64
@@ -49,20 +50,24 @@ class VAESettings:
     flips: bool = True
     precision: str = "float32"
 
+    def __post_init__(self):
+        sizes = ("base_channels", "discriminator_channels")
+        check_settings(
+            self, positive=(*sizes, "learning_rate", "noise"), not_negative=("adversarial",)
+        )
 
-class VAETask:
+
+class VAETask(Task):
     """A VAE and its optimizer, for `training.loop.train`.
 
     Args:
         settings: see `VAESettings`.
         device: where to train.
         seed: of the initial weights and of the preview codes.
-
-    Raises:
-        ValueError: for noise that is not positive.
     """
 
     kind = "vae"
+    settings: VAESettings
 
     def __init__(
         self,
@@ -70,26 +75,20 @@ class VAETask:
         device: torch.device | str = "cpu",
         seed: int = 0,
     ):
-        if not settings.noise > 0:
-            raise ValueError(f"the noise of the pixels must be positive, got {settings.noise}")
-        self.settings, self.device = settings, torch.device(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        super().__init__(settings, device)
+        with seeded_weights(seed):
             vae = VAE(settings.base_channels)
             discriminator = (
                 Discriminator(settings.discriminator_channels or settings.base_channels, "spectral")
                 if settings.adversarial
                 else None
             )
-        layout = memory_format(self.device)
-        self.vae = distributed.with_synchronized_batch_norm(
-            vae.to(self.device, memory_format=layout)
-        )
+        self.vae = self.placed(vae)
         self.modules = {"vae": self.vae}
         self.optimizers = {"vae": torch.optim.Adam(self.vae.parameters(), settings.learning_rate)}
         self.discriminator = discriminator
         if discriminator is not None:
-            self.modules["discriminator"] = discriminator.to(self.device, memory_format=layout)
+            self.modules["discriminator"] = self.placed(discriminator)
             self.optimizers["discriminator"] = torch.optim.Adam(
                 discriminator.parameters(), 2e-4, (0.5, 0.999)
             )
@@ -97,68 +96,46 @@ class VAETask:
             PREVIEW_COUNT, self.vae.encoder.z_dim, generator=torch.Generator().manual_seed(seed)
         ).to(self.device)
 
-    def describe(self) -> dict:
-        """The settings as plain values, for checkpoints and model cards."""
-        return asdict(self.settings)
-
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update on (B, 3, 64, 64) pictures in [-1, 1].
 
         Returns the scalars "mse", "kl" and, with a D, "loss_d".
         """
         settings = self.settings
-        images = images.to(self.device, memory_format=memory_format(self.device))
+        images = self.images_here(images)  # (B, 3, 64, 64)
         if settings.flips:
             images = flip(images, rng)
-        with autocast(self.device, settings.precision):
-            mean, log_variance = (widened(part) for part in self.vae.encoder(images))
-            z = reparametrize(mean, log_variance, rng)
+        with self.autocast():
+            mean, log_variance = (upcast(part) for part in self.vae.encoder(images))  # (B, 100)
+            z = reparametrize(mean, log_variance, rng)  # (B, 100)
             if self.discriminator is not None:
-                if distributed.world_size() > 1 and len(images) % 2:
-                    raise ValueError(
-                        f"{len(images)} pictures a process cannot be halved between the encoder's codes and random ones: "
-                        "choose another batch size"
-                    )
-                drawn = distributed.drawn(
-                    lambda whole: torch.randn(whole, z.shape[1], generator=rng), len(images) // 2
-                )
-                z = torch.cat([z, drawn.to(z)])
-            decoded = widened(self.vae.decoder(z))
+                drawn = torch.randn(len(images) // 2, z.shape[1], generator=rng)  # (B / 2, 100)
+                z = torch.cat([z, drawn.to(z)])  # (3 B / 2, 100)
+            decoded = upcast(self.vae.decoder(z))  # (B or 3 B / 2, 3, 64, 64)
         mse = (decoded[: len(images)] - images).square().mean()
         kl = kl_divergence(mean, log_variance).mean()
-        loss = (
-            images[0].numel() / 2 * mse / settings.noise**2 + kl
-        )  # minus the evidence lower bound, up to a constant
+        # minus the evidence lower bound, up to a constant
+        loss = images[0].numel() / 2 * mse / settings.noise**2 + kl
         values = {"mse": mse.detach(), "kl": kl.detach()}
         if self.discriminator is not None:
-            judged = decoded[
-                len(images) // 2 :
-            ]  # as many as there are real ones, half of them from random codes
+            # as many as there are real ones, half of them from random codes
+            judged = decoded[len(images) // 2 :]  # (B, 3, 64, 64)
             values["loss_d"] = self._train_discriminator(images, judged.detach())
-            self.discriminator.requires_grad_(False)
-            with autocast(self.device, settings.precision):
-                loss = (
-                    loss
-                    + settings.adversarial * widened(F.softplus(-self.discriminator(judged))).mean()
-                )
-            self.discriminator.requires_grad_(True)
-        self._update("vae", loss)
+            with frozen(self.discriminator), self.autocast():
+                believed = upcast(F.softplus(-self.discriminator(judged))).mean()
+                loss = loss + settings.adversarial * believed
+        self.update("vae", loss)
         return values
 
     def _train_discriminator(self, images: Tensor, judged: Tensor) -> Tensor:
-        with autocast(self.device, self.settings.precision):
+        assert self.discriminator is not None
+        with self.autocast():
             loss = (
                 F.softplus(-self.discriminator(images)).mean()
                 + F.softplus(self.discriminator(judged)).mean()
             )
-        self._update("discriminator", widened(loss))
+        self.update("discriminator", upcast(loss))
         return loss.detach()
-
-    def _update(self, name: str, loss: Tensor) -> None:
-        self.optimizers[name].zero_grad(set_to_none=True)
-        loss.backward()
-        distributed.average_gradients(self.modules[name].parameters())
-        self.optimizers[name].step()
 
     @torch.no_grad()
     def preview(self) -> Tensor:
@@ -168,10 +145,6 @@ class VAETask:
         self.vae.train()
         return pictures
 
-    def finish(self, card: dict | None = None) -> LatentModel:
-        """The decoder as the latent search uses it."""
-        return vae_latent_model(self.finished_network(), card)
-
-    def finished_network(self) -> VAE:
-        """A copy of the whole VAE in eval mode, for `save_network`."""
+    def finish(self) -> VAE:
+        """A copy of the whole VAE in eval mode; `vae_latent_model` makes it searchable."""
         return copy.deepcopy(self.vae).eval()

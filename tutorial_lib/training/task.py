@@ -1,0 +1,150 @@
+"""What every model under training shares: networks, optimizers, one step, a preview, a result."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from tutorial_lib.device import PRECISIONS, autocast, memory_format
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Task(ABC):
+    """A model being trained by `training.loop.train`.
+
+    Args:
+        settings: a frozen dataclass with a field "precision".
+        device: where to train.
+
+    Attributes:
+        kind: what is trained, a name for files and cards.
+        modules: all that a checkpoint holds, by name.
+        optimizers: for those of the modules that learn, by the same names.
+
+    Raises:
+        ValueError: for float16 on the CPU.
+    """
+
+    kind: ClassVar[str]
+    settings: Any
+
+    def __init__(self, settings: Any, device: torch.device | str):
+        self.settings, self.device = settings, torch.device(device)
+        self.modules: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.autocast()  # refuses now what the device cannot do
+
+    @abstractmethod
+    def step(self, batch: Any, rng: torch.Generator, number: int) -> dict[str, Tensor]:
+        """One update of everything that learns.
+
+        Args:
+            batch: what the data set's `batch` or `images` returned.
+            rng: a CPU generator: every random draw of the step comes from it.
+            number: of the step, from 0.
+
+        Returns:
+            scalars for the log, detached, by name.
+        """
+
+    @abstractmethod
+    def preview(self) -> Tensor:
+        """(N, 3, H, W) images in [-1, 1] on the CPU that show how far the training is."""
+
+    @abstractmethod
+    def finish(self) -> Any:
+        """What is shipped: a copy in eval mode."""
+
+    def describe(self) -> dict:
+        """The settings as plain values, for checkpoints and model cards."""
+        return asdict(self.settings)
+
+    def placed(self, network: Network) -> Network:
+        """The network on the device, in the layout that is fastest there."""
+        return network.to(self.device, memory_format=memory_format(self.device))  # type: ignore[call-overload]
+
+    def images_here(self, images: Tensor) -> Tensor:
+        """The images on the device, in the layout that is fastest there."""
+        return images.to(self.device, memory_format=memory_format(self.device))
+
+    def autocast(self) -> torch.autocast:
+        """A context in which networks run in the precision of the settings."""
+        return autocast(self.device, self.settings.precision)
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """One step of the optimizer `name` down the gradient of `loss`."""
+        self.optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizers[name].step()
+
+    def set_cosine_rate(self, name: str, number: int) -> None:
+        """Learning rate of step `number`: half a cosine from `learning_rate` to 0 at `steps`."""
+        done = min(1.0, number / self.settings.steps)
+        for group in self.optimizers[name].param_groups:
+            group["lr"] = self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """A block in which new layers draw their weights from `seed`.
+
+    Layers draw from torch's global generator, which is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """A block through which gradients flow, but not into the weights of `network`."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def check_settings(
+    settings: Any,
+    *,
+    positive: tuple[str, ...] = (),
+    fraction: tuple[str, ...] = (),
+    not_negative: tuple[str, ...] = (),
+    choice: dict[str, tuple[str, ...]] | None = None,
+) -> None:
+    """Refuse settings that cannot be meant; the precision is always looked at.
+
+    Args:
+        settings: a dataclass.
+        positive: fields that must be above zero; None passes.
+        fraction: fields that must be from 0 to 1.
+        not_negative: fields that must be zero or above.
+        choice: field -> allowed values.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+    for name in positive:
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
+    for name in not_negative:
+        if not getattr(settings, name) >= 0:
+            raise ValueError(f"{name} must not be negative, got {getattr(settings, name)}")
+    for name in fraction:
+        if not 0 <= getattr(settings, name) <= 1:
+            raise ValueError(f"{name} must be from 0 to 1, got {getattr(settings, name)}")
+    for name, allowed in {"precision": tuple(PRECISIONS), **(choice or {})}.items():
+        if getattr(settings, name) not in allowed:
+            raise ValueError(
+                f"{name} must be one of {', '.join(allowed)}, got {getattr(settings, name)!r}"
+            )
