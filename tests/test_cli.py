@@ -2,6 +2,9 @@
 
 import argparse
 import json
+import os
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,7 +166,8 @@ def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tm
     )
     assert (
         _command(options)
-        == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips --seed 0 --out runs/a"
+        == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips "
+        "--seed 0 --out runs/a"
     )
 
 
@@ -217,6 +221,20 @@ def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
     )
     assert main(["ablations", "--limit", "1", "--device", "cpu"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["recipes", "generators"])
+def test_sigterm_ends_a_command_with_143(monkeypatch, capsys, command):
+    def told_to_end(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(f"tutorial_lib.cli.{command}.set_threads", lambda *_: None)
+    monkeypatch.setattr(f"tutorial_lib.cli.{command}.pick_device", told_to_end)
+    assert main([command, "--out", "nowhere.json"]) == 143
+    assert "the same command goes on" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):

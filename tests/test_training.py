@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tutorial_lib.datasets.folder import ArrayImages
@@ -276,6 +277,111 @@ def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_pa
         for kind in ("killed", "whole")
     )
     assert left == whole
+
+
+COMMAND = [sys.executable, "-m", "tutorial_lib", "train", "--data", "synthetic-numbers"]
+COMMAND += ["--limit", "16", "--batch-size", "4", "--base-channels", "2"]
+COMMAND += ["--precision", "float32", "--device", "cpu"]
+
+
+@pytest.fixture
+def at_work(tmp_path):
+    """A real `train` that is some steps on its way into tmp_path / "run", and its environment."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "TUTORIAL_CACHE": str(tmp_path / "cache"),
+    }
+    process = subprocess.Popen(
+        [*COMMAND, "--steps", "1000000", "--out", str(tmp_path / "run")],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        for line in iter(lambda: process.stderr.read(200), b""):
+            if b"loss_d" in line:  # the progress bar: at least one step is done
+                break
+        yield process, environment
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
+def test_sigterm_ends_a_run_with_a_checkpoint_and_status_143(tmp_path, at_work):
+    process, _ = at_work
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 143 and "the same command goes on from there" in said
+    with safe_open(tmp_path / "run" / CHECKPOINT, framework="pt") as file:
+        steps = int(file.metadata()["steps"])
+    with open(tmp_path / "run" / "log.csv", newline="") as file:
+        assert steps == len(list(csv.DictReader(file))) >= 1
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def test_two_runs_into_one_folder_the_second_is_sent_away(tmp_path, at_work):
+    process, environment = at_work
+    second = subprocess.run(
+        [*COMMAND, "--steps", "3", "--out", str(tmp_path / "run")],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert second.returncode == 1 and process.poll() is None
+    said = second.stderr.splitlines()[-1]
+    assert "another process is training into" in said and "choose another folder" in said
+
+
+def test_a_second_signal_ends_a_run_at_once(pictures):
+    task = GANTask(RECIPES["paper"], seed=3)
+    step = task.step
+
+    def twice(images, rng, number):
+        for _ in range(2 * (number == 1)):
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(images, rng, number)
+
+    task.step = twice
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        train(task, pictures, steps=5, batch_size=8, progress=False)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_what_a_killed_run_left_half_written_is_removed_by_the_next(pictures, tmp_path):
+    left = tmp_path / f".{CHECKPOINT}.{'0' * 32}.partial"
+    left.write_bytes(b"half")
+    run(pictures, 1, run_dir=tmp_path)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"loss": "wasserstein"}, "loss must be one of non-saturating, hinge"),
+        ({"norm": "layer"}, "norm must be one of batch, spectral, none, got 'layer'"),
+        ({"precision": "float64"}, "precision must be one of"),
+        ({"base_channels": 0}, "base_channels must be positive, got 0"),
+        ({"discriminator_channels": -1}, "discriminator_channels must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate must be positive"),
+        ({"junk": 1.5}, "junk must be from 0 to 1, got 1.5"),
+        ({"r1": -1.0}, "r1 must not be negative"),
+        ({"augment": ("blur",)}, "unknown augmentation 'blur'"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        GANSettings(**changes)
+
+
+def test_float16_is_not_trained_on_the_cpu():
+    with pytest.raises(ValueError, match="use bfloat16 or float32"):
+        GANTask(GANSettings(**TINY, precision="float16"), "cpu")
 
 
 def test_empty_set_is_refused():
