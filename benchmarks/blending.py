@@ -28,7 +28,7 @@ from tutorial_lib.images import crop_square, to_float, to_uint8
 from tutorial_lib.inpainting import blending
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.large_blending import blend_large
-from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.inpainting.put_back import put_back
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
 from tutorial_lib.teaching.manifold import pictures_of
@@ -113,7 +113,7 @@ def main() -> None:
 def measure() -> None:
     gan = load_gan("synthetic-faces", "cpu")
     images = load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None))
-    generated = pictures_of(gan, start_codes(gan, MANY))
+    generated = pictures_of(gan, initial_z(gan, MANY))
     figures, held = {}, []
     for family in FAMILIES:
         mask, several = (

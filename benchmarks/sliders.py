@@ -16,7 +16,7 @@ from measure import store, summary, times
 from tutorial_lib import load_dataset, load_gan
 from tutorial_lib.evaluation.exploration import explore
 from tutorial_lib.inpainting.latent_search import ADAM, search
-from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.masks import center_mask
 from tutorial_lib.teaching.manifold import embed, sample_pictures
 from tutorial_lib.teaching.widgets import LambdaExplorer, ManifoldWalk, PathSlider, WindowSlider
@@ -47,7 +47,7 @@ def main() -> None:
         load_dataset("synthetic-faces", split="test", limit=8).images(slice(None)),
         center_mask(),
     )
-    found = search(images, mask, gan, start_codes(gan, 8), FEW, progress=False)
+    found = search(images, mask, gan, initial_z(gan, 8), FEW, progress=False)
     with torch.no_grad():
         path = gan.generator(found.path[:, 0])
 
@@ -71,7 +71,7 @@ def main() -> None:
     step = summary(
         times(
             lambda: search(
-                images, mask, gan, start_codes(gan, 8), replace(ADAM, steps=10), progress=False
+                images, mask, gan, initial_z(gan, 8), replace(ADAM, steps=10), progress=False
             ),
             5,
         )

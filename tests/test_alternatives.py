@@ -9,7 +9,7 @@ import torch
 from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
-from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.masks import center_mask, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -34,7 +34,7 @@ def total(gan, images, mask, z):
 
 
 def test_lbfgs_lowers_the_loss_in_the_box_within_its_budget(gan, images):
-    mask, z0 = center_mask().double(), start_codes(gan, 2, seed=1).double()
+    mask, z0 = center_mask().double(), initial_z(gan, 2, seed=1).double()
     z, counts = search_lbfgs(images, mask, gan, z0, lam=0.0, evaluations=60, progress=False)
     assert z.shape == z0.shape and z.abs().max() <= 1
     assert all(1 < count <= 60 + 25 for count in counts)  # SciPy ends a line search it has begun
@@ -42,7 +42,7 @@ def test_lbfgs_lowers_the_loss_in_the_box_within_its_budget(gan, images):
 
 
 def test_a_row_does_not_depend_on_the_others(gan, images):
-    mask, z0 = center_mask().double(), start_codes(gan, 2, seed=1).double()
+    mask, z0 = center_mask().double(), initial_z(gan, 2, seed=1).double()
     both, _ = search_lbfgs(images, mask, gan, z0, evaluations=20, progress=False)
     second, _ = search_lbfgs(images[1:], mask, gan, z0[1:], evaluations=20, progress=False)
     assert torch.allclose(both[1:], second, atol=1e-9)

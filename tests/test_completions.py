@@ -1,4 +1,4 @@
-"""Several answers: on a landscape whose valleys are known, and compared with SciPy's clustering on
+"""Several completions: on a landscape whose valleys are known, and compared with SciPy's clustering on
 a small generator.
 """
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from torch import nn
 
-from tutorial_lib.inpainting.completions import several_answers
+from tutorial_lib.inpainting.completions import several_completions
 from tutorial_lib.inpainting.latent_search import ADAM
-from tutorial_lib.inpainting.pipeline import inpaint, start_codes
+from tutorial_lib.inpainting.pipeline import initial_z, inpaint
 from tutorial_lib.masks import center_mask
 from tutorial_lib.models.latent_model import uniform_latent_model
 
@@ -53,8 +53,8 @@ class Plain(nn.Module):
         return torch.tanh(z @ self.matrix).view(-1, 3, SIDE, SIDE)
 
 
-# plain Adam: the rounding of drafts depends on the batch, and near a tie it moves an answer to
-# another group
+# plain Adam: the rounding of approximate steps depends on the batch, and near a tie it moves a
+# completion to another group
 SEARCH = replace(ADAM, steps=150, learning_rate=0.02, lam=0.0)
 FEW = replace(ADAM, steps=15, lam=0.0)
 
@@ -67,14 +67,14 @@ def picture(seed=0):
     return torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_the_valleys_of_a_known_landscape_are_the_answers():
+def test_the_valleys_of_a_known_landscape_are_the_completions():
     gan, flat = uniform_latent_model(Valleys(0.02), None, z_dim=1), torch.zeros(1, 3, SIDE, SIDE)
-    found = several_answers(
-        flat, MASK, gan, answers=3, starts=24, settings=SEARCH, share=1.0, progress=False
+    found = several_completions(
+        flat, MASK, gan, count=3, starts=24, settings=SEARCH, fraction=1.0, progress=False
     )
     assert torch.allclose(found.z[:, 0], torch.tensor([-SPACING, 0.0, SPACING]), atol=0.05)
     nearest = (
-        start_codes(gan, 1, 24)[:, 0] / SPACING
+        initial_z(gan, 1, 24)[:, 0] / SPACING
     ).round().long() + 1  # downhill, each start ends in the nearest valley
     assert torch.equal(found.labels, nearest)
     assert (
@@ -84,10 +84,12 @@ def test_the_valleys_of_a_known_landscape_are_the_answers():
     assert torch.allclose(holes, torch.tensor([-SPACING, 0.0, SPACING]), atol=0.1)
 
 
-def test_a_valley_that_does_not_fit_is_no_answer():
+def test_a_valley_that_does_not_fit_is_no_completion():
     gan, flat = uniform_latent_model(Valleys(0.25), None, z_dim=1), torch.zeros(1, 3, SIDE, SIDE)
-    found = several_answers(flat, MASK, gan, answers=2, starts=24, settings=SEARCH, progress=False)
-    nearest = (start_codes(gan, 1, 24)[:, 0] / SPACING).round()
+    found = several_completions(
+        flat, MASK, gan, count=2, starts=24, settings=SEARCH, progress=False
+    )
+    nearest = (initial_z(gan, 1, 24)[:, 0] / SPACING).round()
     far = nearest == 1
     assert 3 <= far.sum() <= 12, (
         "this seed has starts in the third valley, at most the half that is left out"
@@ -98,18 +100,18 @@ def test_a_valley_that_does_not_fit_is_no_answer():
 
 @settings(max_examples=8)
 @given(
-    seed=st.integers(0, 1000), answers=st.integers(1, 5), share=st.sampled_from([0.5, 0.75, 1.0])
+    seed=st.integers(0, 1000), count=st.integers(1, 5), fraction=st.sampled_from([0.5, 0.75, 1.0])
 )
-def test_groups_are_those_of_scipy_and_each_gives_its_best(seed, answers, share):
-    found = several_answers(
+def test_groups_are_those_of_scipy_and_each_gives_its_best(seed, count, fraction):
+    found = several_completions(
         picture(seed),
         MASK,
         plain(),
-        answers,
+        count,
         12,
         settings=FEW,
         seed=seed,
-        share=share,
+        fraction=fraction,
         progress=False,
     )
     alone = [
@@ -119,19 +121,19 @@ def test_groups_are_those_of_scipy_and_each_gives_its_best(seed, answers, share)
     torch.testing.assert_close(found.completed[:1], alone[0].completed)
 
     kept = (found.labels >= 0).nonzero().flatten()
-    assert set(kept.tolist()) == set(found.start_losses.argsort()[: round(share * 12)].tolist())
+    assert set(kept.tolist()) == set(found.start_losses.argsort()[: round(fraction * 12)].tolist())
     holes = every_fill(picture(seed), seed)[kept][:, :, MASK[0, 0] == 0].flatten(1).double().numpy()
-    theirs = fcluster(linkage(holes, "ward"), answers, criterion="maxclust")
+    theirs = fcluster(linkage(holes, "ward"), count, criterion="maxclust")
     ours = found.labels[kept].numpy()
     assert (
         len(set(zip(ours.tolist(), theirs.tolist(), strict=True)))
-        == answers
+        == count
         == len(set(ours.tolist()))
     ), "the same partition"
 
-    assert found.completed.shape == (answers, 3, SIDE, SIDE) and found.z.shape == (answers, 12)
+    assert found.completed.shape == (count, 3, SIDE, SIDE) and found.z.shape == (count, 12)
     assert found.losses.tolist() == sorted(found.losses.tolist())
-    for group in range(answers):
+    for group in range(count):
         members = found.labels == group
         assert found.counts[group] == members.sum()
         assert found.losses[group] == found.start_losses[members].min()
@@ -143,7 +145,7 @@ def every_fill(image, seed):
     from tutorial_lib.inpainting.blending import poisson_blend
     from tutorial_lib.inpainting.latent_search import search
 
-    codes = start_codes(plain(), 1, 12, seed)
+    codes = initial_z(plain(), 1, 12, seed)
     ends = torch.cat(
         [search(image, MASK, plain(), code[None], FEW, progress=False).generated for code in codes]
     )
@@ -153,7 +155,7 @@ def every_fill(image, seed):
 def test_known_pixels_stay_and_the_hole_is_never_read():
     hidden, nothing = (torch.where(MASK > 0, picture(), value) for value in (0.9, torch.nan))
     found, *others = (
-        several_answers(image, MASK, plain(), 3, 8, settings=FEW, progress=False)
+        several_completions(image, MASK, plain(), 3, 8, settings=FEW, progress=False)
         for image in (picture(), hidden, nothing)
     )
     known = MASK[0, 0].bool()
@@ -165,9 +167,9 @@ def test_known_pixels_stay_and_the_hole_is_never_read():
         )
 
 
-def test_the_answers_differ_more_than_the_members_of_a_group():
-    found = several_answers(
-        picture(), MASK, plain(), 3, 12, settings=FEW, share=1.0, progress=False
+def test_the_completions_differ_more_than_the_members_of_a_group():
+    found = several_completions(
+        picture(), MASK, plain(), 3, 12, settings=FEW, fraction=1.0, progress=False
     )
     holes = every_fill(picture(), 0)[:, :, MASK[0, 0] == 0].flatten(1).numpy()
     labels = found.labels.numpy()
@@ -180,9 +182,9 @@ def test_the_answers_differ_more_than_the_members_of_a_group():
     assert within < min(by_chance)
 
 
-def test_one_answer_is_that_of_inpaint():
-    found = several_answers(
-        picture(), MASK, plain(), answers=1, starts=1, settings=FEW, share=1.0, progress=False
+def test_one_completion_is_that_of_inpaint():
+    found = several_completions(
+        picture(), MASK, plain(), count=1, starts=1, settings=FEW, fraction=1.0, progress=False
     )
     torch.testing.assert_close(
         found.completed, inpaint(picture(), MASK, plain(), settings=FEW, progress=False).completed
@@ -193,11 +195,11 @@ def test_one_answer_is_that_of_inpaint():
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"answers": 0}, "answers need"),
-        ({"answers": 5, "starts": 8}, "leave 4; give more starts"),
+        ({"count": 0}, "completions need"),
+        ({"count": 5, "starts": 8}, "leave 4; give more starts"),
         ({"starts": 0}, "give more starts"),
-        ({"share": 0.0}, "share must be"),
-        ({"share": 1.5}, "share must be"),
+        ({"fraction": 0.0}, "fraction must be"),
+        ({"fraction": 1.5}, "fraction must be"),
         ({"image": torch.zeros(2, 3, SIDE, SIDE)}, "one picture"),
         ({"mask": torch.ones(1, 1, SIDE, SIDE)}, "no hole"),
         ({"image": torch.full((1, 3, SIDE, SIDE), 3.0)}, "must lie in"),
@@ -212,4 +214,4 @@ def test_bad_input_is_refused(change, problem):
         "progress": False,
     }
     with pytest.raises(ValueError, match=problem):
-        several_answers(**(given_input | change))
+        several_completions(**(given_input | change))

@@ -7,8 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tutorial_lib import load_gan
-from tutorial_lib.models.dcgan import Discriminator, Generator, folded, plain_discriminator
+from tutorial_lib.models.dcgan import Discriminator, Generator, plain_discriminator
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 
 
@@ -102,21 +101,3 @@ def test_a_latent_model_is_frozen_and_in_eval_mode():
     z = model.sample_z(1000, torch.Generator().manual_seed(0))
     assert z.shape == (1000, 100) and z.min() < -0.99 and z.max() > 0.99 and abs(z.mean()) < 0.01
     assert torch.equal(model.project(3 * z), (3 * z).clamp(-1, 1))
-
-
-@pytest.mark.parametrize("name", ["synthetic-faces", "photo-faces", "synthetic-faces-vae"])
-def test_folded_batch_norms_change_nothing(name):
-    generator = load_gan(name, "cpu").generator
-    z = torch.rand(8, 100, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    quick = folded(generator)
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
-    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in generator.modules()), (
-        "the original is as it was"
-    )
-    torch.testing.assert_close(quick(z), generator(z), atol=1e-4, rtol=0)
-    plain = folded(generator.to(memory_format=torch.contiguous_format))
-    torch.testing.assert_close(plain(z), quick(z), atol=1e-4, rtol=0)
-    assert (
-        plain.layers.to_4x4(z[:, :, None, None]).is_contiguous()
-        and not quick.layers.to_4x4(z[:, :, None, None]).is_contiguous()
-    )

@@ -1,5 +1,7 @@
 """The hole filler without a browser, on a generator small enough to search in a moment."""
 
+import _thread
+import threading
 import time
 from dataclasses import replace
 
@@ -14,7 +16,7 @@ from torch import nn
 from tutorial_lib.faces import align
 from tutorial_lib.images import load_picture, to_uint8
 from tutorial_lib.inpainting.latent_search import SearchSettings
-from tutorial_lib.inpainting.pipeline import inpaint, start_codes
+from tutorial_lib.inpainting.pipeline import initial_z, inpaint
 from tutorial_lib.inpainting.put_back import hole_in_photo, put_back
 from tutorial_lib.masks import center_mask, corrupt, rectangle_mask
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -57,14 +59,14 @@ def make(mask=center_mask(size=SIDE), how=SHORT, **options):
 
 @pytest.fixture
 def starts(monkeypatch):
-    """The start codes of each search."""
-    seen, real = [], filler.search
+    """The initial z of each search."""
+    seen, real = [], filler.LatentSearch
 
     def search(images, mask, gan, z0, *arguments, **options):
         seen.append(z0.clone())
         return real(images, mask, gan, z0, *arguments, **options)
 
-    monkeypatch.setattr(filler, "search", search)
+    monkeypatch.setattr(filler, "LatentSearch", search)
     return seen
 
 
@@ -125,7 +127,7 @@ def test_every_picture_shown_on_the_way_keeps_what_is_known():
 def test_after_a_changed_hole_the_search_goes_on_from_the_last_codes(starts):
     made = make(seed=2)
     made.fill(wait=True)
-    assert torch.equal(starts[0], start_codes(model(), 1, 4, seed=2))
+    assert torch.equal(starts[0], initial_z(model(), 1, 4, seed=2))
     ended = made.z
     assert not torch.equal(ended, starts[0])
     made.painter.mask = rectangle_mask(0, 0, 5, 9, size=SIDE)
@@ -141,7 +143,7 @@ def test_filling_the_same_hole_again_never_makes_it_worse():
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
 
 
-def test_a_new_start_and_a_new_picture_begin_with_start_codes(starts):
+def test_a_new_start_and_a_new_picture_begin_with_a_new_initial_z(starts):
     made = make()
     made.fill(wait=True)
     made.new_start()
@@ -150,7 +152,7 @@ def test_a_new_start_and_a_new_picture_begin_with_start_codes(starts):
     assert made.result is None and made.mask is None and made.z is None
     made.fill(wait=True)
     for codes, seed in zip(starts, (0, 1, 1), strict=True):
-        assert torch.equal(codes, start_codes(model(), 1, 4, seed=seed))
+        assert torch.equal(codes, initial_z(model(), 1, 4, seed=seed))
     assert not torch.equal(starts[0], starts[1])
     assert torch.equal(made.result * made.mask, picture(5) * made.mask)
 
@@ -312,18 +314,11 @@ def test_the_page_may_change_the_hole_while_it_searches():
     assert torch.equal(made.mask, center_mask(size=SIDE)), "the hole that the search was for"
 
 
-def test_interrupting_the_kernel_while_it_waits_stops_the_search(monkeypatch):
+def test_interrupting_the_kernel_while_it_waits_stops_the_search():
     made = make(how=LONG)
     made.fill()
     wait_for(lambda: made.message.value.startswith("step "))
-    thread = made._thread
-    join = thread.join
-
-    def interrupted():
-        monkeypatch.setattr(thread, "join", join)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(thread, "join", interrupted)
+    threading.Timer(0.1, _thread.interrupt_main).start()  # as Ctrl-C
     made.wait()
     assert (
         not made.running
@@ -332,7 +327,37 @@ def test_interrupting_the_kernel_while_it_waits_stops_the_search(monkeypatch):
     )
 
 
+def test_when_an_interrupted_wait_returns_the_search_has_ended():
+    """`Thread.join`, once interrupted, takes the thread for finished in Python 3.11 and 3.12."""
+    made, steps = make(how=LONG), []
+    made.gan.generator.register_forward_hook(lambda *_: steps.append(time.sleep(0.02)))
+    for _ in range(2):
+        made.fill()
+        wait_for(lambda: made.message.value.startswith("step "))
+        threading.Timer(0.1, _thread.interrupt_main).start()
+        made.wait()
+        done = len(steps)
+        time.sleep(0.1)
+        assert len(steps) == done and not made.running
+
+
 # ---- errors --------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_cannot_start_leaves_the_filler_as_it_was(monkeypatch):
+    made = make()
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            made.fill()
+    assert not made.running and not made.fill_button.disabled and made.stop_button.disabled
+    made.wait()  # there is nothing to wait for
+    made.fill(wait=True)
+    assert made.message.value.startswith("filled")
 
 
 def test_an_error_in_the_search_is_shown_and_raised_to_who_waits():

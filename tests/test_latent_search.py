@@ -15,12 +15,13 @@ from tutorial_lib.inpainting.latent_search import (
     AUTHORS_CODE,
     DEFAULT,
     PAPER,
+    LatentSearch,
     SearchSettings,
     learning_rate_at,
     search,
 )
-from tutorial_lib.inpainting.pipeline import start_codes
-from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.inpainting.pipeline import initial_z
+from tutorial_lib.masks import FAMILIES, check_batch, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 
@@ -78,7 +79,7 @@ def plain_search(image, mask, model, z, settings, lam):
 )
 def test_every_row_equals_the_plain_loop(model, images, settings):
     lam = torch.tensor([0.003, 0.0, 1.0, 5.0], dtype=torch.float64)
-    z0 = start_codes(model, 4).double()
+    z0 = initial_z(model, 4).double()
     found = search(images, MASKS, model, z0, settings, lam=lam, progress=False)
     for row in range(4):
         totals, z = plain_search(
@@ -93,7 +94,7 @@ def test_every_row_equals_the_plain_loop(model, images, settings):
 
 def test_a_row_of_a_batch_equals_the_picture_alone(model, images):
     settings = dataclasses.replace(DEFAULT, steps=15)
-    z0 = start_codes(model, 4).double()
+    z0 = initial_z(model, 4).double()
     together = search(images, MASKS, model, z0, settings, lam=0.5, progress=False)
     for row in range(4):
         alone = search(
@@ -112,7 +113,7 @@ def test_a_row_of_a_batch_equals_the_picture_alone(model, images):
 @pytest.mark.parametrize("junk", [float("nan"), 1e9])
 def test_nothing_under_the_hole_is_read(model, images, junk):
     settings = dataclasses.replace(DEFAULT, steps=5)
-    z0 = start_codes(model, 4)
+    z0 = initial_z(model, 4)
     clean = search(images, MASKS, model, z0, settings, progress=False)
     other = search(torch.where(MASKS > 0, images, junk), MASKS, model, z0, settings, progress=False)
     for name in ("z", "generated", "path"):
@@ -127,7 +128,7 @@ def test_networks_do_not_move(model, images):
         images,
         MASKS,
         model,
-        start_codes(model, 4),
+        initial_z(model, 4),
         dataclasses.replace(DEFAULT, steps=3),
         lam=1.0,
         progress=False,
@@ -141,7 +142,7 @@ def test_z_stays_in_the_box_only_when_clipped(model, images):
     def run(clip):
         settings = dataclasses.replace(ADAM, learning_rate=1.0, steps=6, clip=clip)
         return search(
-            images, MASKS, model, start_codes(model, 4), settings, path_points=7, progress=False
+            images, MASKS, model, initial_z(model, 4), settings, path_points=7, progress=False
         ).path
 
     assert run("project").abs().max() == 1
@@ -152,7 +153,7 @@ def test_z_stays_in_the_box_only_when_clipped(model, images):
 
 def test_best_iterate_is_kept_or_the_last(model, images):
     rough = dataclasses.replace(ADAM, learning_rate=3.0, schedule="constant", steps=20)
-    z0 = start_codes(model, 4)
+    z0 = initial_z(model, 4)
     best = search(images, MASKS, model, z0, rough, progress=False)
     last = search(images, MASKS, model, z0, dataclasses.replace(rough, keep="last"), progress=False)
     assert torch.equal(best.final["total"], best.losses["total"].min(0).values)
@@ -168,7 +169,7 @@ def test_the_loss_falls_and_the_terms_add_up(model, images):
         images,
         MASKS,
         model,
-        start_codes(model, 4),
+        initial_z(model, 4),
         dataclasses.replace(ADAM, steps=40),
         lam=2.0,
         progress=False,
@@ -184,13 +185,13 @@ def test_no_prior_means_no_discriminator_call(model, images):
     calls = []
     model.discriminator.register_forward_hook(lambda *_: calls.append(1))
     settings = dataclasses.replace(ADAM, steps=2)
-    found = search(images, MASKS, model, start_codes(model, 4), settings, lam=0.0, progress=False)
+    found = search(images, MASKS, model, initial_z(model, 4), settings, lam=0.0, progress=False)
     assert not calls and not found.losses["prior"].any()
     search(
         images,
         MASKS,
         model,
-        start_codes(model, 4),
+        initial_z(model, 4),
         settings,
         lam=torch.tensor([0, 0, 0, 1.0]),
         progress=False,
@@ -199,7 +200,7 @@ def test_no_prior_means_no_discriminator_call(model, images):
 
 
 def test_the_path_holds_the_start_and_the_end(model, images):
-    z0 = start_codes(model, 4).double()
+    z0 = initial_z(model, 4).double()
     found = search(
         images, MASKS, model, z0, dataclasses.replace(ADAM, steps=50), path_points=8, progress=False
     )
@@ -216,7 +217,7 @@ def test_the_path_holds_the_start_and_the_end(model, images):
 
 def test_nesterov_is_torchs(model, images):
     settings = dataclasses.replace(AUTHORS_CODE, steps=4)
-    z0 = start_codes(model, 4).double()
+    z0 = initial_z(model, 4).double()
     found = search(images, MASKS, model, z0, settings, lam=0.0, progress=False)
     z, velocity = z0.clone(), torch.zeros_like(z0)
     for _ in range(4):
@@ -239,7 +240,7 @@ def test_a_prior_of_the_codes_own(images):
         project=lambda z: z,
         prior_loss=lambda z: z.square().sum(1),
     )
-    z0 = start_codes(bowl, 4)
+    z0 = initial_z(bowl, 4)
     settings = dataclasses.replace(DEFAULT, steps=30)
     strong = search(images, MASKS, bowl, z0, settings, lam=1000.0, progress=False)
     weak = search(images, MASKS, bowl, z0, settings, lam=0.0, progress=False)
@@ -257,7 +258,7 @@ def test_a_prior_of_the_codes_own(images):
 
 
 def test_bad_input_is_refused_at_the_door(model, images):
-    z0 = start_codes(model, 4)
+    z0 = initial_z(model, 4)
     for arguments, message in [
         ((images * 3, MASKS, z0), r"\[-1, 1\]"),
         ((images[:, :1], MASKS, z0), r"\(B, 3, H, W\)"),
@@ -314,33 +315,87 @@ def test_cosine_ends_near_zero_and_constant_stays():
 
 
 def test_a_search_can_be_watched_and_ended_and_gone_on_with(model, images):
-    z0 = start_codes(model, 4).double()
+    z0 = initial_z(model, 4).double()
     settings = dataclasses.replace(ADAM, steps=50, schedule="constant", keep="last")
-    seen = []
-
-    def watch(step, generated):
-        seen.append((step, generated))
-        return step == 7
-
-    ended = search(images, MASKS, model, z0, settings, progress=False, on_step=watch)
-    assert [step for step, _ in seen] == list(range(8)) and ended.path_steps[-1] == 7
+    searching, seen = LatentSearch(*check_batch(images, MASKS), model, z0, settings), []
+    for state in searching:
+        seen.append(state)
+        if state.step == 7:
+            break
+    ended = searching.result()
+    assert [state.step for state in seen] == list(range(8)) and ended.path_steps[-1] == 7
     assert len(ended.path) == len(ended.path_steps) and len(ended.losses["total"]) == 8
-    assert torch.equal(seen[-1][1], ended.generated)
+    assert torch.equal(seen[-1].generated, ended.generated)
+    for name, values in ended.losses.items():
+        assert torch.equal(values, torch.stack([state.losses[name] for state in seen]))
+    assert torch.equal(seen[0].z, z0) and torch.equal(seen[-1].z, ended.z)
     whole = search(images, MASKS, model, z0, dataclasses.replace(settings, steps=7), progress=False)
     assert torch.equal(ended.z, whole.z)
     further = search(images, MASKS, model, ended.z, settings, progress=False)
     assert torch.equal(further.losses["total"][0], ended.final["total"])
 
 
-# -- drafts --
+def test_each_state_says_what_the_networks_say_of_its_z(model, images):
+    """What is marked exact is; of the other states G(z) is near."""
+    settings = dataclasses.replace(DEFAULT, steps=20, approximate=0.5)
+    z0 = initial_z(model, 4)
+    states = list(LatentSearch(*check_batch(images, MASKS), model, z0, settings, lam=1.0))
+    assert [state.exact for state in states] == [True] + 9 * [False] + 11 * [True]
+    for state in states:
+        generated = model.generator(state.z)
+        if not state.exact:
+            assert (state.generated - generated).abs().mean() < 0.02
+            continue
+        weights = importance_weights(MASKS, 7)
+        torch.testing.assert_close(state.generated, generated)
+        torch.testing.assert_close(
+            state.losses["context"], (weights * (generated - images)).abs().sum((1, 2, 3))
+        )
+        torch.testing.assert_close(
+            state.losses["prior"], torch.log(1 - model.discriminator(generated).sigmoid())
+        )
 
 
-def test_z_hat_of_a_search_with_drafts_is_exact(model, images):
+def test_iterating_again_begins_anew_and_watching_changes_nothing(model, images):
+    settings = dataclasses.replace(DEFAULT, steps=6)
+    searching = LatentSearch(*check_batch(images, MASKS), model, initial_z(model, 4), settings)
+    with pytest.raises(RuntimeError, match="nothing is found yet"):
+        searching.result()
+    for state in searching:
+        searching.result()  # at any time, and it leaves no trace in what follows
+        if state.step == 3:
+            break
+    with torch.no_grad():  # whoever iterates need not think of gradients
+        last = list(searching)[-1]
+    plain = search(images, MASKS, model, initial_z(model, 4), settings, progress=False)
+    assert last.step == 6 and torch.equal(searching.result().z, plain.z)
+    assert torch.equal(searching.result().losses["total"], plain.losses["total"])
+
+
+@pytest.mark.parametrize("approximate", [0.0, 0.5])
+def test_pictures_of_another_type_than_the_networks_are_searched(images, approximate):
+    torch.manual_seed(0)
+    single = uniform_latent_model(Generator(4), Discriminator(4, norm="none"))
+    found = search(
+        images,
+        MASKS,
+        single,
+        initial_z(single, 4),
+        dataclasses.replace(DEFAULT, steps=4, approximate=approximate),
+        progress=False,
+    )
+    assert found.z.dtype == torch.float64 and bool(found.final["total"].isfinite().all())
+
+
+# -- approximate steps --
+
+
+def test_z_hat_of_a_search_with_approximate_steps_is_exact(model, images):
     """What is returned is what the plain networks say of z_hat, however rough the steps on the way
     there were.
     """
     settings = dataclasses.replace(DEFAULT, steps=30)
-    found = search(images, MASKS, model, start_codes(model, 4), settings, lam=1.0, progress=False)
+    found = search(images, MASKS, model, initial_z(model, 4), settings, lam=1.0, progress=False)
     generated = model.generator(found.z)
     torch.testing.assert_close(found.generated, generated)
     weights = importance_weights(MASKS, 7)
@@ -350,19 +405,19 @@ def test_z_hat_of_a_search_with_drafts_is_exact(model, images):
     torch.testing.assert_close(
         found.final["prior"], torch.log(1 - model.discriminator(generated).sigmoid())
     )
-    exact = found.losses["total"][[0, 27, 28, 29, 30]]  # drafts are 0.9 of 30
+    exact = found.losses["total"][[0, 27, 28, 29, 30]]  # approximate are 0.9 of 30
     torch.testing.assert_close(found.final["total"], exact.min(0).values)
 
 
-def test_a_draft_asks_d_every_ten_steps(model, images):
+def test_an_approximate_step_asks_d_every_ten_steps(model, images):
     asked = []
     model.discriminator.register_forward_hook(lambda *_: asked.append(1))
     search(
         images,
         MASKS,
         model,
-        start_codes(model, 4),
-        dataclasses.replace(DEFAULT, steps=50, draft=0.8),
+        initial_z(model, 4),
+        dataclasses.replace(DEFAULT, steps=50, approximate=0.8),
         progress=False,
     )
     assert (
@@ -370,8 +425,8 @@ def test_a_draft_asks_d_every_ten_steps(model, images):
     )  # at 0, 10, 20 and 30; then before, between and after the ten exact steps
 
 
-def test_a_lam_for_each_row_is_a_search_with_that_lam_drafts_included(model, images):
-    lams, z0 = (0.0, 0.003, 0.1, 1.0), start_codes(model, 4)
+def test_a_lam_for_each_row_is_a_search_with_that_lam_approximate_steps_included(model, images):
+    lams, z0 = (0.0, 0.003, 0.1, 1.0), initial_z(model, 4)
     together = search(
         images,
         MASKS,
@@ -396,18 +451,11 @@ def test_a_lam_for_each_row_is_a_search_with_that_lam_drafts_included(model, ima
 
 
 @pytest.mark.parametrize("last", [0, 1, 7])
-def test_a_search_stopped_in_its_draft_says_exactly_what_it_has(model, images, last):
-    z0 = start_codes(model, 4).double().requires_grad_(True)  # nor does the answer hang on a graph
-    found = search(
-        images,
-        MASKS,
-        model,
-        z0,
-        DEFAULT,
-        lam=1.0,
-        progress=False,
-        on_step=lambda step, _: step == last,
-    )
+def test_a_search_stopped_among_approximate_steps_says_exactly_what_it_has(model, images, last):
+    z0 = initial_z(model, 4).double().requires_grad_(True)  # nor does what is found hang on a graph
+    searching = LatentSearch(*check_batch(images, MASKS), model, z0, DEFAULT, lam=1.0)
+    next(state for state in searching if state.step == last)
+    found = searching.result()
     generated = model.generator(found.z)
     exact = (importance_weights(MASKS, 7) * (generated - images)).abs().sum((1, 2, 3)) + torch.log(
         1 - model.discriminator(generated).sigmoid()
@@ -418,10 +466,10 @@ def test_a_search_stopped_in_its_draft_says_exactly_what_it_has(model, images, l
     assert bool((found.final["total"] <= found.losses["total"][0]).all())
 
 
-@pytest.mark.parametrize("draft", [0.0, 0.9])
-def test_z_hat_is_no_worse_than_the_start(model, draft):
+@pytest.mark.parametrize("approximate", [0.0, 0.9])
+def test_z_hat_is_no_worse_than_the_start(model, approximate):
     """From the code of the picture itself, but for some noise, every large step leads away."""
-    z0 = start_codes(model, 4).double()
+    z0 = initial_z(model, 4).double()
     nearly = (
         model.generator(z0).detach()
         + 0.01 * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(2))
@@ -431,7 +479,7 @@ def test_z_hat_is_no_worse_than_the_start(model, draft):
         MASKS,
         model,
         z0,
-        dataclasses.replace(DEFAULT, steps=10, draft=draft),
+        dataclasses.replace(DEFAULT, steps=10, approximate=approximate),
         lam=0.0,
         progress=False,
     )
@@ -479,7 +527,7 @@ def test_any_generator_will_do(images):
         images.float(),
         MASKS.float(),
         odd,
-        start_codes(odd, 4),
+        initial_z(odd, 4),
         dataclasses.replace(DEFAULT, steps=20),
         lam=0.0,
         progress=False,
@@ -488,10 +536,10 @@ def test_any_generator_will_do(images):
     assert bool((found.final["context"] < found.losses["context"][0]).all())
 
 
-@pytest.mark.parametrize("draft", [-0.1, 1.0])
-def test_a_search_is_not_all_draft(draft):
-    with pytest.raises(ValueError, match="draft"):
-        SearchSettings(draft=draft)
+@pytest.mark.parametrize("approximate", [-0.1, 1.0])
+def test_a_search_is_not_all_approximate(approximate):
+    with pytest.raises(ValueError, match="approximate"):
+        SearchSettings(approximate=approximate)
 
 
 @pytest.fixture(scope="module")
@@ -508,18 +556,18 @@ def faces():
 def test_the_default_goes_below_plain_adam_s_loss_in_fewer_steps(faces):
     gan, images, masks = faces
     default, adam = (
-        search(images, masks, gan, start_codes(gan, 4), s, progress=False).final["total"]
+        search(images, masks, gan, initial_z(gan, 4), s, progress=False).final["total"]
         for s in (DEFAULT, ADAM)
     )
     assert DEFAULT.steps < ADAM.steps and bool((default < adam).all())
 
 
-@pytest.mark.parametrize("draft", [0.0, DEFAULT.draft])
-def test_with_trained_weights_a_row_of_its_own_lam_equals_the_picture_alone(faces, draft):
+@pytest.mark.parametrize("approximate", [0.0, DEFAULT.approximate])
+def test_with_trained_weights_a_row_of_its_own_lam_equals_the_picture_alone(faces, approximate):
     gan, images, masks = faces
     settings, z0, lam = (
-        dataclasses.replace(DEFAULT, steps=20, draft=draft),
-        start_codes(gan, 4),
+        dataclasses.replace(DEFAULT, steps=20, approximate=approximate),
+        initial_z(gan, 4),
         torch.tensor([0.0, 0.003, 1.0, 10.0]),
     )
     together = search(images, masks, gan, z0, settings, lam=lam, progress=False)
@@ -536,19 +584,19 @@ def test_with_trained_weights_a_row_of_its_own_lam_equals_the_picture_alone(face
         torch.testing.assert_close(
             alone.final["total"][0],
             together.final["total"][row],
-            rtol=3e-3 if draft else 3e-4,
+            rtol=3e-3 if approximate else 3e-4,
             atol=0,
         )
 
 
-def test_drafts_end_where_exact_steps_end(faces):
-    """D's kept slope and the rounding do not move the minimum, even where D counts ten thousand
+def test_approximate_steps_end_where_exact_steps_end(faces):
+    """D's kept gradient and the rounding do not move the minimum, even where D counts ten thousand
     times the paper's lam.
     """
     gan, images, masks = faces
     rough, exact = (
-        search(images, masks, gan, start_codes(gan, 4), s, lam=30.0, progress=False)
-        for s in (DEFAULT, dataclasses.replace(DEFAULT, draft=0.0))
+        search(images, masks, gan, initial_z(gan, 4), s, lam=30.0, progress=False)
+        for s in (DEFAULT, dataclasses.replace(DEFAULT, approximate=0.0))
     )
     way = exact.losses["total"][0] - exact.final["total"]
     assert bool(((rough.final["total"] - exact.final["total"]).abs() < 0.05 * way).all())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tutorial_lib import load_gan
 from tutorial_lib.inpainting.latent_search import SearchSettings, search
-from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.masks import center_mask
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -65,7 +65,7 @@ def trustworthiness(points, places, k):
 
 
 def test_many_codes_make_the_pictures_that_each_makes_alone(model):
-    codes = start_codes(model, 3, 2).view(3, 2, 100)
+    codes = initial_z(model, 3, 2).view(3, 2, 100)
     pictures = pictures_of(model, codes, batch=4)
     assert pictures.shape == (3, 2, 3, 64, 64) and not pictures.requires_grad
     for i in range(3):
@@ -275,7 +275,7 @@ def test_codes_crowd_on_their_path_and_pictures_spread():
     targets = sample_pictures(gan, 2, seed=1)[1]
     settings = SearchSettings(steps=40, keep="last")
     found = search(
-        targets, center_mask(), gan, start_codes(gan, 2), settings, path_points=12, progress=False
+        targets, center_mask(), gan, initial_z(gan, 2), settings, path_points=12, progress=False
     )
     assert len(found.path) <= 12 and found.path_steps[0] == 0 and found.path_steps[-1] == 40
     assert (np.diff(found.path_steps, n=2) >= -1).all(), "log-spaced: gaps grow, but for rounding"

@@ -143,7 +143,7 @@ def fast_precision(device: torch.device) -> str:
 
 
 def lays_out_weights(weight: torch.Tensor) -> bool:
-    """Whether oneDNN takes such weights laid out beforehand (`models.packed`).
+    """Whether oneDNN takes such weights laid out beforehand (`inpainting.fast`).
 
     On x86-64, in float32, and in bfloat16 where that is fast.
     """

@@ -1,6 +1,4 @@
-"""A face in a photo, brought to the template that the networks know, and the filled face put back
-into the photo.
-"""
+"""A face in a photo, brought to the template that the networks know."""
 
 from __future__ import annotations
 
@@ -68,8 +66,9 @@ class NoFaceFound(ValueError):
 
 @dataclass(frozen=True)
 class Transform:
-    """Where the 64x64 picture lies in the photo: a similarity (turn, scale, shift) from the
-    photo's pixels to the picture's.
+    """Where the 64x64 picture lies in the photo.
+
+    A similarity (turn, scale, shift) from the photo's pixels to the picture's.
 
     Attributes:
         matrix: (2, 3) float64. Picture point = matrix[:, :2] @ photo point + matrix[:, 2]; points
@@ -82,8 +81,11 @@ class Transform:
 
     @classmethod
     def of_box(cls, box: tuple[float, float, float], size: tuple[int, int]) -> Transform:
-        """The transform of an upright square: box = (left, top, side) in photo pixels, (0, 0,
-        width) for all of a square photo.
+        """The transform of an upright square of the photo.
+
+        Args:
+            box: (left, top, side) in photo pixels; (0, 0, width) is all of a square photo.
+            size: (width, height) of the photo.
         """
         left, top, side = box
         scale = IMAGE_SIZE / side
@@ -105,8 +107,9 @@ class Transform:
 
 
 def fit_template(points: np.ndarray, size: tuple[int, int]) -> Transform:
-    """The similarity, never a mirror, that brings eyes and mouth corners nearest to the template
-    (least squares).
+    """The similarity that brings eyes and mouth corners nearest to the template (least squares).
+
+    It never mirrors.
 
     Args:
         points: (5, 2), (x, y) of `LANDMARKS` in the photo; the nose does not count.
@@ -146,8 +149,7 @@ def fit_matrices(points: np.ndarray) -> np.ndarray:
 
 
 def crop_matrices(matrices: np.ndarray) -> np.ndarray:
-    """Where the network's crops lie: (N, 2, 3) `Transform.matrix` -> (N, 2, 3), crop pixel to
-    photo pixel.
+    """Where the network's crops lie: (N, 2, 3) `Transform.matrix` -> (N, 2, 3), crop to photo.
 
     The crop is the square of the template's plane around `CROP_CENTER`, `CROP_SPAN` template
     pixels wide.
@@ -174,8 +176,8 @@ def sample(
         matrices: (B, 2, 3); picture point = matrix[:, :2] @ square point + matrix[:, 2], both in
             pixels with the center of the first one at (0, 0).
         size: side of the squares.
-        mode, padding: `torch.nn.functional.grid_sample`'s interpolation, and what lies outside:
-            "border" repeats the edge, "reflection" mirrors there.
+        mode: `torch.nn.functional.grid_sample`'s interpolation.
+        padding: what lies outside: "border" repeats the edge, "reflection" mirrors there.
 
     Returns:
         (B, C, size, size).
@@ -206,8 +208,7 @@ class AlignedFace:
 
 
 def align(photo: str | os.PathLike | bytes | Image.Image) -> AlignedFace:
-    """The largest face in a photo that is seen from the front, with eyes and mouth corners on the
-    template.
+    """The largest face in a photo that is seen from the front, brought to the template.
 
     Args:
         photo: a path, the bytes of a file, or a Pillow picture, of any size.
@@ -297,11 +298,13 @@ def read_points(
 
 
 def trusted(points: np.ndarray, sureness: float, guess: Transform) -> bool:
-    """Whether points look like those of a face seen from the front, read with some certainty where
-    the detector saw it.
+    """Whether points look like a face seen from the front, read with some certainty.
+
+    And where the detector saw it.
 
     Args:
-        points, sureness: from `read_points`.
+        points: (5, 2), from `read_points`.
+        sureness: from there, too.
         guess: where these started, from `detections`.
     """
     if sureness < _SURE:
@@ -328,8 +331,7 @@ def _factor(transform: Transform) -> complex:
 
 
 def detections(picture: Image.Image) -> Iterator[list[Transform]]:
-    """Where faces may be, as scikit-image's cascade sees it: one list a look, the largest face
-    first.
+    """Where faces may be, as scikit-image's cascade sees it: a list a look, largest face first.
 
     It looks at a reduced copy, so a large photo takes little longer than a small one: first
     upright; then turned by 10 and 20 degrees to both sides, as the cascade knows heads that are
@@ -355,9 +357,7 @@ def detections(picture: Image.Image) -> Iterator[list[Transform]]:
 def _guesses(
     small: Image.Image, turn: float, picture: Image.Image, min_side: int, max_side: int
 ) -> list[Transform]:
-    """First guesses from one look at a reduced copy that is turned by so many degrees
-    (counterclockwise).
-    """
+    """First guesses from one look at a reduced copy, turned by so many degrees counterclockwise."""
     seen = small.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else small
     guesses = []
     for box in sorted_boxes(seen, min_side, max_side):
@@ -381,7 +381,8 @@ def guess_from_box(
     """Where the face is in a box of the detector, on average.
 
     Args:
-        center, width: of the box, in photo pixels.
+        center: (x, y) of the box, in photo pixels.
+        width: of the box.
         size: (width, height) of the photo.
         turn: degrees by which the photo was turned, counterclockwise, to see the face upright.
     """
@@ -394,9 +395,7 @@ def guess_from_box(
 
 
 def detector_box(transform: Transform) -> tuple[np.ndarray, float]:
-    """The reverse of `guess_from_box` for an upright face: center (2,) and width of the box, in
-    photo pixels.
-    """
+    """Center (2,) and width of an upright face's box, in photo pixels: undoes `guess_from_box`."""
     return transform.to_photo(np.array([_BOX_CENTER]))[0], _BOX_WIDTH / transform.scale
 
 
@@ -448,9 +447,7 @@ def sorted_boxes(picture: Image.Image, min_side: int, max_side: int) -> list[dic
 
 
 def _reduced(picture: Image.Image, side: int) -> Image.Image:
-    """The picture with a shorter side of so many pixels, or itself where that is shorter
-    already.
-    """
+    """The picture with a shorter side of so many pixels, or itself where that is shorter."""
     scale = min(1.0, side / min(picture.size))
     size = (round(picture.width * scale), round(picture.height * scale))
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -469,7 +466,8 @@ def _cut(
         matrix: (2, 3), square pixel to photo pixel.
         size: side of the square.
         finer: samples to a pixel of the square, on each axis.
-        mode, padding: see `sample`.
+        mode: see `sample`.
+        padding: see `sample`.
 
     Returns:
         (1, 3, size, size) float32, in [-1, 1] but for the overshoot of "bicubic".

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.images import IMAGE_SIZE, has_alpha, load_picture, open_picture
+from tutorial_lib.images import IMAGE_SIZE, check_images, has_alpha, load_picture, open_picture
 
 FAMILIES = ("center", "pattern", "random", "half")
 SIDES = ("left", "right", "top", "bottom")
@@ -33,7 +33,8 @@ def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMA
     """
     if height < 1 or width < 1 or top < 0 or left < 0 or top + height > size or left + width > size:
         raise ValueError(
-            f"a {height}x{width} hole at row {top}, column {left} does not fit a {size}x{size} picture"
+            f"a {height}x{width} hole at row {top}, column {left} does not fit "
+            f"a {size}x{size} picture"
         )
     mask = torch.ones(1, 1, size, size)
     mask[:, :, top : top + height, left : left + width] = 0
@@ -41,16 +42,18 @@ def rectangle_mask(top: int, left: int, height: int, width: int, size: int = IMA
 
 
 def center_mask(hole: int | None = None, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size), the paper's first family: a central square of `hole` pixels a side (None:
-    half the picture's).
+    """(1, 1, size, size), the paper's first family: a central square.
+
+    Args:
+        hole: the square's side in pixels; None takes half the picture's.
+        size: the picture's side.
     """
     hole = size // 2 if hole is None else hole
     return rectangle_mask((size - hole) // 2, (size - hole) // 2, hole, hole, size)
 
 
 def pattern_mask(rng: torch.Generator, missing: float = 0.25, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size), the second family: blobs of arbitrary shape that cover `missing` of the
-    pixels, rounded to one.
+    """(1, 1, size, size), the second family: blobs that cover `missing` of the pixels, rounded.
 
     Smooth noise, of which the highest values become the hole (in the spirit of Pathak et al. 2016).
     """
@@ -85,6 +88,8 @@ def half_mask(
 
     Args:
         side: "left", "right", "top" or "bottom"; None draws one from `rng`.
+        rng: what to draw from.
+        size: the picture's side.
 
     Raises:
         ValueError: for another side, or when neither side nor rng is given.
@@ -113,7 +118,9 @@ def make_masks(
 
     Args:
         family: "center", "pattern" (25 % missing), "random" (80 % missing) or "half".
+        count: how many.
         rng: what the random families draw from; None is a generator seeded with 0.
+        size: the picture's side.
 
     Raises:
         ValueError: for an unknown family or a count below 1.
@@ -214,7 +221,7 @@ def mask_from_file(path: str | os.PathLike | Image.Image, size: int = IMAGE_SIZE
 
 
 def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool = False) -> Tensor:
-    """The door of every function that takes a mask: the mask as float, one row a picture.
+    """The validation of every function that takes a mask: the mask as float, one row a picture.
 
     Args:
         mask: (B, 1, H, W) or (1, 1, H, W), any type, of 0 and 1.
@@ -245,9 +252,34 @@ def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool
     return mask.to(images.device).expand(len(images), -1, -1, -1)
 
 
+def check_batch(
+    images: Tensor, mask: Tensor, *, may_be_whole: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The validation of every function that fills holes: the corrupted pictures y, and their masks.
+
+    What stands in the holes, NaN included, is gone afterwards: it is never read.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1] where the mask is 1.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+        may_be_whole: whether a mask without a hole is welcome.
+
+    Returns:
+        (B, 3, H, W), 0 in the holes, and (B, 1, H, W) float.
+
+    Raises:
+        ValueError: for wrong shapes or ranges, or an invalid mask.
+    """
+    mask = check_mask(mask, images, may_be_whole=may_be_whole)
+    corrupted = torch.where(mask > 0, images, 0.0)
+    check_images(corrupted)
+    return corrupted, mask
+
+
 def corrupt(images: Tensor, mask: Tensor, fill: float = 0.0) -> Tensor:
-    """The corrupted picture y: `images` where the mask is 1, `fill` in the hole, whatever stood
-    there (NaN included).
+    """The corrupted picture y: `images` where the mask is 1, `fill` in the hole.
+
+    Whatever stood in the hole, NaN included, is gone.
     """
     mask = check_mask(mask, images)
     return torch.where(mask > 0, images, torch.full_like(images[:1, :1, :1, :1], fill))

@@ -20,11 +20,10 @@ from tutorial_lib.baselines.simple import mean_fill
 from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.evaluation.metrics import face_found, psnr, seam_strength, ssim
 from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
-from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import ADAM, AUTHORS_CODE, PAPER, SearchSettings
 from tutorial_lib.inpainting.losses import context_loss
-from tutorial_lib.inpainting.pipeline import inpaint, start_codes
+from tutorial_lib.inpainting.pipeline import fill_hole, initial_z, inpaint
 from tutorial_lib.masks import corrupt, make_masks
 from tutorial_lib.models.latent_model import LatentModel
 
@@ -48,7 +47,7 @@ class Variant:
     Attributes:
         group: which question it helps to answer.
         settings: of the search.
-        restarts: starts a picture.
+        restarts: searches a picture.
         weights: "eq3", "none" (1 at every known pixel) or "inverted" (known neighbors counted
             instead of missing ones).
         method: "search", "lbfgs" (`search_lbfgs`), "pixels from mean" or "pixels from G"
@@ -110,51 +109,39 @@ def fill(
 ) -> tuple[Tensor, Tensor]:
     """(generated, completed), (B, 3, H, W) in [-1, 1] each, of one variant.
 
-    The start codes depend on `seed` alone.
-
-    Where no code is searched (`update_pixels`) both are the picture itself.
+    The initial z depend on `seed` alone. Where no code is searched (`update_pixels`) both are the
+    picture itself.
     """
-    z0 = start_codes(gan, len(images), 1, seed, variant.settings.start)
-    y = corrupt(images, mask)
-    if variant.method.startswith("pixels"):
-        with torch.no_grad():
-            start = (
-                gan.generator(z0.to(gan.device))
-                if variant.method == "pixels from G"
-                else mean_fill(y, mask)
-            )
-        picture = update_pixels(y, mask, gan, start, progress=progress)
-        return picture, picture
-    if variant.method == "lbfgs":
-        z, _ = search_lbfgs(
-            y,
+    settings = variant.settings
+    if variant.method == "search":
+        found = inpaint(
+            images,
             mask,
             gan,
-            z0,
-            variant.settings.lam,
-            variant.settings.window,
-            variant.settings.steps,
-            progress,
-        )
-        with torch.no_grad():
-            generated = gan.generator(z)
-    else:
-        generated = inpaint(
-            y,
-            mask,
-            gan,
-            settings=variant.settings,
+            settings=settings,
             weights=_weights(variant.weights, mask),
             restarts=variant.restarts,
             seed=seed,
-            blend=False,
+            blend=variant.blend,
             progress=progress,
-        ).generated
-    y, mask = y.to(generated.device), mask.to(generated.device)
-    filled = (
-        poisson_blend(generated, y, mask) if variant.blend else torch.where(mask > 0, y, generated)
-    )
-    return generated, filled.clamp(-1, 1)
+        )
+        return found.generated, found.completed
+    z0 = initial_z(gan, len(images), 1, seed, settings.start)  # (B, z_dim)
+    y = corrupt(images, mask)  # (B, 3, H, W)
+    if variant.method == "lbfgs":
+        z, _ = search_lbfgs(
+            y, mask, gan, z0, settings.lam, settings.window, settings.steps, progress
+        )
+        with torch.no_grad():
+            generated = gan.generator(z)  # (B, 3, H, W)
+        y, mask = y.to(generated.device), mask.to(generated.device)
+        return generated, fill_hole(generated, y, mask.expand(len(y), -1, -1, -1), variant.blend)
+    start = mean_fill(y, mask)
+    if variant.method == "pixels from G":
+        with torch.no_grad():
+            start = gan.generator(z0.to(gan.device))
+    picture = update_pixels(y, mask, gan, start, progress=progress)
+    return picture, picture
 
 
 def measure(
@@ -166,7 +153,9 @@ def measure(
     norm, whatever was minimized; logit: of D for `generated`; seam: along the hole's edge of
     `completed`; face: whether the cascade finds one (0 or 1).
     """
-    known = importance_weights(mask.expand(len(originals), -1, -1, -1))
+    if gan.discriminator is None:
+        raise ValueError("this model has no discriminator")
+    known = importance_weights(mask.expand(len(originals), -1, -1, -1))  # (B, 1, H, W)
     completed, shown = completed.cpu(), generated.cpu()
     with torch.no_grad():
         logits = gan.discriminator(generated)
@@ -202,6 +191,8 @@ def run_ablations(
         data: what the pictures are, for the file.
         family: of masks (`masks.make_masks`), a mask a picture.
         names: keys of `VARIANTS`; None takes all. The reference is always among them.
+        seed: of the masks and the initial z.
+        progress: whether to show a progress bar.
 
     Returns:
         the results as stored: "made_from", "originals", "variants" (name -> group, settings,
@@ -210,11 +201,9 @@ def run_ablations(
     Raises:
         ValueError: for an unknown variant, or when the file was made from something else.
     """
-    names = (
-        list(VARIANTS)
-        if names is None
-        else [REFERENCE, *[name for name in names if name != REFERENCE]]
-    )
+    if names is None:
+        names = list(VARIANTS)
+    names = [REFERENCE, *[name for name in names if name != REFERENCE]]
     unknown = [name for name in names if name not in VARIANTS]
     if unknown:
         raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}")
@@ -234,7 +223,8 @@ def run_ablations(
             VARIANTS[name]
         ):
             raise ValueError(
-                f"{path} holds {name!r} made with other settings: move it away, or choose another --out"
+                f"{path} holds {name!r} made with other settings: "
+                "move it away, or choose another --out"
             )
     missing = [name for name in names if name not in results["variants"]]
     if missing:
@@ -257,8 +247,9 @@ def run_ablations(
 def differences(
     results: dict, measure: str, reference: str = REFERENCE
 ) -> dict[str, tuple[float, float, float]]:
-    """For each variant: its mean, its mean paired difference from the reference, and half the 95 %
-    interval of that.
+    """Each variant's mean, its mean paired difference from the reference, and half its interval.
+
+    The interval is the difference's, at 95 %.
 
     Raises:
         ValueError: for an unknown measure or a reference that was not run.
@@ -283,7 +274,9 @@ def verdict(gap: float, half: float) -> str:
 
     "higher", "lower" or "not told apart".
     """
-    return "higher" if gap - half > 0 else "lower" if gap + half < 0 else "not told apart"
+    if gap - half > 0:
+        return "higher"
+    return "lower" if gap + half < 0 else "not told apart"
 
 
 def ablation_table(
@@ -292,9 +285,7 @@ def ablation_table(
     reference: str = REFERENCE,
     measures: tuple[str, ...] = ("hole_psnr", "hole_ssim", "context", "logit", "seam", "face"),
 ) -> str:
-    """Text: a line a variant, for each measure its mean and, in brackets, the paired difference
-    with its 95 % interval.
-    """
+    """Text: a line a variant, its means, and in brackets paired differences and 95 % intervals."""
     columns = {measure: differences(results, measure, reference) for measure in measures}
     names = list(results["variants"]) if names is None else names
     lines = [f"{'':36s}" + "".join(f"{measure:>26s}" for measure in measures)]

@@ -10,15 +10,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.fast import fast_generator
+from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.losses import context_loss, prior_loss
-from tutorial_lib.masks import check_mask, corrupt
-from tutorial_lib.models.dcgan import folded
+from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.models.packed import packed
 
 
 def search_lbfgs(
@@ -35,29 +34,39 @@ def search_lbfgs(
     """Eq. 2 by SciPy's L-BFGS-B, picture by picture, with the box [-1, 1] as its bounds.
 
     Args:
-        images, mask, model, z0: as for `latent_search.search`; the model's codes live in [-1, 1].
-        lam, window: of Eqs. 5 and 3.
+        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+        model: a GAN whose codes live in [-1, 1].
+        z0: (B, z_dim), the initial z.
+        lam: of Eq. 5.
+        window: of Eq. 3.
         evaluations: of the loss and its gradient a picture, at most (a line search may use a few
             more).
+        progress: whether to show a progress bar.
         on_loss: called with each total loss that was evaluated.
 
     Returns:
         z_hat (B, z_dim), and how many evaluations each took.
+
+    Raises:
+        ValueError: for wrong shapes or ranges, an invalid mask, or a model without a discriminator.
     """
-    mask = check_mask(mask, images)
-    images = corrupt(images, mask).to(model.device)
-    weights = importance_weights(mask, window).to(model.device)
-    generator, found, counts = packed(folded(model.generator), 1), [], []
-    for row in tqdm(
+    discriminator = _discriminator_of(model)
+    images, mask = (part.to(model.device) for part in check_batch(images, mask))
+    weights = window_weights(mask, window)  # (B, 1, H, W)
+    generator = fast_generator(model.generator, rows=1)
+    found, counts = [], []
+    bar = tqdm(
         range(len(images)), desc="L-BFGS-B", unit="picture", leave=False, disable=not progress
-    ):
+    )
+    for row in bar:
 
         def loss_and_gradient(code: np.ndarray, row: int = row) -> tuple[float, np.ndarray]:
-            z = torch.from_numpy(code).to(images)[None].requires_grad_(True)
-            generated = generator(z)
+            z = torch.from_numpy(code).to(images)[None].requires_grad_(True)  # (1, z_dim)
+            generated = generator(z)  # (1, 3, H, W)
             loss = context_loss(generated, images[row : row + 1], weights[row : row + 1])
             if lam:
-                loss = loss + prior_loss(model.discriminator(generated), lam)
+                loss = loss + prior_loss(discriminator(generated), lam)
             (gradient,) = torch.autograd.grad(loss.sum(), z)
             if on_loss:
                 on_loss(loss.item())
@@ -92,24 +101,37 @@ def update_pixels(
     -log D is minimized by Adam; log(1 - D) would hardly move where D is sure (notebook 04).
 
     Args:
-        images, mask, model: as for `latent_search.search`.
+        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+        model: a GAN.
         start: (B, 3, H, W) in [-1, 1], what the hole holds at first.
+        steps: updates of the pixels.
+        learning_rate: of Adam.
+        progress: whether to show a progress bar.
 
     Returns:
         (B, 3, H, W) in [-1, 1], known pixels as they were.
+
+    Raises:
+        ValueError: as `search_lbfgs`.
     """
-    mask = check_mask(mask, images).to(model.device)
-    images = corrupt(images, mask.to(images.device)).to(model.device)
+    discriminator = _discriminator_of(model)
+    images, mask = (part.to(model.device) for part in check_batch(images, mask))
     pixels = start.detach().to(images).clone().requires_grad_(True)
     optimizer = torch.optim.Adam([pixels], lr=learning_rate)
     for _ in tqdm(
         range(steps), desc="updating pixels", unit="step", leave=False, disable=not progress
     ):
-        loss = prior_loss(
-            model.discriminator(torch.where(mask > 0, images, pixels)), 1.0, "non-saturating"
-        )
+        logits = discriminator(torch.where(mask > 0, images, pixels))  # (B,)
+        loss = prior_loss(logits, 1.0, "non-saturating")
         (pixels.grad,) = torch.autograd.grad(loss.sum(), pixels)
         optimizer.step()
         with torch.no_grad():
             pixels.clamp_(-1, 1)
     return torch.where(mask > 0, images, pixels.detach())
+
+
+def _discriminator_of(model: LatentModel) -> nn.Module:
+    if model.discriminator is None:
+        raise ValueError("this model has no discriminator")
+    return model.discriminator

@@ -9,21 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tutorial_lib.images import check_images
-from tutorial_lib.inpainting.blending import poisson_blend
-from tutorial_lib.inpainting.latent_search import DEFAULT, SearchSettings, search
-from tutorial_lib.inpainting.pipeline import start_codes
-from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.inpainting.latent_search import DEFAULT, LatentSearch, SearchSettings
+from tutorial_lib.inpainting.pipeline import fill_hole, initial_z
+from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
 
 # 37 is what the paper's 0.003 becomes when the context loss is a mean over 3 x 64 x 64 values
 # instead of a sum.
 LAMS = (0.0, 0.001, 0.003, 0.1, 1.0, 10.0, 37.0, 100.0)
-# No drafts: they keep D's slope for ten steps, which is well only while lam is tiny, and here it
-# goes up to 100.
-SETTINGS = replace(DEFAULT, steps=60, draft=0.0)
+# No approximate steps: they keep D's gradient for ten steps, which is right only while lam is tiny,
+# and here it goes up to 100.
+SETTINGS = replace(DEFAULT, steps=60, approximate=0.0)
 _CHUNK = 128  # pictures given to the networks at once
 
 
@@ -75,15 +73,17 @@ def explore(
     path_points: int = 12,
     progress: bool = True,
 ) -> Exploration:
-    """Search the same pictures from the same start codes with each lam, all in one batch.
+    """Search the same pictures from the same initial z with each lam, all in one batch.
 
     Args:
         images: (P, 3, H, W) in [-1, 1]; hole pixels are never read, NaN included.
         mask: (P, 1, H, W) or (1, 1, H, W), 1 = known.
         gan: a model with a discriminator.
         lams: ascending values, the first may be 0.
-        restarts: start codes a picture; they depend on (seed, picture, restart), never on lam.
+        restarts: searches a picture; their initial z depends on (seed, picture, restart), never
+            on lam.
         settings: of the search; its own lam is not used.
+        seed: of the initial z.
         names: one a picture; None numbers them.
         path_points: at most so many iterates are kept.
         progress: whether to show a progress bar.
@@ -96,14 +96,9 @@ def explore(
             one restart, a number of names other than that of the pictures, a model without a
             discriminator.
     """
-    mask = check_mask(mask, images)
-    corrupted = corrupt(images, mask)
-    check_images(corrupted)
-    names = (
-        [f"picture {number}" for number in range(1, len(images) + 1)]
-        if names is None
-        else list(names)
-    )
+    corrupted, mask = check_batch(images, mask)
+    if names is None:
+        names = [f"picture {number}" for number in range(1, len(images) + 1)]
     lams = [float(lam) for lam in lams]
     if (
         not lams
@@ -119,35 +114,42 @@ def explore(
         )
     if gan.discriminator is None:
         raise ValueError(
-            "this model has no discriminator: lam weighs what D says, so there is nothing to explore"
+            "this model has no discriminator: lam weighs what D says, "
+            "so there is nothing to explore"
         )
 
+    # a row for each picture, restart and lam: P * R * L of them
     shape = (len(images), restarts, len(lams))
     picture, restart, which = (
         index.flatten() for index in torch.meshgrid(*map(torch.arange, shape), indexing="ij")
     )
-    starts = start_codes(gan, len(images), restarts, seed, settings.start).to(images.dtype)
-    found = search(
+    z0 = initial_z(gan, len(images), restarts, seed, settings.start)  # (P * R, z_dim)
+    found = LatentSearch(
         corrupted[picture],
         mask[picture],
         gan,
-        starts[picture * restarts + restart],
+        z0[picture * restarts + restart],
         settings,
         lam=torch.tensor(lams, dtype=images.dtype)[which],
         path_points=path_points,
-        progress=progress,
-    )
+    ).run(progress)
+
+    # what the K kept iterates look like, and what D says of them
     kept = len(found.path_steps)
-    generated, logits = _judge(found.path.flatten(0, 1), gan)
-    known = [values[picture].repeat(kept, 1, 1, 1) for values in (corrupted, mask)]
-    completed = poisson_blend(generated, *known).clamp(-1, 1)
+    generated, logits = _judge(  # (K * rows, 3, H, W), (K * rows,)
+        found.path.flatten(0, 1), gan.generator, gan.discriminator
+    )
+    y, known = (
+        values[picture].repeat(kept, 1, 1, 1).to(generated.device) for values in (corrupted, mask)
+    )
+    completed = fill_hole(generated, y, known)
 
     def by_row(values: Tensor) -> Tensor:
         """(K * rows, ...) -> (P, R, L, K, ...)."""
         return values.cpu().unflatten(0, (kept, *shape)).movedim(0, 3)
 
     return Exploration(
-        names,
+        list(names),
         lams,
         found.path_steps,
         corrupted.cpu(),
@@ -160,11 +162,11 @@ def explore(
     )
 
 
-def _judge(codes: Tensor, gan: LatentModel) -> tuple[Tensor, Tensor]:
+def _judge(codes: Tensor, generator: nn.Module, discriminator: nn.Module) -> tuple[Tensor, Tensor]:
     """G(z) and D's logit for (N, z_dim) codes."""
     generated, logits = [], []
     with torch.no_grad():
         for part in codes.split(_CHUNK):
-            generated.append(gan.generator(part))
-            logits.append(gan.discriminator(generated[-1]))
+            generated.append(generator(part))
+            logits.append(discriminator(generated[-1]))
     return torch.cat(generated), torch.cat(logits)

@@ -3,7 +3,7 @@
 DCGANs of several sizes, each kept at several lengths of training, fill the same holes.
 
 The paper ends with the hope that better generators help directly (section 5). `python -m
-tutorial_lib generators` trains them, searches with each from the same start codes, and stores a
+tutorial_lib generators` trains them, searches with each from the same initial z, and stores a
 JSON file; notebook 10 reads it.
 """
 
@@ -21,10 +21,9 @@ from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.reports import discriminator_report
 from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
 from tutorial_lib.evaluation.table1 import measure
-from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.latent_search import DEFAULT, search
-from tutorial_lib.inpainting.pipeline import start_codes
-from tutorial_lib.masks import center_mask
+from tutorial_lib.inpainting.pipeline import complete, initial_z
+from tutorial_lib.masks import center_mask, corrupt
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.gan import GANSettings, GANTask
@@ -65,8 +64,7 @@ def train_generator(
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Path | None:
-    """Train a DCGAN of that size for `length` steps in all, going on from a shorter training of the
-    same size.
+    """Train a DCGAN of that size for `length` steps, going on from a shorter training of that size.
 
     Args:
         size: base channels of G.
@@ -75,6 +73,8 @@ def train_generator(
         held_out: (N, 3, 64, 64) in [-1, 1], for what the model card says of D.
         work: folder of the runs and the weights.
         seed: of weights and draws.
+        device: where to train.
+        progress: whether to show a progress bar.
 
     Returns:
         the weights' path; None when the training was interrupted.
@@ -105,7 +105,8 @@ def train_generator(
                     "sha256": None,
                 },
                 "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
-                "command": f"python -m tutorial_lib generators --data {dataset.name} --sizes {size} --lengths {length} --seed {seed}",
+                "command": f"python -m tutorial_lib generators --data {dataset.name} "
+                f"--sizes {size} --lengths {length} --seed {seed}",
                 "discriminator": discriminator_report(gan, held_out),
             },
         )
@@ -113,8 +114,9 @@ def train_generator(
 
 
 def sample_distance(gan: LatentModel, judge: Judge) -> float:
-    """Frechet distance between 2,000 pictures of G and real ones in the classifier's features: how
-    good G is, without a hole.
+    """How good G is, without a hole: the Frechet distance of 2,000 of its pictures to real ones.
+
+    In the features of the judge's classifier.
     """
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -128,9 +130,7 @@ def sample_distance(gan: LatentModel, judge: Judge) -> float:
 
 
 def lam_for(model: LatentModel) -> float:
-    """The weight of the prior loss that goes with the model's prior: D's (the paper's value), or a
-    VAE's own.
-    """
+    """Lambda for the model's prior: the paper's value for D's, `VAE_LAM` for a VAE's own."""
     return VAE_LAM if model.discriminator is None else DEFAULT.lam
 
 
@@ -142,10 +142,15 @@ def invert(images: Tensor, gan: LatentModel, z0: Tensor, progress: bool = True) 
     The same search with every pixel known and of weight 1 (Eq. 4 over the whole picture).
 
     Args:
-        images: (B, 3, 64, 64) in [-1, 1]; z0: (B, z_dim) start codes. Returns: (B, 3, 64, 64) on
-            the CPU.
+        images: (B, 3, 64, 64) in [-1, 1].
+        gan: the model to search.
+        z0: (B, z_dim), the initial z.
+        progress: whether to show a progress bar.
+
+    Returns:
+        (B, 3, 64, 64) in [-1, 1] on the CPU.
     """
-    every = torch.ones(len(images), 1, *images.shape[2:])
+    every = torch.ones(len(images), 1, *images.shape[2:])  # (B, 1, 64, 64)
     return search(images, every, gan, z0, DEFAULT, weights=every, progress=progress).generated.cpu()
 
 
@@ -157,7 +162,11 @@ def measure_generator(
     The search is the default; for a VAE lam is `VAE_LAM`.
 
     Args:
-        originals: (N, 3, 64, 64) held-out pictures; seed: of the start codes.
+        gan: the model to measure.
+        originals: (N, 3, 64, 64) in [-1, 1], held-out pictures.
+        judge: see `Judge`.
+        seed: of the initial z.
+        progress: whether to show a progress bar.
 
     Returns:
         "frechet" of G's samples and "measures", a figure a picture: `table1.measure`'s, "context"
@@ -165,9 +174,10 @@ def measure_generator(
         ATTRIBUTE".
     """
     mask = center_mask().expand(len(originals), -1, -1, -1)
-    z0 = start_codes(gan, len(originals), 1, seed)
-    found = search(originals, mask, gan, z0, DEFAULT, lam=lam_for(gan), progress=progress)
-    completed = poisson_blend(found.generated.cpu(), originals, mask).clamp(-1, 1)
+    z0 = initial_z(gan, len(originals), 1, seed)  # (N, z_dim)
+    lam = torch.full((len(originals),), lam_for(gan))
+    found = complete(corrupt(originals, mask), mask, gan, z0, lam=lam, progress=progress)
+    completed = found.completed.cpu()
     inverted = invert(originals, gan, z0, progress)
     measures = measure(completed, originals, mask) | {
         "context": found.final["context"].tolist(),
@@ -204,9 +214,12 @@ def run_generators(
         path: the .json file; an unfinished one is gone on with.
         work: folder of the runs; the same.
         data: what the held-out pictures are, for the file.
-        sizes, lengths: of the generators.
+        sizes: base channels of the generators.
+        lengths: steps of their trainings.
         shipped: names of weights to measure as well, of a DCGAN or a VAE.
         seed: of the trainings.
+        device: where to train and search.
+        progress: whether to show a progress bar.
 
     Returns:
         the results as stored; "variants" holds for each generator its "made_by" (weights' hash,
@@ -268,9 +281,7 @@ def generators_table(
     results: dict,
     measures: tuple[str, ...] = ("hole_psnr", "inverted_hole_psnr", "hole_ssim", "context"),
 ) -> str:
-    """Text: a line a generator, the Frechet distance of its samples, and means with their 95 %
-    intervals.
-    """
+    """Text: a line a generator, its samples' Frechet distance, and means with 95 % intervals."""
     lines = [f"{'':28s}{'frechet':>10s}" + "".join(f"{measure:>20s}" for measure in measures)]
     for name, stored in results["variants"].items():
         cells = [

@@ -49,7 +49,8 @@ def run_looks(
         data: what the pictures are, for the file.
         masks: keys of `MASKS`; None takes all.
         restarts: numbers of restarts to try.
-        seed: of the start codes.
+        seed: of the initial z.
+        progress: whether to show a progress bar.
 
     Returns:
         the results as stored; "variants" holds for each "mask, method" its "made_by", "hole_psnr"
@@ -64,9 +65,10 @@ def run_looks(
         raise ValueError(f"unknown mask {', '.join(unknown)}: choose from {', '.join(MASKS)}")
     made_from = {"experiment": "looks", "data": data, "pictures": len(originals), "seed": seed}
     results = open_results(path, made_from)
-    methods = [(name, None, None) for name in BASELINES]
-    for name, gan in generators.items():
-        methods += [(f"{name}, {count} start{'s' * (count > 1)}", gan, count) for count in restarts]
+    methods: list[tuple[str, LatentModel | None, int]] = [(name, None, 0) for name in BASELINES]
+    for name, model in generators.items():
+        for count in restarts:
+            methods.append((f"{name}, {count} start{'s' * (count > 1)}", model, count))
     cells = [(mask, *method) for mask in masks for method in methods]
     for mask_name, name, gan, count in tqdm(cells, desc="looks", unit="cell", disable=not progress):
         cell = f"{mask_name}, {name}"

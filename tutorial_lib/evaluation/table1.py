@@ -33,9 +33,8 @@ from tutorial_lib.evaluation.results import (
     write_results,
 )
 from tutorial_lib.images import to_float, to_uint8
-from tutorial_lib.inpainting.blending import poisson_blend
-from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings, search
-from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings
+from tutorial_lib.inpainting.pipeline import complete, initial_z
 from tutorial_lib.masks import FAMILIES, corrupt, make_masks
 from tutorial_lib.models.attributes import FEATURES
 from tutorial_lib.models.context_encoder import ContextEncoder
@@ -119,8 +118,9 @@ class Models:
 
 
 def table_mask(family: str, row: int, seed: int = 0) -> Tensor:
-    """(1, 1, 64, 64): the mask of a row, which depends on (seed, row) alone, so that a part of the
-    rows meets the same masks.
+    """(1, 1, 64, 64): the mask of a row.
+
+    It depends on (seed, row) alone, so that a part of the rows meets the same masks.
     """
     return make_masks(family, 1, seeded_generator(seed, row + 1))
 
@@ -143,9 +143,12 @@ def fill_rows(
 
     Args:
         name: a key of `METHODS`.
-        originals, masks: (N, 3, 64, 64) in [-1, 1] and (N, 1, 64, 64), of all rows; hole pixels are
-            never read.
-        rows: which to fill; the start code of a row depends on (seed, row) alone.
+        originals: (N, 3, 64, 64) in [-1, 1], of all rows; hole pixels are never read.
+        masks: (N, 1, 64, 64), 1 = known, of all rows.
+        rows: which to fill; the initial z of a row depends on (seed, row) alone.
+        models: what fills.
+        seed: of the initial z.
+        progress: whether to show a progress bar.
 
     Returns:
         (len(rows), 3, 64, 64) in [-1, 1] on the CPU, and for a search the context loss of z_hat
@@ -158,16 +161,16 @@ def fill_rows(
     y = corrupt(originals[rows], mask)
     if method.kind == "nothing":
         return y, None
-    if method.kind == "paint":
+    if method.kind == "paint" and models.context_encoder is not None:
         return models.context_encoder.paint(y, mask)[1].cpu(), None
     if method.kind == "baseline":
-        return fill_with(
-            name, y, mask, **({"pictures": models.training} if name in NEED_PICTURES else {})
-        ), None
-    z0 = start_codes(models.gan, max(rows) + 1, 1, seed)[rows]
-    found = search(y, mask, models.gan, z0, method.settings, progress=progress)
-    filled = poisson_blend(found.generated.cpu(), y, mask).clamp(-1, 1)
-    return filled, found.final["context"].cpu()
+        pictures = {"pictures": models.training} if name in NEED_PICTURES else {}
+        return fill_with(name, y, mask, **pictures), None
+    if models.gan is None or method.settings is None:
+        raise ValueError(f"{name!r} has no model to fill with")
+    z0 = initial_z(models.gan, max(rows) + 1, 1, seed)[rows]  # (len(rows), z_dim)
+    found = complete(y, mask, models.gan, z0, method.settings, progress=progress)
+    return found.completed.cpu(), found.final["context"].cpu()
 
 
 def made_by(name: str, models: Models) -> dict:
@@ -177,16 +180,16 @@ def made_by(name: str, models: Models) -> dict:
         ValueError: when the method's model was not given.
     """
     method = METHODS[name]
-    model, card = {
-        "search": (models.gan, getattr(models.gan, "card", None)),
-        "baseline": (True, {}),
-        "nothing": (True, {}),
-        "paint": (models.context_encoder, models.context_encoder_card),
-    }[method.kind]
+    model: object = True
+    card: dict = {}
+    what = ""
+    if method.kind == "search":
+        model, card, what = models.gan, getattr(models.gan, "card", {}), "a generator"
+    if method.kind == "paint":
+        model, card = models.context_encoder, models.context_encoder_card
+        what = "a Context Encoder"
     if model is None:
-        raise ValueError(
-            f"{name!r} needs {'a Context Encoder' if method.kind == 'paint' else 'a generator'}: give its weights"
-        )
+        raise ValueError(f"{name!r} needs {what}: give its weights")
     if name in NEED_PICTURES and models.training is None:
         raise ValueError(f"{name!r} fills from a training set: give one")
     made = {"method": name, **asdict(method)}
@@ -195,12 +198,14 @@ def made_by(name: str, models: Models) -> dict:
     return json.loads(json.dumps(made))
 
 
-class Completions:
-    """The completions of one cell (a method on a family of masks) as pictures on disk, written part
-    by part.
+class StoredCompletions:
+    """The completions of one cell, a method on a family of masks, as pictures on disk.
+
+    They are written part by part.
 
     Args:
-        folder: where they are kept; made: everything they depend on.
+        folder: where they are kept.
+        made: everything they depend on.
 
     Raises:
         ValueError: when the folder holds completions made from something else.
@@ -212,7 +217,8 @@ class Completions:
         note = folder / "made_by.json"
         if note.exists() and json.loads(note.read_text(encoding="utf-8")) != made:
             raise ValueError(
-                f"{folder} holds completions that were made with other settings: move it away, or choose another --work"
+                f"{folder} holds completions that were made with other settings: "
+                "move it away, or choose another --work"
             )
         note.write_text(json.dumps(made, indent=1), encoding="utf-8")
 
@@ -236,7 +242,7 @@ class Completions:
         )
         temporary = path.with_suffix(".partial")
         with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         os.replace(temporary, path)
         return arrays
 
@@ -263,11 +269,13 @@ def run_table(
         data: what the pictures are, for the file.
         families: of masks.
         methods: keys of `METHODS`; None takes all.
+        seed: of the masks and the initial z.
+        progress: whether to show a progress bar.
 
     Returns:
         the results as stored. "variants" holds a cell for each "family, method": "made_by", "rows"
         and "measures" (a figure a picture), "frechet" where all of more than 64 rendered pictures
-        were filled; or "refused" with the reason. "originals" holds what the yardsticks say of the
+        were filled; or "refused" with the reason. "originals" holds what the metrics say of the
         untouched pictures.
 
     Raises:
@@ -291,10 +299,11 @@ def run_table(
     for cell, (_, name) in cells.items():
         if cell in results["variants"] and results["variants"][cell]["made_by"] != made[name]:
             raise ValueError(
-                f"{path} holds {cell!r} made with other settings: move it away, or choose another --out"
+                f"{path} holds {cell!r} made with other settings: "
+                "move it away, or choose another --out"
             )
     if "originals" not in results:
-        results["originals"] = _yardsticks(originals, list(range(len(originals))), models)
+        results["originals"] = _other_metrics(originals, list(range(len(originals))), models)
     for cell in tqdm(
         [cell for cell in cells if cell not in results["variants"]],
         desc="table 1",
@@ -304,7 +313,7 @@ def run_table(
         family, name = cells[cell]
         masks = table_masks(family, len(originals), seed)
         rows = evenly_spaced(len(originals), min(METHODS[name].at_most, len(originals)))
-        kept = Completions(Path(work) / cell.replace(", ", "-"), filled_from | made[name])
+        kept = StoredCompletions(Path(work) / cell.replace(", ", "-"), filled_from | made[name])
         results["variants"][cell] = {"made_by": made[name], "rows": rows} | _cell(
             kept, name, originals, masks, rows, models, seed, progress
         )
@@ -314,7 +323,7 @@ def run_table(
 
 
 def _cell(
-    kept: Completions,
+    kept: StoredCompletions,
     name: str,
     originals: Tensor,
     masks: Tensor,
@@ -342,14 +351,12 @@ def _cell(
     measures = measure(completed, originals[rows], masks[rows])
     if "context" in parts[0]:
         measures["context"] = np.concatenate([part["context"] for part in parts]).tolist()
-    judged = _yardsticks(completed, rows, models)
+    judged = _other_metrics(completed, rows, models)
     return {"measures": measures | judged.pop("measures")} | judged
 
 
 def measure(completed: Tensor, originals: Tensor, masks: Tensor) -> dict[str, list[float]]:
-    """One figure a picture for each of `MEASURES`: PSNR in dB and SSIM, of the whole picture and of
-    the hole alone.
-    """
+    """One figure a picture for each of `MEASURES`: PSNR (dB), SSIM, and both of the hole alone."""
     return {
         "psnr": psnr(completed, originals).tolist(),
         "hole_psnr": psnr(completed, originals, masks).tolist(),
@@ -358,9 +365,10 @@ def measure(completed: Tensor, originals: Tensor, masks: Tensor) -> dict[str, li
     }
 
 
-def _yardsticks(pictures: Tensor, rows: list[int], models: Models) -> dict:
-    """What PSNR does not see: faces found, attributes recovered, and the Frechet distance to real
-    pictures of the training set.
+def _other_metrics(pictures: Tensor, rows: list[int], models: Models) -> dict:
+    """What PSNR does not see: faces found, attributes recovered, and the Frechet distance.
+
+    That is the distance to real pictures of the training set.
     """
     found: dict = {"measures": {}}
     if models.faces:
@@ -393,8 +401,7 @@ def summary(results: dict, measure: str) -> dict[tuple[str, str], tuple[float, f
 def paired(
     results: dict, family: str, first: str, second: str, measure: str
 ) -> tuple[float, float, int]:
-    """Mean of first - second over the pictures that both filled, half its 95 % interval, and how
-    many pictures those are.
+    """Mean of first - second where both filled, half its 95 % interval, and how many those are.
 
     Raises:
         KeyError: when a method was not run on this family.
@@ -436,15 +443,16 @@ def table_text(results: dict, measure: str = "psnr") -> str:
 
 
 def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float, float, float]]:
-    """Family -> ours minus Context Encoder: mean over the pictures, half its 95 % interval, and the
-    paper's difference (dB).
+    """Family -> ours minus Context Encoder: its mean, half its interval, and the paper's (dB).
 
-    The paper's is NaN for pictures that stand for none of its sets. Raises: KeyError for a cell
-    that is not there.
+    The interval is at 95 %. The paper's is NaN for pictures that stand for none of its sets.
+
+    Raises:
+        KeyError: for a cell that is not there.
     """
+    stands_for = STANDS_FOR.get(results["made_from"]["data"]["name"], "")
     paper = {
-        family: row.get(STANDS_FOR.get(results["made_from"]["data"]["name"]), (math.nan, math.nan))
-        for family, row in PAPER_TABLE.items()
+        family: row.get(stands_for, (math.nan, math.nan)) for family, row in PAPER_TABLE.items()
     }
     return {
         family: (
@@ -475,17 +483,12 @@ def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
     for family in FAMILIES:
         cells = []
         for kind, results in tables.items():
-            two = [
-                summary(results, measure)[family, name][0] for name in ("context-encoder", "ours")
-            ]
+            found, paper = summary(results, measure), stands_for[kind]
+            two = [found[family, name][0] for name in ("context-encoder", "ours")]
             cell = " / ".join(f"{value:.{1 if of_paper else 3}f}" for value in two)
-            cells.append(
-                cell
-                + (
-                    f" ({' / '.join(f'{value:.1f}' for value in PAPER_TABLE[family][stands_for[kind]])})"
-                    if stands_for[kind]
-                    else ""
-                )
-            )
+            if paper:
+                theirs = " / ".join(f"{value:.1f}" for value in PAPER_TABLE[family][paper])
+                cell = f"{cell} ({theirs})"
+            cells.append(cell)
         lines.append(f"{family:10s}" + "".join(f"{cell:>30s}" for cell in cells))
     return "\n".join(lines)

@@ -1,32 +1,39 @@
 """The method, an equation a module.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
-`pipeline`.
+`pipeline`. Everything done for speed is in `fast` and `full_matrix`.
 """
 
 from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.completions import several_completions
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import (
     ADAM,
     AUTHORS_CODE,
     DEFAULT,
     PAPER,
+    LatentSearch,
     SearchSettings,
     search,
 )
 from tutorial_lib.inpainting.losses import context_loss, prior_loss
-from tutorial_lib.inpainting.pipeline import inpaint
+from tutorial_lib.inpainting.pipeline import complete, fill_hole, initial_z, inpaint
 
 __all__ = [
     "ADAM",
     "AUTHORS_CODE",
     "DEFAULT",
     "PAPER",
+    "LatentSearch",
     "SearchSettings",
+    "complete",
     "context_loss",
+    "fill_hole",
     "importance_weights",
+    "initial_z",
     "inpaint",
     "poisson_blend",
     "prior_loss",
     "search",
+    "several_completions",
 ]

@@ -31,10 +31,10 @@ _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
 
 
-@torch.no_grad()
 def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1 (Eq. 6), solved in float64
-    and never clamped; no gradient passes.
+    """Eq. 6: argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1.
+
+    Solved in float64 and never clamped; no gradient passes.
 
     Args:
         generated: (B, 3, H, W), G(z_hat).
@@ -52,15 +52,18 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
         raise ValueError(
             f"need two batches of one shape, got {tuple(generated.shape)} and {tuple(images.shape)}"
         )
-    mask = check_mask(mask, generated)
+    return blend(generated, images.to(generated.device), check_mask(mask, generated))
+
+
+@torch.no_grad()
+def blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
+    """`poisson_blend` of batches that were checked and lie on one device."""
     solve = _by_iteration if generated.device.type == "cuda" else _by_factor
-    return solve(generated, images.to(generated.device), mask > 0)
+    return solve(generated, images, mask > 0)
 
 
 def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """Eq. 6 on the CPU, a sparse factor a distinct mask; nothing is solved but the hole, from its
-    known neighbours.
-    """
+    """Eq. 6 on the CPU: each hole from its known neighbours, a sparse factor a distinct mask."""
     result = torch.empty_like(generated)
     distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
     for number, mask in enumerate(distinct):
@@ -94,8 +97,7 @@ def _parts(wanted: Tensor) -> list[slice] | tuple[Tensor, ...]:
 
 
 class _Hole:
-    """The equations of one hole, factored: harmonic values in it from those on its ring, the known
-    neighbours.
+    """The equations of one hole, factored: from its ring, the known neighbours, into the hole.
 
     On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean
     of black and known pixels, and only the equations of the black ones, half as many, need a
@@ -129,12 +131,10 @@ class _Hole:
         self._factor = splu(
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
         )
-        self._operators = None
+        self._operators: tuple[np.ndarray, np.ndarray] | None = None
 
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(white, columns) and (black, columns) float64: u in the hole for u on the ring, (ring,
-        columns).
-        """
+        """U in the hole, (white, columns) and (black, columns), from u on the ring."""
         if self._operators is None:
             if (
                 ring.shape[1] < 3 * _AT_ONCE
@@ -144,7 +144,8 @@ class _Hole:
             self._operators = self._solve(
                 np.eye(len(self.ring))
             )  # u is linear in the ring: for many pictures a product is quicker
-        return tuple(operator @ ring for operator in self._operators)
+        to_white, to_black = self._operators
+        return to_white @ ring, to_black @ ring
 
     def _solve(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = np.empty(
@@ -161,8 +162,7 @@ def _factored(hole: bytes, height: int, width: int) -> _Hole:
 
 
 def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """For a (H, W) hole: the matrix over hole pixels, and the matrix that sums the known neighbours
-    of each.
+    """For a (H, W) hole: the matrix over its pixels, and the one that sums their known neighbours.
 
     The diagonal counts neighbours inside the picture: two at a corner, three at an edge, else four.
     """

@@ -17,7 +17,7 @@ from torch import Tensor
 # steps on the diagonal alone: a matrix of a few gradients says nothing about most directions
 WARM_UP = 10
 RENEWED_EVERY = 5  # steps between two roots of the matrix
-DAMPING = 1e-3  # share of the mean square that is added to every direction
+DAMPING = 1e-3  # fraction of the mean square that is added to every direction
 
 
 class FullMatrixAdam(torch.optim.Optimizer):
@@ -45,7 +45,11 @@ class FullMatrixAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
-        """One update from the gradients that are there."""
+        """One update from the gradients that are there.
+
+        Args:
+            closure: not used; `torch.optim.Optimizer` has it.
+        """
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
             for p in group["params"]:
@@ -75,13 +79,10 @@ class FullMatrixAdam(torch.optim.Optimizer):
 
 
 def inverse_root(products: Tensor) -> Tensor:
-    """(P + damping)^(-1/2) of each symmetric positive semidefinite (B, n, n) matrix, on the
-    matrices' device.
-    """
-    square = products.diagonal(dim1=1, dim2=2).mean(1)
-    values, vectors = torch.linalg.eigh(
-        products.cpu()
-    )  # on the CPU: small matrices are slow on a GPU, and MPS has no eigh
+    """(P + damping)^(-1/2) of each symmetric positive semidefinite (B, n, n) matrix P."""
+    square = products.diagonal(dim1=1, dim2=2).mean(1)  # (B,)
+    # on the CPU: small matrices are slow on a GPU, and MPS has no eigh
+    values, vectors = torch.linalg.eigh(products.cpu())  # (B, n), (B, n, n)
     values = (
         values.clamp(min=0)
         + DAMPING * square[:, None].cpu()

@@ -23,8 +23,12 @@ def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
     Raises:
         ValueError: for an invalid mask or window.
     """
-    mask = check_mask(mask)
+    return window_weights(check_mask(mask), window)
+
+
+def window_weights(mask: Tensor, window: int) -> Tensor:
+    """`importance_weights` of a mask that was checked."""
     if window < 3 or window % 2 == 0:
         raise ValueError(f"window must be odd and at least 3, got {window}")
     missing = F.avg_pool2d(1 - mask, window, stride=1, padding=window // 2, count_include_pad=False)
-    return mask * missing
+    return mask * missing  # (B, 1, H, W)

@@ -11,6 +11,7 @@ The grids are those of Braess, "Towards algebraic multigrid for elliptic problem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -132,7 +133,7 @@ def _add_columns(x: Tensor) -> Tensor:
     return x[:, 0::2] + x[:, 1::2]
 
 
-def _in_blocks(x: Tensor, shape: tuple[int, int]) -> Tensor:
+def _in_blocks(x: Tensor, shape: Sequence[int]) -> Tensor:
     """(H / 2, W / 2) -> `shape`, (H, W): each value four times, in a block of 2x2."""
     blocks = x[:, None, :, None].expand(-1, 2, -1, 2)
     return blocks.reshape(2 * x.shape[0], 2 * x.shape[1])[: shape[0], : shape[1]]

@@ -2,15 +2,14 @@
 
 Notebook 04 derives it and takes it apart.
 
-The search is flat: a batch of independent rows (picture, mask, lam, start code). Only z moves; the
+The search is flat: a batch of independent rows (picture, mask, lam, initial z). Only z moves; the
 networks are frozen.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,22 +17,23 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from tutorial_lib.device import PRECISIONS, autocast, fast_precision
-from tutorial_lib.images import check_images
+from tutorial_lib.inpainting.fast import (
+    ApproximateStep,
+    Pictures,
+    approximate_generator,
+    fast_generator,
+)
 from tutorial_lib.inpainting.full_matrix import FullMatrixAdam
-from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.losses import NORMS, PRIORS, context_loss, prior_loss
-from tutorial_lib.masks import check_mask
-from tutorial_lib.models.dcgan import folded
+from tutorial_lib.inpainting.importance import window_weights
+from tutorial_lib.inpainting.losses import NORMS, PRIORS, Objective
+from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.models.packed import packed
 
 OPTIMIZERS = ("adam", "full-matrix", "nesterov")
 SCHEDULES = ("constant", "cosine", "linear")
 CLIPS = ("project", "stochastic", "none")
 KEEPS = ("best", "last")
 STARTS = ("prior", "normal")
-PRIOR_EVERY = 10  # draft steps for which D's slope is kept
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class SearchSettings:
         beta2: of the Adams.
         schedule: "constant", or down to zero, along half a "cosine" or "linear".
         steps: updates of z; the paper's 1500.
-        draft: share of the steps, the first ones, that are drafts: the networks run in bfloat16
-            where that is faster, and D is asked every 10 steps only, its slope in z being kept.
-            z_hat is the start or one of the exact iterates that follow.
+        approximate: fraction of the steps, the first ones, that are approximate (see
+            `fast.ApproximateStep`). z_hat is the initial z or one of the exact iterates that
+            follow.
         window: of Eq. 3; the paper's 7.
         norm: of Eq. 4, "l1" (the paper's) or "l2".
         lam: weight of the prior loss (Eq. 5); the paper's 0.003, with the context loss a sum.
@@ -61,7 +61,7 @@ class SearchSettings:
         clip: after each step "project" z to where the prior allows it (the paper), replace what is
             outside by a new draw ("stochastic", Lipton & Tripathi 2017), or "none".
         keep: return the "best" iterate, by total loss, or the "last".
-        start: where `inpaint` draws start codes from: the model's "prior" (the paper), or a
+        start: where `inpaint` draws the initial z from: the model's "prior" (the paper), or a
             standard "normal".
 
     Raises:
@@ -74,7 +74,7 @@ class SearchSettings:
     beta2: float = 0.98
     schedule: str = "linear"
     steps: int = 200
-    draft: float = 0.9
+    approximate: float = 0.9
     window: int = 7
     norm: str = "l1"
     lam: float = 0.003
@@ -97,12 +97,15 @@ class SearchSettings:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
         if self.steps < 1 or self.learning_rate <= 0:
             raise ValueError(
-                f"steps and learning_rate must be positive, got {self.steps} and {self.learning_rate}"
+                f"steps and learning_rate must be positive, got {self.steps} and "
+                f"{self.learning_rate}"
             )
         if self.lam < 0:
             raise ValueError(f"lam must not be negative, got {self.lam}")
-        if not 0 <= self.draft < 1:
-            raise ValueError(f"draft must be a share from 0 to below 1, got {self.draft}")
+        if not 0 <= self.approximate < 1:
+            raise ValueError(
+                f"approximate must be a fraction from 0 to below 1, got {self.approximate}"
+            )
 
 
 # To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets
@@ -111,7 +114,12 @@ DEFAULT = SearchSettings()
 # The same with nothing but plain Adam, more than twice as slow and not quite as close: what the
 # ablations take apart.
 ADAM = SearchSettings(
-    optimizer="adam", learning_rate=0.1, beta2=0.99, schedule="cosine", steps=300, draft=0.0
+    optimizer="adam",
+    learning_rate=0.1,
+    beta2=0.99,
+    schedule="cosine",
+    steps=300,
+    approximate=0.0,
 )
 # The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 04.
 PAPER = replace(ADAM, learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
@@ -128,6 +136,25 @@ AUTHORS_CODE = replace(
     keep="last",
     start="normal",
 )
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """Where a search stands, a row a picture.
+
+    Attributes:
+        step: updates of z made, from 0.
+        z: (B, z_dim), the present iterate.
+        generated: (B, 3, H, W), G(z) in [-1, 1].
+        losses: "context", "prior" and "total" of z, (B,) each.
+        exact: whether `generated` and `losses` are exact, or those of an approximate step.
+    """
+
+    step: int
+    z: Tensor
+    generated: Tensor
+    losses: dict[str, Tensor]
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -163,7 +190,6 @@ def search(
     weights: Tensor | None = None,
     path_points: int = 30,
     progress: bool = True,
-    on_step: Callable[[int, Tensor], bool | None] | None = None,
 ) -> SearchResult:
     """z_hat = argmin_z L_c(z | y, M) + L_p(z) (Eq. 2), for every row at once.
 
@@ -171,7 +197,7 @@ def search(
         images: (B, 3, H, W) in [-1, 1], y; hole pixels are never read, NaN included.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         model: generator and prior; its networks are on one device and the rows go there.
-        z0: (B, z_dim) start codes.
+        z0: (B, z_dim), the initial z.
         settings: see `SearchSettings`.
         lam: instead of the settings' value: a number, or (B,) with one value a row.
         weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0. With them
@@ -179,136 +205,216 @@ def search(
         path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or
             more.
         progress: whether to show a progress bar.
-        on_step: called before each update with the number of updates made and G(z), (B, 3, H, W);
-            returning True ends the search there.
 
     Returns:
         a `SearchResult` on the model's device.
 
     Raises:
-        ValueError: for wrong shapes or ranges, an invalid mask, or a lam that is not there for each
-            row.
+        ValueError: for wrong shapes or ranges, an invalid mask, or a lam that is negative or not
+            there for each row.
     """
-    device = model.device
-    mask = check_mask(mask, images, may_be_whole=weights is not None)
-    images = torch.where(mask > 0, images, 0.0).to(device)
-    check_images(images)
-    weights = (
-        importance_weights(mask, settings.window)
-        if weights is None
-        else torch.where(mask > 0, weights, 0.0)
-    )
-    weights = weights.to(device, images.dtype)
+    images, mask = check_batch(images, mask, may_be_whole=weights is not None)
     if z0.shape != (len(images), model.z_dim):
         raise ValueError(
-            f"z0 must have shape ({len(images)}, {model.z_dim}), a start a row, got {tuple(z0.shape)}"
+            f"z0 must have shape ({len(images)}, {model.z_dim}), an initial z a row, "
+            f"got {tuple(z0.shape)}"
         )
-    lam = torch.as_tensor(
-        settings.lam if lam is None else lam, dtype=images.dtype, device=device
-    ).expand(len(images))
-    if bool((lam < 0).any()):
+    if lam is not None and bool((torch.as_tensor(lam) < 0).any()):
         raise ValueError("lam must not be negative")
+    searching = LatentSearch(
+        images, mask, model, z0, settings, lam=lam, weights=weights, path_points=path_points
+    )
+    return searching.run(progress)
 
-    z = z0.detach().to(device, images.dtype).clone().requires_grad_(True)
-    optimizer = _optimizer(z, settings)
-    redraw = torch.Generator().manual_seed(0)
-    kept_steps = _log_spaced(settings.steps, path_points)
-    # one block for all steps: thousands of small ones would keep the memory of large ones from
-    # being used again
-    history = {
-        name: lam.new_empty(settings.steps + 1, len(lam)) for name in ("context", "prior", "total")
-    }
-    path, path_steps = [], []
-    best_z, best = z.detach().clone(), {name: torch.full_like(lam, math.inf) for name in history}
-    bar = tqdm(
-        range(settings.steps + 1),
-        desc="searching z",
-        unit="step",
-        disable=not progress,
-        leave=False,
-    )
-    exact_from, rough, prior_slope = (
-        math.ceil(settings.draft * settings.steps),
-        fast_precision(device),
-        torch.zeros_like(z),
-    )
-    exact = folded(model.generator)
-    generator = sketcher = packed(exact, len(z))
-    if exact_from and rough != "float32" and exact is not model.generator:
-        sketcher = packed(
-            copy.deepcopy(exact).to(PRECISIONS[rough]), len(z)
-        )  # autocast would convert the weights in each step
-    for step in bar:
-        draft = step < exact_from
-        sketch = draft and step > 0  # the start's losses are exact: z_hat is no worse
-        with autocast(device, rough if sketch else "float32"):
-            generated = _pictures(sketcher if sketch else generator, z)
-            if not draft or step % PRIOR_EVERY == 0:
-                prior = _prior(model, z, generated, lam, settings.prior)
-        context = context_loss(generated, images, weights, settings.norm)
-        stop = step == settings.steps or (
-            on_step is not None and bool(on_step(step, generated.detach()))
-        )
-        if sketch and stop:  # ended among the drafts: how good this z is has to be asked exactly
-            with torch.no_grad():
-                generated = _pictures(generator, z)
-                prior = _prior(model, z, generated, lam, settings.prior)
-                context = context_loss(generated, images, weights, settings.norm)
-        now = {
-            "context": context.detach(),
-            "prior": prior.detach(),
-            "total": (context + prior).detach(),
-        }
-        for name, value in now.items():
-            history[name][step] = value
-        if not sketch or stop:  # what other drafts say of their losses is not exact
-            better = (
-                now["total"] < best["total"]
-                if settings.keep == "best"
-                else torch.ones_like(lam, dtype=torch.bool)
-            )
-            best_z = torch.where(better[:, None], z.detach(), best_z)
-            best = {name: torch.where(better, now[name], best[name]) for name in best}
-        if stop or step in kept_steps:
-            path.append(z.detach().clone())
-            path_steps.append(step)
-        if stop:
-            break
-        if not draft:
-            (z.grad,) = torch.autograd.grad((context + prior).sum(), z)
+
+class LatentSearch:
+    """Eq. 2 as an iterator over the states of the search, from before the first update of z.
+
+    `for state in LatentSearch(...)` sees a `SearchState` before each update and after the last, and
+    may break at any of them; `result()` says what was found by then. Iterating again begins anew.
+
+    The arguments are those of `search` and are trusted: (y, mask) as `masks.check_batch` returns
+    them, z0 with a row for each picture.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        mask: Tensor,
+        model: LatentModel,
+        z0: Tensor,
+        settings: SearchSettings = DEFAULT,
+        *,
+        lam: float | Tensor | None = None,
+        weights: Tensor | None = None,
+        path_points: int = 30,
+    ):
+        self.model, self.settings = model, settings
+        device, dtype = model.device, images.dtype
+        if weights is None:
+            weights = window_weights(mask, settings.window)  # Eq. 3
         else:
-            if prior.requires_grad:  # asked anew in this step
-                (prior_slope,) = torch.autograd.grad(prior.sum(), z, retain_graph=True)
-                prior = prior.detach()
-            z.grad = torch.autograd.grad(context.sum(), z)[0] + prior_slope
-        optimizer.param_groups[0]["lr"] = learning_rate_at(step, settings)
-        optimizer.step()
+            weights = torch.where(mask > 0, weights, 0.0)
+        self.generator = self.approximate = fast_generator(model.generator, len(images))
+        self.first_exact = math.ceil(settings.approximate * settings.steps)
+        if self.first_exact:
+            self.approximate = approximate_generator(model.generator, len(images))
+        lam = settings.lam if lam is None else lam
+        self.objective = Objective(
+            images=images.to(device),
+            weights=weights.to(device, dtype),
+            model=model,
+            lam=torch.as_tensor(lam, dtype=dtype, device=device).expand(len(images)),
+            norm=settings.norm,
+            form=settings.prior,
+        )
+        self.z0 = z0.detach().to(device, dtype)  # (B, z_dim)
+        self._kept_steps = _log_spaced(settings.steps, path_points)
+        self._record: _Record | None = None
+
+    def __iter__(self) -> Iterator[SearchState]:
+        settings = self.settings
+        z = self.z0.clone().requires_grad_(True)  # (B, z_dim)
+        optimizer = _optimizer(z, settings)
+        redraw = torch.Generator().manual_seed(0)
+        approximate_step = ApproximateStep(self.objective, self.generator, self.approximate)
+        self._record = record = _Record(z, settings, self._kept_steps)
+        for step in range(settings.steps + 1):
+            # the losses at z and their gradient
+            if step < self.first_exact:
+                generated, context, prior, gradient = approximate_step(z)
+            else:
+                generated, context, prior, gradient = exact_step(self.objective, self.generator, z)
+            state = SearchState(
+                step,
+                z.detach().clone(),
+                generated,
+                {"context": context, "prior": prior, "total": context + prior},
+                exact=step == 0 or step >= self.first_exact,
+            )
+            record.add(state)
+            yield state
+            if step == settings.steps:
+                return
+            # a step against the gradient, and back to where the prior allows z to be
+            z.grad = gradient
+            optimizer.param_groups[0]["lr"] = learning_rate_at(step, settings)
+            optimizer.step()
+            with torch.no_grad():
+                z.copy_(_clip(z, self.model, settings.clip, redraw))
+
+    def run(self, progress: bool = True) -> SearchResult:
+        """Search to the end.
+
+        Args:
+            progress: whether to show a progress bar.
+        """
+        states = tqdm(
+            self,
+            total=self.settings.steps + 1,
+            desc="searching z",
+            unit="step",
+            disable=not progress,
+            leave=False,
+        )
+        for _ in states:
+            pass
+        return self.result()
+
+    def result(self) -> SearchResult:
+        """What was found by the last state that the iteration gave; all of it is exact.
+
+        Raises:
+            RuntimeError: before the first state.
+        """
+        record = self._record
+        if record is None:
+            raise RuntimeError("nothing is found yet: iterate over the search first")
+        if not record.last.exact:  # ended among approximate steps
+            z = record.last.z.clone().requires_grad_(True)
+            generated, context, prior, _ = exact_step(self.objective, self.generator, z)
+            losses = {"context": context, "prior": prior, "total": context + prior}
+            record.add(replace(record.last, generated=generated, losses=losses, exact=True))
         with torch.no_grad():
-            z.copy_(_clip(z, model, settings.clip, redraw))
-    with torch.no_grad():
-        generated = _pictures(generator, best_z)
-    return SearchResult(
-        best_z,
-        generated,
-        {name: values[: step + 1] for name, values in history.items()},
-        torch.stack(path),
-        path_steps,
-        best,
-    )
+            generated = self.generator(record.best_z)
+        return record.result(generated)
+
+
+@torch.enable_grad()
+def exact_step(
+    objective: Objective, generator: Pictures, z: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The losses and their gradient at z, by one forward and backward pass of G and D.
+
+    Args:
+        objective: what is minimized.
+        generator: (B, z_dim) -> (B, 3, H, W).
+        z: (B, z_dim), requires a gradient.
+
+    Returns:
+        generated (B, 3, H, W), context (B,), prior (B,), gradient (B, z_dim).
+    """
+    generated = generator(z)  # (B, 3, H, W)
+    context = objective.context(generated)  # (B,)
+    prior = objective.prior(z, generated)  # (B,)
+    (gradient,) = torch.autograd.grad((context + prior).sum(), z)  # (B, z_dim)
+    return generated.detach(), context.detach(), prior.detach(), gradient
+
+
+class _Record:
+    """What a search has seen: all losses, some iterates, and the z that is returned."""
+
+    def __init__(self, z: Tensor, settings: SearchSettings, kept_steps: set[int]):
+        self.keep, self.kept_steps = settings.keep, kept_steps
+        names = ("context", "prior", "total")
+        # one block for all steps: thousands of small ones would keep the memory of large ones from
+        # being used again
+        self.history = {name: z.new_empty(settings.steps + 1, len(z)) for name in names}
+        self.path: list[Tensor] = []
+        self.path_steps: list[int] = []
+        self.best_z = z.detach().clone()
+        self.best = {name: z.new_full((len(z),), math.inf) for name in names}
+        self.last: SearchState
+
+    def add(self, state: SearchState) -> None:
+        """Take in the state of a step, or a better one of the same step."""
+        self.last = state
+        for name, values in state.losses.items():
+            self.history[name][state.step] = values
+        if state.exact:  # what other states say of their losses is not to be compared
+            better = state.losses["total"] < self.best["total"]  # (B,)
+            if self.keep == "last":
+                better = torch.ones_like(better)
+            self.best_z = torch.where(better[:, None], state.z, self.best_z)
+            self.best = {
+                name: torch.where(better, state.losses[name], values)
+                for name, values in self.best.items()
+            }
+        if state.step in self.kept_steps and state.step not in self.path_steps:
+            self.path.append(state.z)
+            self.path_steps.append(state.step)
+
+    def result(self, generated: Tensor) -> SearchResult:
+        """What was found, with G(z_hat)."""
+        path, steps = self.path, self.path_steps
+        if self.last.step not in steps:
+            path, steps = [*path, self.last.z], [*steps, self.last.step]
+        return SearchResult(
+            self.best_z,
+            generated,
+            {name: values[: self.last.step + 1] for name, values in self.history.items()},
+            torch.stack(path),
+            steps,
+            self.best,
+        )
 
 
 def learning_rate_at(step: int, settings: SearchSettings) -> float:
     """Learning rate of update number `step`, from 0."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
     left = 1 - step / settings.steps
-    return settings.learning_rate * (
-        left if settings.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2
-    )
-
-
-def _pictures(network: torch.nn.Module, z: Tensor) -> Tensor:
-    return network(z.to(next(network.parameters()).dtype)).to(z.dtype)
+    if settings.schedule == "cosine":
+        left = (1 - math.cos(math.pi * left)) / 2
+    return settings.learning_rate * (1 if settings.schedule == "constant" else left)
 
 
 def _optimizer(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
@@ -316,16 +422,6 @@ def _optimizer(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
         kind = torch.optim.Adam if settings.optimizer == "adam" else FullMatrixAdam
         return kind([z], settings.learning_rate, (settings.momentum, settings.beta2))
     return torch.optim.SGD([z], settings.learning_rate, momentum=settings.momentum, nesterov=True)
-
-
-def _prior(model: LatentModel, z: Tensor, generated: Tensor, lam: Tensor, form: str) -> Tensor:
-    if not bool(lam.any()):
-        return torch.zeros_like(lam)  # D's share of the time is saved
-    if model.prior_loss is not None:
-        return lam * model.prior_loss(z)
-    if model.discriminator is None:
-        raise ValueError("this model has neither a discriminator nor a prior of its own: use lam=0")
-    return prior_loss(model.discriminator(generated).to(lam.dtype), lam, form)
 
 
 def _clip(z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator) -> Tensor:
@@ -338,9 +434,7 @@ def _clip(z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator) -> 
 
 
 def _log_spaced(steps: int, points: int) -> set[int]:
-    """At most `points` steps from 0 to `steps`, both included, denser at the start, where z moves
-    most.
-    """
+    """At most `points` steps from 0 to `steps`, both included, denser where z moves most, early."""
     if points < 2:
         raise ValueError(f"path_points must be at least 2, got {points}")
     inner = np.geomspace(steps, 1, points - 1).round().astype(int).tolist()

@@ -5,9 +5,13 @@ Notebook 04 writes them out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from tutorial_lib.models.latent_model import LatentModel
 
 NORMS = ("l1", "l2")
 PRIORS = ("saturating", "non-saturating")
@@ -38,14 +42,14 @@ def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str =
 
 
 def prior_loss(logits: Tensor, lam: float | Tensor, form: str = "saturating") -> Tensor:
-    """Lam * log(1 - D(G(z))) (Eq. 5), computed from D's logit without ever forming 1 - D.
+    """Eq. 5, lam * log(1 - D(G(z))), computed from D's logit without ever forming 1 - D.
 
     Args:
         logits: (B,), D = sigmoid(logit).
         lam: a number, or (B,) with one value a row.
-        form: "saturating" is Eq. 5; its slope in the logit is -lam * D, smallest where G(z) looks
-            least real. "non-saturating" is -lam * log D, with the slope -lam * (1 - D), largest
-            there.
+        form: "saturating" is Eq. 5; its gradient in the logit is -lam * D, smallest where G(z)
+            looks least real. "non-saturating" is -lam * log D, with the gradient -lam * (1 - D),
+            largest there.
 
     Returns:
         (B,); negative for Eq. 5, positive for -log D.
@@ -58,3 +62,47 @@ def prior_loss(logits: Tensor, lam: float | Tensor, form: str = "saturating") ->
     if form == "non-saturating":
         return lam * F.softplus(-logits)
     raise ValueError(f"form must be one of {PRIORS}, got {form!r}")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What Eq. 2 minimizes, for one batch: L_c(z | y, M) + L_p(z).
+
+    Attributes:
+        images: (B, 3, H, W), y.
+        weights: (B, 1, H, W), W.
+        model: generator and prior.
+        lam: (B,), lambda of each row.
+        norm: of Eq. 4.
+        form: of Eq. 5.
+    """
+
+    images: Tensor
+    weights: Tensor
+    model: LatentModel
+    lam: Tensor
+    norm: str
+    form: str
+
+    def context(self, generated: Tensor) -> Tensor:
+        """Eq. 4: (B, 3, H, W) -> (B,)."""
+        return context_loss(generated, self.images, self.weights, self.norm)
+
+    def prior(self, z: Tensor, generated: Tensor) -> Tensor:
+        """Eq. 5, or the model's own prior loss times lambda: (B,).
+
+        Raises:
+            ValueError: for a lambda above 0 and a model without any prior.
+        """
+        if not bool(self.lam.any()):
+            return torch.zeros_like(self.lam)  # D's part of the time is saved
+        if self.model.prior_loss is not None:
+            return self.lam * self.model.prior_loss(z)
+        discriminator = self.model.discriminator
+        if discriminator is None:
+            raise ValueError(
+                "this model has neither a discriminator nor a prior of its own: use lam=0"
+            )
+        weight = next(discriminator.parameters(), generated)
+        logits = discriminator(generated.to(weight.dtype)).to(self.lam.dtype)  # (B,)
+        return prior_loss(logits, self.lam, self.form)

@@ -149,7 +149,7 @@ def _holes_at(point: np.ndarray, hole: np.ndarray, transform: Transform) -> np.n
 def _photo_masks(mask: Tensor | np.ndarray, transform: Transform) -> tuple[np.ndarray, np.ndarray]:
     """(hole, known), each (H, W) bool: what is filled, and what gives boundary values."""
     shape = transform.size[::-1]
-    if mask.ndim == 4:
+    if isinstance(mask, torch.Tensor) and mask.ndim == 4:
         mask = check_mask(mask)
         if mask.shape != (1, 1, IMAGE_SIZE, IMAGE_SIZE):
             raise ValueError(f"one mask of (1, 1, 64, 64) is wanted, got {tuple(mask.shape)}")
@@ -179,7 +179,7 @@ def _bounds(hole: np.ndarray, around: int = 0) -> tuple[slice, slice]:
         found = np.flatnonzero(some)
         return slice(max(0, int(found[0]) - around), min(len(some), int(found[-1]) + 1 + around))
 
-    return bounds(hole.any(1)), bounds(hole.any(0))
+    return bounds(np.any(hole, 1)), bounds(np.any(hole, 0))
 
 
 def _box_in_photo(transform: Transform, rows: slice, columns: slice) -> tuple[slice, slice]:

@@ -6,12 +6,10 @@ it.
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 
 from tutorial_lib.models.blocks import check_input, doubling_layers, halving_layers, init_weights
@@ -113,54 +111,3 @@ def plain_discriminator(discriminator: Discriminator) -> Discriminator:
         target.get_parameter("bias").copy_(source.get_parameter("bias"))
     discriminator.train(was_training)
     return plain.to(next(discriminator.parameters()).device).eval()
-
-
-@torch.no_grad()
-def folded(generator: nn.Module) -> nn.Module:
-    """A frozen copy in eval mode that does the same, to rounding, with less: what the latent search
-    works with.
-
-    Of other networks than `Generator` nothing is known: they are returned as they are.
-
-    A batch norm multiplies each channel by one number and adds another; so can the weights of the
-    transposed convolution before it. And the first layer, a transposed convolution of a single
-    pixel, is a matrix product.
-    """
-    if type(generator) is not Generator:
-        return generator
-    quick = copy.deepcopy(generator).eval()
-    for side in (4, 8, 16, 32):
-        layer = fuse_conv_bn_eval(
-            getattr(quick.layers, f"to_{side}x{side}"),
-            getattr(quick.layers, f"norm_{side}x{side}"),
-            transpose=True,
-        )
-        setattr(quick.layers, f"to_{side}x{side}", _OfOnePixel(layer) if side == 4 else layer)
-        setattr(quick.layers, f"norm_{side}x{side}", nn.Identity())
-    return quick.requires_grad_(False)
-
-
-class _OfOnePixel(nn.Module):
-    """A transposed convolution of (B, C, 1, 1) as a product.
-
-    The result lies in memory as the layer's weights do.
-    """
-
-    def __init__(self, layer: nn.ConvTranspose2d):
-        super().__init__()
-        self.channels_last = layer.weight.is_contiguous(memory_format=torch.channels_last)
-        bias = layer.bias[:, None, None].expand(-1, *layer.kernel_size)
-        weight, bias = (
-            (layer.weight.permute(0, 2, 3, 1), bias.permute(1, 2, 0))
-            if self.channels_last
-            else (layer.weight, bias)
-        )
-        self.shape = bias.shape
-        self.weight, self.bias = (
-            nn.Parameter(weight.flatten(1).contiguous()),
-            nn.Parameter(bias.flatten()),
-        )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        pixels = torch.addmm(self.bias, inputs[:, :, 0, 0], self.weight).unflatten(1, self.shape)
-        return pixels.permute(0, 3, 1, 2) if self.channels_last else pixels

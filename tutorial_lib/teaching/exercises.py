@@ -455,7 +455,7 @@ def check_search_rows(function: Callable[[int, int, Tensor], tuple[Tensor, Tenso
     """function(pictures, restarts, lams (L,)) -> (picture (N,), start (N,), lam (N,)), N = pictures
     * restarts * L.
 
-    The rows may come in any order. `start` is the place in `start_codes(model, pictures,
+    The rows may come in any order. `start` is the place in `initial_z(model, pictures,
     restarts)`, where a picture's restarts stand side by side.
     """
     for pictures, restarts, lams in ((2, 3, (0.0, 0.5, 4.0)), (3, 1, (0.25, 2.0)), (1, 2, (1.0,))):
@@ -819,4 +819,4 @@ def check_fold(function: Callable[..., tuple[Tensor, Tensor]]) -> str:
         "the layer's output",
         1e-4,
     )
-    return "two layers in one, the same pictures: what `folded` does before each search."
+    return "two layers in one, the same pictures: what `fuse_batch_norm` does before each search."

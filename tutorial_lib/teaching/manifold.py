@@ -50,7 +50,7 @@ class Embedding:
 
 
 def pictures_of(gan: LatentModel, codes: Tensor, batch: int = 128) -> Tensor:
-    """G(z) of many codes: (..., z_dim) -> (..., 3, H, W) in [-1, 1], on the CPU, a batch at a time."""
+    """G(z) of many codes: (..., z_dim) -> (..., 3, H, W) in [-1, 1], on the CPU."""
     rows = codes.reshape(-1, codes.shape[-1]).to(gan.device)
     with torch.no_grad():
         pictures = torch.cat([gan.generator(part).cpu() for part in rows.split(batch)])
@@ -58,8 +58,9 @@ def pictures_of(gan: LatentModel, codes: Tensor, batch: int = 128) -> Tensor:
 
 
 def sample_pictures(gan: LatentModel, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Codes from the model's prior and their pictures: (count, z_dim) and (count, 3, H, W), on the
-    CPU.
+    """Codes from the model's prior and their pictures, (count, z_dim) and (count, 3, H, W).
+
+    Both are on the CPU.
 
     Raises:
         ValueError: for a count below 1.
@@ -80,8 +81,9 @@ def embed(
     neighbors: int = 10,
     iterations: int = MAX_ITERATIONS,
 ) -> Embedding:
-    """One t-SNE (van der Maaten & Hinton 2008) of samples and of the points of paths (paper's Fig.
-    3b).
+    """One t-SNE (van der Maaten & Hinton 2008) of samples and of the points of paths.
+
+    As in the paper's Fig. 3b.
 
     Args:
         samples: (N, ...) pictures or codes; all that follows a first dimension is flattened.
@@ -117,17 +119,20 @@ def embed(
     total = sum(map(len, flat))
     if not 1 <= perplexity < total:
         raise ValueError(
-            f"perplexity must be at least 1 and less than the number of points ({total}), got {perplexity}"
+            f"perplexity must be at least 1 and less than the number of points ({total}), "
+            f"got {perplexity}"
         )
     if not 1 <= neighbors < total / 2:
         raise ValueError(
-            f"neighbors must be at least 1 and less than half the number of points ({total}), got {neighbors}"
+            f"neighbors must be at least 1 and less than half the number of points ({total}), "
+            f"got {neighbors}"
         )
     kept = 1.0
     if components is not None:
         if components < 2 or min(flat[0].shape) < 2:
             raise ValueError(
-                "two principal components or more are needed, and two samples or more to find them in"
+                "two principal components or more are needed, "
+                "and two samples or more to find them in"
             )
         pca = PCA(min(components, *flat[0].shape), svd_solver="randomized", random_state=seed).fit(
             flat[0]
@@ -183,7 +188,8 @@ def own_path_share(
     )
     if not 1 <= neighbors < len(owner):
         raise ValueError(
-            f"neighbors must be at least 1 and less than the number of points ({len(owner)}), got {neighbors}"
+            f"neighbors must be at least 1 and less than the number of points ({len(owner)}), "
+            f"got {neighbors}"
         )
     points = np.concatenate([samples, *paths])
     on_paths = np.flatnonzero(owner >= 0)
@@ -208,8 +214,9 @@ def own_path_share(
 
 
 def path_extent(samples: np.ndarray, paths: Sequence[np.ndarray]) -> np.ndarray:
-    """How far each path reaches over the map: the diagonal of its bounding box as a share of the
-    samples', (paths,).
+    """(paths,): how far each path reaches over the map.
+
+    The diagonal of its bounding box as a fraction of the samples'.
     """
 
     def diagonal(points):
@@ -219,8 +226,7 @@ def path_extent(samples: np.ndarray, paths: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def spread(items: Tensor, region: Tensor | None = None) -> float:
-    """How much things differ: the root-mean-square difference of two of them, averaged over all
-    pairs.
+    """How much things differ: the root-mean-square difference of a pair, averaged over all pairs.
 
     Args:
         items: (B, ...) pictures, codes or places, B of 2 or more.
@@ -246,10 +252,10 @@ def spread(items: Tensor, region: Tensor | None = None) -> float:
 
 
 def spaced_out(points: np.ndarray, gap: float) -> list[int]:
-    """Points that squares with side `gap` around them do not overlap, taken in their order: indices
-    into points (N, 2).
+    """Indices into points (N, 2) such that squares with side `gap` around those do not overlap.
 
-    As many as fit in that order: each point that is left out is too near to one that was taken.
+    They are taken in their order, as many as fit: each point that is left out is too near to one
+    that was taken.
 
     Raises:
         ValueError: for a gap that is not positive.

@@ -1,7 +1,7 @@
-"""Small interactive parts with public members and a named `observe` method; moving a slider never
-computes a model.
+"""Small interactive parts: moving a slider never computes a model.
 
-Each works without a browser: set its value and read the array it shows.
+They have public members and a named `observe` method. Each works without a browser: set its value
+and read the array it shows.
 """
 
 from tutorial_lib.teaching.widgets.explorer import LambdaExplorer

@@ -1,6 +1,4 @@
-"""Sliders over lambda and the iteration of searches made beforehand (notebook 06, the paper's Fig.
-4).
-"""
+"""Sliders over lambda and the iteration of searches made beforehand (notebook 06; Fig. 4)."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ class LambdaExplorer:
     Everything is looked up in explorations; moving a slider solves nothing and calls no network.
 
     Args:
-        explorations: from `experiments.exploration.explore`, for instance one a model; same lams,
+        explorations: from `evaluation.exploration.explore`, for instance one a model; same lams,
             steps and restarts in all.
 
     Attributes:
@@ -63,7 +61,8 @@ class LambdaExplorer:
             for what in ("lams", "steps", "restarts"):
                 if getattr(first, what) != getattr(other, what):
                     raise ValueError(
-                        f"the explorations differ in {what}: {getattr(first, what)} and {getattr(other, what)}"
+                        f"the explorations differ in {what}: {getattr(first, what)} "
+                        f"and {getattr(other, what)}"
                     )
         self._places = [
             (exploration, row)
@@ -104,7 +103,8 @@ class LambdaExplorer:
         width = ENLARGE * (first.corrupted.shape[-1] + 2)  # of a picture and the gap beside it
         titles = ipywidgets.HTML(
             "".join(
-                f"<span style='display:inline-block;width:{width}px;text-align:center'>{title}</span>"
+                f"<span style='display:inline-block;width:{width}px;text-align:center'>"
+                f"{title}</span>"
                 for title in ("corrupted", "G(z)", "completed")
             )
         )
@@ -176,7 +176,7 @@ class LambdaExplorer:
 
     @property
     def array(self) -> np.ndarray:
-        """The three pictures on display, uint8 (H, W, 3), read back from what the browser is given."""
+        """The three pictures on display, uint8 (H, W, 3), as the browser gets them."""
         return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
 
     def _ipython_display_(self) -> None:
@@ -194,12 +194,14 @@ def _table(cells: dict[str, str]) -> str:
             + "</tr>"
         )
 
-    return f"<table style='line-height:1.5'>{row('th', 'normal', cells)}{row('td', 'bold', cells.values())}</table>"
+    rows = row("th", "normal", cells) + row("td", "bold", cells.values())
+    return f"<table style='line-height:1.5'>{rows}</table>"
 
 
 class _Curves:
-    """Values over lam as SVG, a panel a quantity: text for a browser, made in far less time than a
-    matplotlib figure.
+    """Values over lam as SVG, a panel a quantity.
+
+    Text for a browser, made in far less time than a matplotlib figure.
     """
 
     def __init__(self, lams: Sequence[float]):
@@ -224,10 +226,11 @@ class _Curves:
             for number, (name, values) in enumerate(panels.items())
         ]
         height = _PANEL["height"] * len(panels)
-        said = "; ".join(f"{name} {values[current]:.3g}" for name, values in panels.items())
+        values_here = "; ".join(f"{name} {values[current]:.3g}" for name, values in panels.items())
+        label = escape(f"at lam {self.labels[current]}: {values_here}", quote=True)
         return (
-            f"<svg width='{_PANEL['width']}' height='{height}' role='img' font-size='11' fill='currentColor' "
-            f"font-family='sans-serif' aria-label='{escape(f'at lam {self.labels[current]}: {said}', quote=True)}'>"
+            f"<svg width='{_PANEL['width']}' height='{height}' role='img' font-size='11' "
+            f"fill='currentColor' font-family='sans-serif' aria-label='{label}'>"
             f"{''.join(parts)}</svg>"
         )
 
@@ -244,8 +247,10 @@ class _Curves:
 
         left, right = _PANEL["left"], _PANEL["width"] - _PANEL["right"]
         ticks = "".join(
-            f"<line x1='{left}' x2='{right}' y1='{y(value):.2f}' y2='{y(value):.2f}' stroke='currentColor' opacity='0.2'/>"
-            f"<text class='y-tick' x='{left - 6}' y='{y(value) + 4:.2f}' text-anchor='end'>{value:.2f}</text>"
+            f"<line x1='{left}' x2='{right}' y1='{y(value):.2f}' y2='{y(value):.2f}' "
+            "stroke='currentColor' opacity='0.2'/>"
+            f"<text class='y-tick' x='{left - 6}' y='{y(value) + 4:.2f}' text-anchor='end'>"
+            f"{value:.2f}</text>"
             for value in (middle - 0.9 * half, middle, middle + 0.9 * half)
         )
         names = "".join(
@@ -259,13 +264,17 @@ class _Curves:
         )
         x, at = self.x[current], y(values[current])
         return (
-            f"<text x='{left}' y='{top + 14}' font-weight='bold'>{escape(name)}</text>{ticks}{names}"
-            f"<text x='{(left + right) / 2}' y='{end + 29}' text-anchor='middle'>lam (log scale; 0 at the left end)</text>"
+            f"<text x='{left}' y='{top + 14}' font-weight='bold'>{escape(name)}</text>"
+            f"{ticks}{names}"
+            f"<text x='{(left + right) / 2}' y='{end + 29}' text-anchor='middle'>"
+            "lam (log scale; 0 at the left end)</text>"
             f"<polyline points='{line}' fill='none' stroke='{color}' stroke-width='1.5'/>{dots}"
-            f"<line x1='{x:.2f}' x2='{x:.2f}' y1='{start}' y2='{end}' stroke='{COLORS[1]}' stroke-dasharray='3 3'/>"
-            f"<circle class='marker' cx='{x:.2f}' cy='{at:.2f}' r='6' fill='none' stroke='{COLORS[1]}' stroke-width='2.5'/>"
-            f"<text x='{right}' y='{top + 14}' text-anchor='end' fill='{COLORS[1]}'>lam {self.labels[current]}: "
-            f"{values[current]:.2f}</text>"
+            f"<line x1='{x:.2f}' x2='{x:.2f}' y1='{start}' y2='{end}' stroke='{COLORS[1]}' "
+            "stroke-dasharray='3 3'/>"
+            f"<circle class='marker' cx='{x:.2f}' cy='{at:.2f}' r='6' fill='none' "
+            f"stroke='{COLORS[1]}' stroke-width='2.5'/>"
+            f"<text x='{right}' y='{top + 14}' text-anchor='end' fill='{COLORS[1]}'>"
+            f"lam {self.labels[current]}: {values[current]:.2f}</text>"
         )
 
     def _apart(self) -> list[tuple[float, str]]:

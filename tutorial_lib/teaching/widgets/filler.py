@@ -1,6 +1,4 @@
-"""Paint a hole, press a button, watch it being filled: the whole method under the reader's hand
-(notebooks 00 and 06).
-"""
+"""Paint a hole, press a button, watch it being filled (notebooks 00 and 06)."""
 
 from __future__ import annotations
 
@@ -14,13 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.images import to_uint8
-from tutorial_lib.inpainting.blending import poisson_blend
-from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.latent_search import DEFAULT, SearchSettings, search
-from tutorial_lib.inpainting.losses import context_loss
-from tutorial_lib.inpainting.pipeline import start_codes
+from tutorial_lib.inpainting.latent_search import DEFAULT, LatentSearch, SearchSettings
+from tutorial_lib.inpainting.pipeline import fill_hole, initial_z
 from tutorial_lib.inpainting.put_back import put_back
-from tutorial_lib.masks import corrupt
+from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.teaching.plotting import HOLE_GRAY
 from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
@@ -30,6 +25,7 @@ from tutorial_lib.teaching.widgets.painter import MaskPainter
 # restarts
 _EVERY = 4
 _SIDE = 448  # of the result on the screen, about the painter's
+_PATIENCE = 0.2  # seconds between two looks at whether the kernel was interrupted
 
 
 class HoleFiller:
@@ -37,7 +33,7 @@ class HoleFiller:
 
     The search runs in a thread of its own, so that the kernel still answers and "stop" works.
     Filling again goes on from where the last search ended, whether the hole was changed or not; a
-    new picture or "new start" begins with start codes.
+    new picture or "new start" begins with a new initial z.
 
     Args:
         gan: the model to search.
@@ -45,8 +41,8 @@ class HoleFiller:
         mask: (1, 1, H, W), 1 = known; None starts without a hole.
         settings: of each search, see `SearchSettings`.
         restarts: codes searched at once; the one with the lowest total loss is shown.
-        seed: of the start codes, those of `inpaint(..., restarts=restarts, seed=seed)`; each new
-            start adds 1.
+        seed: of the initial z, that of `inpaint(..., restarts=restarts, seed=seed)`; each new start
+            adds 1.
 
     Attributes:
         painter, picture, fill_button, stop_button, new_button, save_button, progress, message: the
@@ -57,7 +53,7 @@ class HoleFiller:
         mask: (1, 1, H, W), the hole that `result` fills; None as well without a result.
         loss: its total loss.
         z: (restarts, z_dim), where the last search ended, or None.
-        seed: of the next start codes.
+        seed: of the next initial z.
 
     Raises:
         ValueError: for what is no picture of the model's size, no mask for it, or fewer than one
@@ -77,10 +73,15 @@ class HoleFiller:
             raise ValueError(f"restarts must be at least 1, got {restarts}")
         self.gan, self.settings, self.restarts, self.seed = gan, settings, restarts, seed
         with torch.no_grad():
-            made = gan.generator(start_codes(gan, 1).to(gan.device))
+            made = gan.generator(initial_z(gan, 1).to(gan.device))
         self._size = tuple(made.shape[-2:])
-        self._thread: threading.Thread | None = None
+        self.result: Tensor | None = None
+        self.mask: Tensor | None = None
+        self.z: Tensor | None = None
+        self.loss: float | None = None
         self._busy = threading.Lock()  # held from the start of a search to its end
+        self._ended = threading.Event()  # set when no search runs
+        self._ended.set()
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         self.painter = MaskPainter(image, mask)
@@ -93,7 +94,7 @@ class HoleFiller:
         self.new_button = ipywidgets.Button(
             description="new start",
             icon="refresh",
-            tooltip="fill from other start codes: another answer to the same hole",
+            tooltip="search from another initial z: another completion of the same hole",
         )
         self.save_button = ipywidgets.Button(
             description="save photo",
@@ -140,19 +141,22 @@ class HoleFiller:
         mask = self.painter.mask
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("a search is running: stop it or wait for its end first")
-        z = (
-            start_codes(self.gan, 1, self.restarts, self.seed, self.settings.start)
-            if self.z is None
-            else self.z
-        )
-        self._stopped.clear()
-        self._error = None
-        self.progress.max = self.settings.steps
-        self._show_running(True)
-        self._thread = threading.Thread(
-            target=self._run, args=(self.painter.image, mask, z), daemon=True
-        )
-        self._thread.start()
+        try:
+            self._ended.clear()
+            self._stopped.clear()
+            self._error = None
+            z = self.z
+            if z is None:
+                z = initial_z(self.gan, 1, self.restarts, self.seed, self.settings.start)
+            self.progress.max = self.settings.steps
+            self._show_running(True)
+            search = threading.Thread(
+                target=self._run, args=(self.painter.image, mask, z), daemon=True
+            )
+            search.start()
+        except BaseException:  # no thread, so nobody else would end this
+            self._end()
+            raise
         if wait:
             self.wait()
 
@@ -162,12 +166,11 @@ class HoleFiller:
         Raises:
             the search's own error, when it ended in one.
         """
-        if self._thread is not None:
-            try:
-                self._thread.join()
-            except KeyboardInterrupt:
-                self.stop()
-                self._thread.join()
+        try:
+            self._wait_for_end()
+        except KeyboardInterrupt:
+            self.stop()
+            self._wait_for_end()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -177,7 +180,7 @@ class HoleFiller:
         self._stopped.set()
 
     def new_start(self) -> None:
-        """Let the next `fill` begin with other start codes.
+        """Let the next `fill` begin with another initial z.
 
         Raises:
             RuntimeError: while a search runs.
@@ -192,9 +195,9 @@ class HoleFiller:
         Raises:
             ValueError: when the picture was not taken from a photo, or was not filled.
         """
-        if self.painter.photo is None:
+        if self.painter.photo is None or self.painter.transform is None:
             raise ValueError("this picture was not taken from a photo: drop a photo on it first")
-        if self.result is None:
+        if self.result is None or self.mask is None:
             raise ValueError("nothing is filled yet: paint a hole and press fill first")
         return put_back(self.painter.photo, self.result, self.mask, self.painter.transform)
 
@@ -205,9 +208,7 @@ class HoleFiller:
 
     @property
     def array(self) -> np.ndarray:
-        """The picture on display beside the painter, uint8 (H, W, 3), read back from what the
-        browser is given.
-        """
+        """The picture on display beside the painter, uint8 (H, W, 3), as the browser gets it."""
         pixels = np.asarray(Image.open(io.BytesIO(self.picture.value)).convert("RGB"))
         return pixels[:: self._scale, :: self._scale]
 
@@ -215,38 +216,44 @@ class HoleFiller:
 
     def _run(self, image: Tensor, mask: Tensor, z: Tensor) -> None:
         try:
-            rows = image.expand(len(z), -1, -1, -1)
-            weights = importance_weights(mask, self.settings.window).to(self.gan.device)
-            known = corrupt(image, mask).to(self.gan.device)
-
-            def on_step(step: int, generated: Tensor) -> bool:
-                if step % _EVERY == 0:
-                    # by the context loss: all of the total loss that is at hand here, and nearly
-                    # all of it (notebook 04)
-                    best = context_loss(
-                        generated, known.expand_as(generated), weights, self.settings.norm
-                    ).argmin()
-                    self._display(self._completed(generated[best : best + 1], image, mask))
-                    self.progress.value = step
-                    self.message.value = f"step {step} of {self.settings.steps}"
-                return self._stopped.is_set()
-
-            found = search(rows, mask, self.gan, z, self.settings, progress=False, on_step=on_step)
+            image, mask = check_batch(image, mask)  # (1, 3, H, W), (1, 1, H, W)
+            rows, masks = (part.expand(len(z), -1, -1, -1) for part in (image, mask))
+            searching = LatentSearch(rows, masks, self.gan, z, self.settings)
+            for state in searching:
+                if state.step % _EVERY == 0:
+                    best = int(state.losses["total"].argmin())
+                    self._display(self._completed(state.generated[best], image, mask))
+                    self.progress.value = state.step
+                    self.message.value = f"step {state.step} of {self.settings.steps}"
+                if self._stopped.is_set():
+                    break
+            found = searching.result()
             best = int(found.final["total"].argmin())
             self.loss = found.final["total"][best].item()
             self.z, self.mask = found.z, mask
-            self.result = self._completed(found.generated[best : best + 1], image, mask)
+            self.result = self._completed(found.generated[best], image, mask)
             self._display(self.result)
-            steps = len(found.losses["total"]) - 1
-            self.progress.value = steps
-            ended = "stopped" if steps < self.settings.steps else "filled"
-            self.message.value = f"{ended} after {steps} steps, loss {self.loss:.1f}"
+            self.progress.value = state.step
+            ended = "stopped" if state.step < self.settings.steps else "filled"
+            self.message.value = f"{ended} after {state.step} steps, loss {self.loss:.1f}"
         except BaseException as error:  # a thread has no caller: it is said here and raised by wait
             self._error = error
             self.message.value = f"{type(error).__name__}: {error}"
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        """No search runs any more."""
+        try:
             self._show_running(False)
+        finally:
             self._busy.release()
+            self._ended.set()
+
+    def _wait_for_end(self) -> None:
+        # not Thread.join: in Python 3.11 and 3.12 an interrupted one takes the thread for finished
+        while not self._ended.wait(_PATIENCE):
+            pass
 
     def _check_size(self) -> None:
         size = (self.painter.rows, self.painter.columns)
@@ -258,12 +265,8 @@ class HoleFiller:
 
     @staticmethod
     def _completed(generated: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-        """(1, 3, H, W) in [-1, 1] on the CPU: the image's own known pixels, the hole filled and
-        blended.
-        """
-        return torch.where(
-            mask > 0, image, poisson_blend(generated.cpu(), image, mask).clamp(-1, 1)
-        )
+        """(1, 3, H, W) in [-1, 1] on the CPU: one G(z), (3, H, W), blended into the hole."""
+        return fill_hole(generated[None].cpu(), image, mask)
 
     # ---- what is shown ---------------------------------------------------------------------------
 
@@ -318,8 +321,7 @@ class HoleFiller:
     @says_errors("message")
     def _on_picture(self, _) -> None:
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        self._wait_for_end()
         self._forget()
 
     @says_errors("message")

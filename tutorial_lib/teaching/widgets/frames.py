@@ -19,8 +19,9 @@ WINDOWS = (3, 5, 7, 9, 11, 15, 21, 31)
 
 
 def says_errors(part: str) -> Callable:
-    """A decorator for a widget's callbacks: an error is also shown in the label `part`; ipywidgets
-    only logs it.
+    """A decorator for a widget's callbacks: an error is also shown in the label `part`.
+
+    ipywidgets only logs it.
     """
 
     def decorate(callback: Callable) -> Callable:
@@ -73,7 +74,8 @@ class FrameSlider:
     ):
         if not len(frames) == len(labels) == len(captions or labels) or not len(frames):
             raise ValueError(
-                f"each frame needs a label and a caption, got {len(frames)} frames and {len(labels)} labels"
+                f"each frame needs a label and a caption, got {len(frames)} frames and "
+                f"{len(labels)} labels"
             )
         self.frames, self.captions = list(frames), list(captions or [""] * len(frames))
         self._encoded = [encode_png(frame) for frame in self.frames]
@@ -126,7 +128,8 @@ class WindowSlider(FrameSlider):
         self.windows = list(windows)
         self.weights = [importance_weights(mask, window)[0, 0] for window in windows]
         captions = [
-            f"window {window}: {(weights > 0).sum().item()} pixels count, sum of W {weights.sum().item():.0f}"
+            f"window {window}: {(weights > 0).sum().item()} pixels count, "
+            f"sum of W {weights.sum().item():.0f}"
             for window, weights in zip(windows, self.weights, strict=True)
         ]
         super().__init__(
@@ -179,7 +182,8 @@ class LivePreview:
     """
 
     def __init__(self, columns: int = 8, count: int = 32):
-        self.columns, self.count, self.history = columns, count, []
+        self.columns, self.count = columns, count
+        self.history: list[tuple[int, Tensor]] = []
         self.image = ipywidgets.Image(format="png", width=columns * 66)
         self.caption = ipywidgets.Label("waiting for the first samples")
         self.image.add_class("preview-image")
@@ -187,6 +191,7 @@ class LivePreview:
         self.box = ipywidgets.VBox([self.image, self.caption])
 
     def __call__(self, step: int, pictures: Tensor) -> None:
+        """Show (B, 3, H, W) samples in [-1, 1] that were made after so many steps."""
         pictures = pictures[: self.count]
         self.history.append((step, pictures))
         self.image.value = encode_png(image_grid(pictures, self.columns))

@@ -37,11 +37,10 @@ class ManifoldWalk:
         losses: (paths, K) total losses for the line of text; None leaves them out.
 
     Attributes:
-        `start` (which path), `slider`, `play`, `image` (G(z)), `completed_image`, `map_image`,
-            `caption`, and `box`,
-        which holds them: show that. `maps` are the maps without a ring, uint8 (H, W, 3); `pixels`
-            the places of each path's
-        points on them, (K, 2) columns and rows.
+        start, slider, play, image, completed_image, map_image, caption: which path, which step,
+            G(z) and its completion, the map, a line of text; `box` holds them: show that.
+        maps: the maps without a ring, uint8 (H, W, 3).
+        pixels: (K, 2), columns and rows of each path's points on the maps.
 
     Raises:
         ValueError: when there is not one walk a path, one picture a point, or one step a picture.
@@ -66,12 +65,11 @@ class ManifoldWalk:
                     f"{what} must hold a picture for each point of the map's {len(lengths)} paths, "
                     f"{lengths} points; got {[len(each) for each in pictures.values()]}"
                 )
-        if set(lengths) != {len(steps)} or (
-            losses is not None and np.shape(losses) != (len(lengths), len(steps))
-        ):
+        shape = None if losses is None else np.shape(losses)
+        if set(lengths) != {len(steps)} or shape not in (None, (len(lengths), len(steps))):
             raise ValueError(
-                f"each of the {lengths[0]} points of a path needs its step, and its loss when losses are given; "
-                f"got {len(steps)} steps and losses of shape {np.shape(losses)}"
+                f"each of the {lengths[0]} points of a path needs its step, and its loss when "
+                f"losses are given; got {len(steps)} steps and losses of shape {shape or ()}"
             )
         self.names, self.steps, self.losses = list(walks), list(steps), losses
         self.maps, self.pixels = _render(embedding, samples)
