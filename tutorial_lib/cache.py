@@ -26,10 +26,28 @@ class InUse(OSError):
 
 
 def default_cache_dir() -> Path:
-    """Where prepared and rendered pictures are kept: $TUTORIAL_CACHE, or the user's cache folder."""
+    """Where prepared and rendered pictures are: $TUTORIAL_CACHE, or the user's cache folder."""
     if chosen := os.environ.get("TUTORIAL_CACHE"):
         return Path(chosen)
     return platformdirs.user_cache_path("tutorial_lib", appauthor=False)
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Found out before work that takes long: can files be written there? Nothing is left behind.
+
+    Args:
+        folder: it need not exist yet; then a folder above it is tried.
+
+    Raises:
+        OSError: when not.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    probe = there / f".probe.{uuid.uuid4().hex}.partial"
+    try:
+        probe.write_bytes(b"")
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -83,6 +101,12 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", **options) -> Iterat
     """
     with atomic_path(path) as temporary, open(temporary, mode, **options) as file:
         yield file
+
+
+def lock_of(path: str | os.PathLike) -> Path:
+    """The name of the lock that belongs to a file or folder: hidden, beside it."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.lock")
 
 
 @contextmanager

@@ -10,9 +10,7 @@ from tutorial_lib import distributed
 from tutorial_lib.datasets import NAMES, TEST_ONLY, load_dataset
 from tutorial_lib.datasets.official import TERMS
 from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
-from tutorial_lib.models.weights import (
-    file_hash,
-)
+from tutorial_lib.models.weights import file_hash
 
 
 def positive(text: str) -> int:
@@ -22,17 +20,27 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def not_negative(text: str) -> int:
+    """A whole number from 0 on, for argparse."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
 def add_data_options(parser) -> None:
+    """Add the options that say which pictures are read."""
     names = [name for name in NAMES if name not in TEST_ONLY]
     parser.add_argument("--data", choices=names, default="synthetic-faces")
     parser.add_argument(
         "--root",
         type=Path,
-        help="for --data folder: folder or zip archive; for the paper's sets: the folder of their archives",
+        help="for --data folder: folder or zip archive; for the paper's sets: the folder of "
+        "their archives",
     )
     parser.add_argument(
         "--crop",
-        help="folder: center, or face (pictures without one are left out); celeba: pixels, 108 when left out",
+        help="folder: center, or face (pictures without one are left out); celeba: pixels, 108 "
+        "when left out",
     )
     parser.add_argument(
         "--extra", action="store_true", help="svhn: train on the extra digits as well"

@@ -5,6 +5,7 @@ Search z (Eq. 2) from several starts, keep the best, blend (Eq. 6).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from tutorial_lib.device import seeded_generator
-from tutorial_lib.images import check_images
+from tutorial_lib.images import check_images, check_shape
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.latent_search import DEFAULT, SearchSettings, search
 from tutorial_lib.masks import check_mask, corrupt
@@ -86,7 +87,8 @@ def inpaint(
     """Fill the holes of pictures with the closest code's picture (paper section 3).
 
     Args:
-        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read, NaN included.
+        images: (B, 3, H, W) in [-1, 1], of any floating type (the search uses the generator's);
+            hole pixels are never read, NaN included.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         gan: the model to search, on the device to work on.
         settings: see `SearchSettings`; any of its fields can also be given by name: `inpaint(...,
@@ -106,10 +108,18 @@ def inpaint(
         ValueError: for wrong shapes or ranges, an invalid mask, an unknown setting, fewer than one
             restart.
     """
+    check_shape(images)
     mask = check_mask(mask, images)
-    images = corrupt(images, mask).to(gan.device)
-    mask = mask.to(gan.device)
+    dtype = next(gan.generator.parameters()).dtype
+    images = corrupt(images, mask).to(gan.device, dtype)
+    mask = mask.to(gan.device, dtype)
     check_images(images)
+    if 0 <= images.min() < images.max():
+        warnings.warn(
+            "no value of the pictures is below 0: they should lie in [-1, 1], not in [0, 1] "
+            "(scale with x * 2 - 1)",
+            stacklevel=2,
+        )
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     unknown = overrides.keys() - SearchSettings.__dataclass_fields__.keys()
