@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tutorial_lib import distributed
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.models.weights import load_gan
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask
 from tutorial_lib.training.gan import GANSettings, GANTask

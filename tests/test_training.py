@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from conftest import ROOT
 from safetensors.torch import load_file
 
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.models.latent_model import sample_uniform
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask, adversarial_losses

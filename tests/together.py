@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tutorial_lib import distributed
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train

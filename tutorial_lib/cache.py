@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -123,13 +124,17 @@ def locked(path: str | os.PathLike, doing: str, *, wait: bool = False) -> Iterat
         OSError: when the lock cannot be made.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=-1 if wait else 0, mode=0o666)
+    lock = FileLock(path, timeout=0, mode=0o666)
     try:
         lock.acquire()
     except Timeout:
-        raise InUse(
-            f"another process is {doing} at this moment: wait for its end, or choose another folder"
-        ) from None
+        if not wait:
+            raise InUse(
+                f"another process is {doing} at this moment: wait for its end, or choose another "
+                "folder"
+            ) from None
+        print(f"another process is {doing} at this moment: waiting for it", file=sys.stderr)
+        lock.acquire(timeout=-1)
     try:
         yield
     finally:

@@ -27,8 +27,10 @@ FORMATS = (
     "TIFF",
     *(["AVIF"] if features.check("avif") else []),
 )
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-SUFFIXES += (".avif",) if "AVIF" in FORMATS else ()
+SUFFIXES = tuple(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
+    + ([".avif"] if "AVIF" in FORMATS else [])
+)
 MAX_BYTES = 100_000_000  # of a picture inside an archive, unpacked
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _GRID_GAP = 2
@@ -230,8 +232,8 @@ def square_pixels(
     """
     width, height = picture.size
     if box is None:
-        side = min(width, height)
-        box = ((width - side) / 2, (height - side) / 2, side)
+        smaller = min(width, height)
+        box = ((width - smaller) / 2, (height - smaller) / 2, smaller)
     left, top, side = box
     if side <= 0:
         raise ValueError(f"the box's side must be positive, got {side}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 
 from tutorial_lib.cli import ablations, data, generators, inpaint, looks, recipes, table1, train
@@ -12,15 +13,25 @@ COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns 0, 1 for an error, or 130 for a run that Ctrl-C ended."""
+    """Run one command.
+
+    Returns:
+        0; 1 for an error, or when pictures that cannot be read were left out; 130 for a run that
+        Ctrl-C ended.
+    """
     parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         command.add_command(commands)
-    parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
+    parser.set_defaults(
+        stopped="what was finished is stored, the same command goes on from there", left_out=False
+    )
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what it cannot encode
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return options.run(options)
+        return options.run(options) or int(options.left_out)
     except KeyboardInterrupt:
         print(f"\nstopped; {options.stopped}", file=sys.stderr)
         return 130
