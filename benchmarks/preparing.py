@@ -23,7 +23,7 @@ from measure import store
 from PIL import Image
 
 from tutorial_lib import load_dataset
-from tutorial_lib.datasets import official
+from tutorial_lib.datasets import celeba
 from tutorial_lib.images import to_uint8
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
@@ -57,7 +57,7 @@ def make_archive(path: Path) -> None:
 
 def opened(folder: Path):
     """The training split; decoded by the first call only."""
-    return official.CelebA(folder, cache_dir=folder)
+    return celeba.CelebA(folder, cache_dir=folder)
 
 
 def epoch_of_pictures(folder: Path) -> None:
@@ -140,7 +140,7 @@ def main() -> None:
         part: each["seconds"] - figures["parts"]["import"]["seconds"]
         for part, each in figures["parts"].items()
     }
-    figures["prepared_a_second"] = round((PICTURES - official.HELD_OUT) / seconds["prepare"])
+    figures["prepared_a_second"] = round((PICTURES - celeba.HELD_OUT) / seconds["prepare"])
     figures["share_of_an_epoch"] = {
         part: round(seconds[part] / seconds["training"], 4) for part in ("prepare", "pictures")
     }

@@ -14,7 +14,7 @@ import torch
 import torch._dynamo  # noqa: F401 - optimizers import it, for a second: once, not in every child
 from safetensors import safe_open
 
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.training.checkpoint import CHECKPOINT
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train

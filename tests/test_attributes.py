@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tutorial_lib import cli
 from tutorial_lib.baselines import mean_fill
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.datasets.rendered import cars as synthetic_cars
 from tutorial_lib.datasets.rendered import faces as synthetic_faces
 from tutorial_lib.evaluation.reports import attributes_report

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from tutorial_lib import cache
-from tutorial_lib.cache import InUse, atomic_path, atomic_write, default_cache_dir, locked
+from tutorial_lib.cache import (
+    InUse,
+    atomic_path,
+    atomic_write,
+    check_writable,
+    default_cache_dir,
+    locked,
+)
 
 SIZE = 200_000
 
@@ -86,6 +93,14 @@ def test_permissions_follow_the_umask(tmp_path, umask, mode):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+
+
+def test_a_folder_is_tried_before_it_is_made(tmp_path):
+    check_writable(tmp_path / "deep" / "deeper")
+    assert not os.listdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError):
+        check_writable(tmp_path / "file")
 
 
 def test_what_killed_processes_left_is_removed_after_an_hour(tmp_path):

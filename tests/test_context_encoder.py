@@ -5,7 +5,7 @@ import torch
 
 from tutorial_lib.baselines import fill_with
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.results import evenly_spaced, mean_interval
 from tutorial_lib.images import to_uint8

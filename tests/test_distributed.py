@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.models.weights import load_gan
 from tutorial_lib.training import distributed
 from tutorial_lib.training.checkpoint import CHECKPOINT

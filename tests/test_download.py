@@ -1,16 +1,20 @@
 """Transfers against a local server that breaks off, lies and refuses."""
 
 import hashlib
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tutorial_lib.cli import main
-from tutorial_lib.datasets import download, official
+from tutorial_lib.datasets import download, svhn
+from tutorial_lib.datasets.base import OfficialFile
 from tutorial_lib.datasets.download import fetch
 
 CONTENT = bytes(range(256)) * 700
@@ -25,11 +29,15 @@ class Server(BaseHTTPRequestHandler):
     files: dict[str, bytes] = {}
     ways: list = []
     asked: list = []
+    asked_for, go_on = threading.Event(), threading.Event()
 
     def do_GET(self):
         Server.asked.append((self.path, self.headers.get("Range")))
         way = Server.ways.pop(0) if Server.ways else "well"
         content = Server.files.get(self.path)
+        if way == "waits":
+            Server.asked_for.set()
+            Server.go_on.wait(120)
         if content is None or isinstance(way, int):
             self.send_error(404 if content is None else way)
             return
@@ -71,6 +79,11 @@ def fresh(monkeypatch):
     Server.files, Server.ways, Server.asked = {"/a.bin": CONTENT}, [], []
 
 
+def there(folder):
+    """The files of a folder but locks, which stay (filelock says why)."""
+    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
+
+
 def get(server, path, content=CONTENT, **changes):
     options = {
         "size": len(content),
@@ -85,7 +98,7 @@ def get(server, path, content=CONTENT, **changes):
 def test_whatever_breaks_off_is_resumed(server, tmp_path_factory, cuts):
     Server.ways, Server.asked = [("cut", cut) for cut in cuts], []
     path = get(server, tmp_path_factory.mktemp("fetched") / "deep" / "a.bin")
-    assert path.read_bytes() == CONTENT and list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == CONTENT and there(path.parent) == [path]
     have = 0
     for (_, asked_for), cut in zip(Server.asked, [*cuts, 0]):
         assert asked_for == (f"bytes={have}-" if have else None)
@@ -99,7 +112,7 @@ def test_a_server_that_knows_no_ranges_or_stumbles_gives_the_file_all_the_same(
     (tmp_path / "a.bin.partial").write_bytes(CONTENT[:1000])
     Server.ways = [way]
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT
-    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+    assert there(tmp_path) == [tmp_path / "a.bin"]
 
 
 def test_what_is_there_is_not_fetched_again_and_what_is_wrong_is(server, tmp_path):
@@ -137,7 +150,7 @@ def test_an_answer_that_is_too_long_is_cut_and_one_that_was_whole_is_not_fetched
     Server.ways = ["no length"]
     with pytest.raises(ValueError, match="size or hash differs"):
         get(server, tmp_path / "a.bin")
-    assert not list(tmp_path.iterdir())
+    assert not there(tmp_path)
     (tmp_path / "a.bin.partial").write_bytes(CONTENT)
     Server.asked = []
     assert get(server, tmp_path / "a.bin").read_bytes() == CONTENT and not Server.asked
@@ -153,7 +166,7 @@ def test_a_disk_that_is_full_is_not_the_server_s_fault(server, tmp_path, monkeyp
 def test_another_file_of_the_same_size_is_refused_and_not_kept(server, tmp_path):
     with pytest.raises(ValueError, match="its size or hash differs"):
         get(server, tmp_path / "a.bin", digest="0" * 64)
-    assert not list(tmp_path.iterdir())
+    assert not there(tmp_path)
 
 
 def test_a_partial_file_of_something_else_does_no_lasting_harm(server, tmp_path):
@@ -190,6 +203,35 @@ def test_a_file_that_has_moved_and_a_server_that_is_not_there(server, tmp_path, 
         fetch("http://127.0.0.1:9/a.bin", tmp_path / "a.bin", 5, "0" * 32, progress=False)
 
 
+DOWNLOAD = """
+import sys
+from tutorial_lib.cli import main
+from tutorial_lib.datasets import svhn
+from tutorial_lib.datasets.base import OfficialFile
+address, md5, size = sys.argv[1:4]
+svhn.FILES = {name: OfficialFile("a.bin", int(size), md5) for name in ("train", "test")}
+svhn.fetch_svhn.__defaults__ = (False, address, False)
+sys.exit(main(["data", "svhn", "--root", sys.argv[4]]))
+"""
+
+
+def test_of_two_downloads_at_once_the_second_says_that_the_first_is_at_work(server, tmp_path):
+    """The server holds the first answer back until the second process has ended."""
+    Server.ways = ["waits"]
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    words = [sys.executable, "-c", DOWNLOAD, server, md5, str(len(CONTENT)), str(tmp_path)]
+    begin = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with subprocess.Popen(words, **begin) as first:
+        assert Server.asked_for.wait(120)
+        second = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+        Server.go_on.set()
+        said = first.communicate(timeout=120)
+    assert second.returncode == 1 and "another process is fetching" in second.stderr
+    assert "Traceback" not in second.stderr + said[1]
+    assert first.returncode == 0 and there(tmp_path) == [tmp_path / "a.bin"]
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
 # -- the sets --
 
 
@@ -200,21 +242,21 @@ def test_svhn_is_fetched_by_the_command(server, tmp_path, monkeypatch, capsys):
         "extra_32x32.mat": b"extra" * 99,
     }
     Server.files = {f"/{name}": content for name, content in files.items()}
-    monkeypatch.setattr(
-        official,
-        "FILES",
-        {name: (len(content), hashlib.md5(content).hexdigest()) for name, content in files.items()},
-    )
-    monkeypatch.setattr(official.fetch_svhn, "__defaults__", (False, server, False))
+    official = {
+        name.partition("_")[0]: OfficialFile(name, len(content), hashlib.md5(content).hexdigest())
+        for name, content in files.items()
+    }
+    monkeypatch.setattr(svhn, "FILES", official)
+    monkeypatch.setattr(svhn.fetch_svhn, "__defaults__", (False, server, False))
     assert main(["data", "svhn"]) == 1 and "needs --root" in capsys.readouterr().err
     assert main(["data", "svhn", "--root", str(tmp_path)]) == 0
     assert "non-commercial" in capsys.readouterr().out
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+    assert {path.name: path.read_bytes() for path in there(tmp_path)} == {
         name: files[name] for name in ("train_32x32.mat", "test_32x32.mat")
     }
     assert (
         main(["data", "svhn", "--extra", "--root", str(tmp_path)]) == 0
-        and len(list(tmp_path.iterdir())) == 3
+        and len(there(tmp_path)) == 3
     )
 
 

@@ -331,7 +331,7 @@ def test_a_picture_that_the_mask_does_not_fit_is_left_out_and_told(tmp_path, cap
             cli.main([*command, "--mask", str(write(tmp_path / "small.png", pixels(16, 16)))]) == 1
         )
         said = capsys.readouterr().err
-        assert f"--mask {tmp_path / 'small.png'}: the picture is 16x16" in said
+        assert f"--mask {tmp_path / 'small.png'} is 16x16: each side" in said
         assert cli.main([*command, "--mask", str(fits)]) == 1
         assert f"--mask {fits}: the mask is mostly gray: is it a photo?" in capsys.readouterr().err
     finally:
@@ -348,6 +348,7 @@ def test_what_cannot_be_read_is_told_and_the_others_are_filled(tmp_path):
     assert list(problems) == bad and len(said) == 1
     assert all(str(path) in said for path, said in problems.items())
     assert "no such file" in problems[tmp_path / "missing.png"] and "32 pixels" in problems[small]
+    assert all(said.count(str(path)) == 1 for path, said in problems.items())
     assert len(list((tmp_path / "out").iterdir())) == 4
     assert set(run(bad, tmp_path / "none")[0]) == set(bad) and not (tmp_path / "none").exists()
 
@@ -362,6 +363,66 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path):
         filled = np.asarray(Image.open(tmp_path / "out" / f"{name}-filled.png"))
         assert (filled[:10] == pixels(64, 64, seed)[:10]).all()
     assert len(list((tmp_path / "out").iterdir())) == 10
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("face.png", "FACE.png", "Face.bmp"),
+        ("face.png", "face.bmp", "face.tif"),
+        ("caf\u00e9.png", "cafe\u0301.png", "CAF\u00c9.bmp"),
+        ("face.png", "face-2.png", "face.bmp"),
+    ],
+)
+def test_names_that_a_file_system_may_take_for_one_are_numbered(tmp_path, names):
+    paths = [tmp_path / str(folder) / name for folder, name in enumerate(names)]
+    for seed, path in enumerate(paths):
+        write(path, pixels(64, 64, seed))
+    assert not run(paths, tmp_path / "out")[0]
+    stems = {file.name.casefold() for file in (tmp_path / "out").glob("*-filled.png")}
+    assert len(stems) == 3 and len(list((tmp_path / "out").iterdir())) == 10
+    first = np.asarray(Image.open(tmp_path / "out" / f"{paths[0].stem}-filled.png"))
+    assert (first[:10] == pixels(64, 64, 0)[:10]).all()
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "a-filled.png"])
+def test_a_file_that_is_read_is_never_overwritten(tmp_path, name):
+    paths = [write(tmp_path / each, pixels(64, 64)) for each in ("a.png", name)]
+    before = paths[1].read_bytes()
+    with pytest.raises(ValueError, match=f"{name} would be overwritten: choose another folder"):
+        run(paths, tmp_path)
+    assert paths[1].read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_the_search(tmp_path):
+    path = write(tmp_path / "a.png", pixels(64, 64))
+    (tmp_path / "out").write_text("a file in its place")
+    with pytest.raises(OSError):
+        fill_files([path], in_the_center, pytest.fail, tmp_path / "out", say=lambda _: None)
+
+
+@pytest.mark.parametrize("hole", ["black", "white"])
+def test_the_color_of_the_hole_can_be_chosen_and_an_inverted_mask_is_asked_about(
+    tmp_path, capsys, weights, hole
+):
+    drawn = np.full((64, 64), 0 if hole == "white" else 255, np.uint8)
+    drawn[8:20, 8:20] = 255 - drawn[0, 0]
+    mask, picture = write(tmp_path / "mask.png", drawn), write(tmp_path / "a.png", pixels(64, 64))
+    words = ["--weights", str(weights[0]), "--device", "cpu", "--restarts", "1", "--threads", "1"]
+    words += ["--mask", str(mask), "--out", str(tmp_path / "out"), str(picture)]
+    threads = torch.get_num_threads()
+    try:
+        assert cli.main(["inpaint", *words, "--mask-hole", hole]) == 0
+        said = capsys.readouterr()
+        assert f"a mask of 64x64; {hole} is the hole" in said.out and "inverted" not in said.err
+        filled = np.asarray(Image.open(tmp_path / "out" / "a-filled.png"))
+        assert (filled == pixels(64, 64)).all(-1)[drawn == drawn[0, 0]].all()
+        other = "black" if hole == "white" else "white"
+        assert cli.main(["inpaint", *words, "--mask-hole", other]) == 0
+        said = capsys.readouterr()
+        assert f"Is it inverted? Then add --mask-hole {hole}" in said.err
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_nothing_is_written_when_filling_fails_or_half_written(tmp_path, monkeypatch):

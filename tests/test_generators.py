@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tutorial_lib import cli, inpaint, load_dataset
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.evaluation import generators
 from tutorial_lib.evaluation.frechet import Judge, classifier_features, frechet_distance
 from tutorial_lib.evaluation.generators import (

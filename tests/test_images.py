@@ -3,7 +3,12 @@
 Exact round trips, every kind of file, crops and grids against numpy indexing.
 """
 
+import gc
 import io
+import struct
+import subprocess
+import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -11,9 +16,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tutorial_lib.images import (
+    FORMATS,
+    PictureError,
     check_images,
     crop_square,
     image_grid,
@@ -202,8 +209,142 @@ def test_a_small_picture_is_refused_with_its_size(size):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nobody.jpg"):
         load_picture(tmp_path / "nobody.jpg")
-    with pytest.raises(ValueError, match="cannot be read as a picture"):
+    with pytest.raises(PictureError, match="cannot be read as a picture: it is a folder"):
         load_picture(tmp_path)
+
+
+# -- the gate: what is no picture, or too much of one --
+
+FLAT = Image.new("RGB", (48, 40), (200, 40, 90))
+SAVED = sorted(set(Image.registered_extensions().values()) & set(Image.SAVE))
+
+
+@pytest.mark.parametrize("format", SAVED)
+def test_no_format_but_the_listed_ones_reaches_a_decoder(format, tmp_path, monkeypatch):
+    """An EPS file, for one, is a program that Ghostscript runs, whatever its name ends in."""
+    monkeypatch.setattr(subprocess, "Popen", pytest.fail)
+    try:
+        content = encode(FLAT.convert("1" if format in ("XBM", "MSP") else "RGB"), format)
+    except (KeyError, OSError, ValueError):
+        pytest.skip("cannot be written from RGB")
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    kinds = {**dict.fromkeys(FORMATS), "MPO": None}  # MPO: a JPEG file with a second picture
+    if format in kinds:
+        assert load_picture(path).size == (48, 40)
+        return
+    with pytest.raises(PictureError, match="photo.jpg cannot be read as a picture.*one of JPEG"):
+        load_picture(path)
+
+
+DECODER_FAILURES = [
+    RuntimeError("x"),
+    struct.error("x"),
+    NotImplementedError("x"),
+    MemoryError(),
+    SyntaxError("x"),
+    zlib.error("x"),
+    OSError("x"),
+    IndexError("x"),
+    EOFError(),
+    OverflowError("x"),
+    ValueError("x"),
+    Image.DecompressionBombError("x"),
+    Image.DecompressionBombWarning("x"),
+]
+
+
+@pytest.mark.parametrize("failure", DECODER_FAILURES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("method", ["_open", "load"])
+@pytest.mark.parametrize("source", ["path", "bytes"])
+def test_whatever_a_decoder_raises_is_one_error_with_the_name(
+    failure, method, source, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise failure
+
+    path = tmp_path / "face.png"
+    path.write_bytes(encode(FLAT))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, method, fail)
+    with pytest.raises(PictureError, match=r"face\.png (cannot be read as a picture|is too large)"):
+        load_picture(path if source == "path" else path.read_bytes(), "face.png")
+
+
+def test_a_file_is_closed_whatever_happens(tmp_path, recwarn):
+    path = tmp_path / "cut.png"
+    whole = encode(Image.fromarray(photo()))
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PictureError, match="cut.png"):
+        load_picture(path)
+    gc.collect()
+    assert not [warning for warning in recwarn if warning.category is ResourceWarning]
+
+
+def test_an_orientation_that_is_no_number_is_refused_with_the_file_s_name(tmp_path):
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04abc\0\0\0\0\0"
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(encode(FLAT, "JPEG", exif=exif))
+    try:
+        assert load_picture(path).size == (48, 40)  # Pillow may well ignore it
+    except PictureError as error:
+        assert "turned.jpg" in str(error)
+
+
+def test_heic_is_told_by_its_name():
+    content = b"\0\0\0\x18ftypheic" + bytes(200)
+    with pytest.raises(PictureError, match="it is a HEIC file.*export it as JPEG"):
+        load_picture(content)
+
+
+@pytest.mark.parametrize("over", [1.5, 3])
+def test_a_picture_too_large_is_refused_before_it_is_decoded(over, monkeypatch):
+    """Between one and two times the limit Pillow only warns."""
+    content = encode(Image.fromarray(photo()))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(48 * 40 / over))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", pytest.fail)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(PictureError, match="too large.*make it smaller"):
+            load_picture(content)
+
+
+def test_sixteen_bits_are_divided_by_257_whatever_the_largest_is():
+    for top in (200, 4095, 65535):  # a dark picture, a camera of 12 bit, a full range
+        deep = np.linspace(0, top, 40 * 48).round().astype(np.uint16).reshape(40, 48)
+        for format in ("PNG", "TIFF"):
+            read = np.asarray(load_picture(encode(Image.fromarray(deep), format)))
+            np.testing.assert_array_equal(read[..., 0], np.rint(deep / 257))
+
+
+@pytest.mark.parametrize(("top", "factor"), [(1.0, 255), (0.4, 255), (255.0, 1), (20.0, 1)])
+def test_floats_are_told_apart_by_their_range(top, factor):
+    ramp = np.linspace(0, top, 40 * 48).reshape(40, 48).astype(np.float32)
+    read = np.asarray(load_picture(encode(Image.fromarray(ramp), "TIFF")))
+    np.testing.assert_allclose(read[..., 1], ramp * factor, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.linspace(-1, 1, 40 * 48, dtype=np.float32),
+        np.linspace(0, 256, 40 * 48, dtype=np.float32),
+        np.full(40 * 48, np.nan, np.float32),
+        np.full(40 * 48, np.inf, np.float32),
+        np.arange(40 * 48, dtype=np.int32),
+    ],
+)
+def test_other_numbers_are_refused_with_their_range(values):
+    picture = Image.fromarray(values.reshape(40, 48))
+    for source in (picture, encode(picture, "TIFF")):
+        with pytest.raises(PictureError, match="holds (floats|whole numbers of 32 bit) from"):
+            load_picture(source)
+
+
+def test_of_an_animation_the_first_frame_is_read():
+    frames = [Image.new("RGB", (48, 40), color) for color in ("red", "blue")]
+    for format in ("GIF", "WEBP", "PNG", "TIFF"):
+        content = encode(frames[0], format, save_all=True, append_images=frames[1:])
+        assert np.abs(np.asarray(load_picture(content)).astype(int) - (255, 0, 0)).max() < 8
 
 
 # -- crops --

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tutorial_lib import cli
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.evaluation import looks, two_sample
 from tutorial_lib.evaluation.looks import MASKS, looks_table, run_looks
 from tutorial_lib.evaluation.results import load_results

@@ -153,3 +153,24 @@ def test_one_mask_serves_a_batch(model, images):
     one = inpaint(images, MASKS[:1], model, **QUICK)
     same = inpaint(images, MASKS[:1].expand(4, -1, -1, -1), model, **QUICK)
     assert torch.equal(one.completed, same.completed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("blend", [True, False])
+def test_pictures_of_any_floating_type_may_come(images, model, dtype, blend):
+    given = images.to(dtype)
+    found = inpaint(given, MASKS.to(dtype), model, blend=blend, **QUICK)
+    wanted = inpaint(given.float(), MASKS, model, blend=blend, **QUICK)
+    assert found.completed.dtype == torch.float32
+    assert torch.equal(found.completed, wanted.completed) and torch.equal(found.z, wanted.z)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (64, 64, 3), (1, 1, 64, 64), (0, 3, 64, 64)])
+def test_the_picture_is_blamed_for_its_shape_not_the_mask(model, shape):
+    with pytest.raises(ValueError, match="^images"):
+        inpaint(torch.zeros(shape), MASKS[:1], model, **QUICK)
+
+
+def test_pictures_from_0_to_1_are_asked_about(images, model):
+    with pytest.warns(UserWarning, match=r"not in \[0, 1\]"):
+        inpaint(images / 2 + 0.5, MASKS, model, **QUICK)

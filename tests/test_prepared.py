@@ -18,14 +18,8 @@ class Numbers:
     """Picture i is all i."""
 
     def __init__(self, count=11, workers=1, fails_at=None, **settings):
-        self.name, self.count, self.workers, self.fails_at, self.settings, self.calls = (
-            "numbers",
-            count,
-            workers,
-            fails_at,
-            settings,
-            0,
-        )
+        self.name, self.count, self.workers, self.fails_at = "numbers", count, workers, fails_at
+        self.settings, self.place, self.calls = settings, repr(settings), 0
 
     def __len__(self):
         return self.count
@@ -48,7 +42,9 @@ def small_chunks(monkeypatch):
 
 
 def files(folder: Path):
-    return sorted(file.name for file in folder.rglob("*") if file.is_file())
+    """All but locks, which stay."""
+    every = [file for file in folder.rglob("*") if file.is_file()]
+    return sorted(file.name for file in every if file.suffix != ".lock")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -113,33 +109,52 @@ def test_a_damaged_file_is_made_again(tmp_path, damage):
     assert (prepare(Numbers(), tmp_path) == np.arange(11)[:, None, None, None]).all()
 
 
-def test_two_at_once_do_no_harm(tmp_path):
-    found, both = [], threading.Barrier(2)
+def test_of_two_at_once_one_decodes_and_the_other_waits(tmp_path, capsys):
+    found, begun, sources = [], threading.Event(), [Numbers(), Numbers()]
+    read = sources[0].read
 
-    class Slow(Numbers):
-        def read(self, start, stop):
-            if start == 0:
-                both.wait(timeout=30)
-            return super().read(start, stop)
+    def slowly(*rows):
+        begun.set()
+        time.sleep(0.2)
+        return read(*rows)
 
-    threads = [
-        threading.Thread(target=lambda: found.append(prepare(Slow(), tmp_path))) for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 2 and all(
-        (pixels == np.arange(11)[:, None, None, None]).all() for pixels in found
-    )
+    sources[0].read = slowly
+    first = threading.Thread(target=lambda: found.append(prepare(sources[0], tmp_path)))
+    first.start()
+    assert begun.wait(30)
+    found.append(prepare(sources[1], tmp_path))
+    first.join()
+    assert len(found) == 2 and sources[1].calls == 0
+    assert all((pixels == np.arange(11)[:, None, None, None]).all() for pixels in found)
     assert len(files(tmp_path)) == 1
+    assert "another process is preparing numbers at this moment" in capsys.readouterr().err
 
 
-def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+def test_a_change_takes_the_place_of_what_was_prepared_before(tmp_path):
+    """And leaves alone what another place holds."""
+    for place, change in (("a", 1), ("b", 1), ("b", 2), ("b", 3)):
+        source = Numbers(change=change, of=place)
+        source.place = place
+        prepare(source, tmp_path)
+    assert len(files(tmp_path)) == 2
+
+
+def test_the_same_at_another_place_is_not_decoded_again(tmp_path):
     prepare(Numbers(), tmp_path)
-    old, new = (tmp_path / "prepared" / f"{name}.partial" for name in ("old", "new"))
-    for file, age in ((old, 2 * 24 * 3600), (new, 60)):
-        file.write_text("half")
-        os.utime(file, (time.time() - age,) * 2)
-    prepare(Numbers(other=1), tmp_path)
-    assert not old.exists() and new.exists()
+    moved = Numbers()
+    moved.place = "elsewhere"
+    assert len(prepare(moved, tmp_path)) == 11 and moved.calls == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_nothing_can_be_kept_the_pictures_are_held_in_memory(tmp_path, monkeypatch, workers):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prepared._FileRows, "__setitem__", full)
+    with pytest.warns(UserWarning, match="are not kept.*No space left"):
+        pixels = prepare(Numbers(workers=workers), tmp_path)
+    assert (pixels == np.arange(11)[:, None, None, None]).all() and files(tmp_path) == []
+    (tmp_path / "file").write_text("a file in the folder's place")
+    with pytest.warns(UserWarning, match="are not kept"):
+        assert len(prepare(Numbers(), tmp_path / "file")) == 11

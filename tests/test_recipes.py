@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tutorial_lib import cli
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.evaluation import recipes, two_sample
 from tutorial_lib.evaluation.recipes import (
     RECIPES,

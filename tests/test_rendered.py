@@ -72,8 +72,8 @@ def test_a_picture_does_not_depend_on_what_was_drawn_before(kind):
 
 def test_another_process_draws_the_same_pictures():
     code = (
-        "import hashlib\nfrom tutorial_lib.datasets import synthetic_cars, synthetic_numbers\n"
-        "for render in (synthetic_numbers.render_number, synthetic_cars.render_car):\n"
+        "import hashlib\nfrom tutorial_lib.datasets.rendered import cars, numbers\n"
+        "for render in (numbers.render_number, cars.render_car):\n"
         "    for key in ((7, 1000000002), (0, 3)):\n"
         "        picture, attributes = render(*key)\n"
         "        print(hashlib.sha256(picture.tobytes()).hexdigest(), attributes)"

@@ -16,7 +16,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tutorial_lib import cli, inpaint
 from tutorial_lib.baselines import BASELINES, fill_with
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.evaluation import table1
 from tutorial_lib.evaluation.frechet import Judge, classifier_features
 from tutorial_lib.evaluation.metrics import SSIM_OF_WANG

@@ -17,7 +17,7 @@ from conftest import ROOT
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.models.latent_model import sample_uniform
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.checkpoint import CHECKPOINT

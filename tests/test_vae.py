@@ -10,7 +10,7 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
 from tutorial_lib import inpaint, load_dataset
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import center_mask

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.training import distributed
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.gan import GANSettings, GANTask

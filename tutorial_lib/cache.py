@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,10 +27,28 @@ class InUse(OSError):
 
 
 def default_cache_dir() -> Path:
-    """Where prepared and rendered pictures are kept: $TUTORIAL_CACHE, or the user's cache folder."""
+    """Where prepared and rendered pictures are: $TUTORIAL_CACHE, or the user's cache folder."""
     if chosen := os.environ.get("TUTORIAL_CACHE"):
         return Path(chosen)
     return platformdirs.user_cache_path("tutorial_lib", appauthor=False)
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Found out before work that takes long: can files be written there? Nothing is left behind.
+
+    Args:
+        folder: it need not exist yet; then a folder above it is tried.
+
+    Raises:
+        OSError: when not.
+    """
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    probe = there / f".probe.{uuid.uuid4().hex}.partial"
+    try:
+        probe.write_bytes(b"")
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -85,6 +104,12 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", **options) -> Iterat
         yield file
 
 
+def lock_of(path: str | os.PathLike) -> Path:
+    """The name of the lock that belongs to a file or folder: hidden, beside it."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.lock")
+
+
 @contextmanager
 def locked(path: str | os.PathLike, doing: str, *, wait: bool = False) -> Iterator[None]:
     """A block that one process at a time goes through; the system releases a killed one's lock.
@@ -99,13 +124,17 @@ def locked(path: str | os.PathLike, doing: str, *, wait: bool = False) -> Iterat
         OSError: when the lock cannot be made.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=-1 if wait else 0, mode=0o666)
+    lock = FileLock(path, timeout=0, mode=0o666)
     try:
         lock.acquire()
     except Timeout:
-        raise InUse(
-            f"another process is {doing} at this moment: wait for its end, or choose another folder"
-        ) from None
+        if not wait:
+            raise InUse(
+                f"another process is {doing} at this moment: wait for its end, or choose another "
+                "folder"
+            ) from None
+        print(f"another process is {doing} at this moment: waiting for it", file=sys.stderr)
+        lock.acquire(timeout=-1)
     try:
         yield
     finally:

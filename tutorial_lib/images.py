@@ -8,15 +8,36 @@ from __future__ import annotations
 import io
 import math
 import os
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 from torch import Tensor
 
 IMAGE_SIZE = 64
 MIN_SIDE = 32
+# What is read: formats whose decoders are a part of Pillow. EPS, for one, would start Ghostscript.
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "BMP",
+    "GIF",
+    "TIFF",
+    *(["AVIF"] if features.check("avif") else []),
+)
+SUFFIXES = tuple(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
+    + ([".avif"] if "AVIF" in FORMATS else [])
+)
+MAX_BYTES = 100_000_000  # of a picture inside an archive, unpacked
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _GRID_GAP = 2
+
+
+class PictureError(ValueError):
+    """A file that cannot be read as a picture; the message names it and says what to do."""
 
 
 def to_float(pixels: np.ndarray) -> Tensor:
@@ -28,7 +49,8 @@ def to_float(pixels: np.ndarray) -> Tensor:
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3:
         raise ValueError(
-            f"expected uint8 pixels of shape (H, W, 3) or (B, H, W, 3), got {pixels.dtype} {pixels.shape}"
+            "expected uint8 pixels of shape (H, W, 3) or (B, H, W, 3), "
+            f"got {pixels.dtype} {pixels.shape}"
         )
     if pixels.ndim == 3:
         pixels = pixels[None]
@@ -49,35 +71,89 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def open_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
+def open_picture(
+    source: str | os.PathLike | bytes | Image.Image, name: str | None = None
+) -> Image.Image:
     """Read a picture in the mode that it has, turned as its EXIF tag says.
+
+    The one gate for picture files. Only the formats of `FORMATS` are tried, by decoders inside
+    Pillow: no file starts another program. Of an animation the first frame is read.
 
     Args:
         source: a path, the bytes of a file, or a Pillow picture.
+        name: how messages call it; the path when left out.
 
     Raises:
         FileNotFoundError: when the path is not there.
-        ValueError: when it cannot be read as a picture, or a side is shorter than 32 pixels.
+        PictureError: when it cannot be read as a picture, has more than `Image.MAX_IMAGE_PIXELS`
+            pixels, or a side is shorter than 32 pixels.
     """
+    name = _name_of(source) if name is None else name
     try:
-        picture = (
-            source
-            if isinstance(source, Image.Image)
-            else Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        )
-        picture = ImageOps.exif_transpose(picture)
-        picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(
-            f"cannot be read as a picture ({error}): is the file complete, and a JPEG, PNG or WebP?"
+        if isinstance(source, Image.Image):
+            _check_size(source, name)
+            picture = ImageOps.exif_transpose(source)
+            picture.load()
+        elif isinstance(source, bytes):
+            picture = _decoded(io.BytesIO(source), name)
+        else:
+            with open(source, "rb") as file:
+                picture = _decoded(file, name)
+    except (FileNotFoundError, PictureError):
+        raise
+    except IsADirectoryError as error:
+        raise PictureError(
+            f"{name} cannot be read as a picture: it is a folder, give the pictures in it"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} is too large ({error}): make it smaller") from error
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{name} cannot be read as a picture: {_no_format(source)}") from error
+    except Exception as error:  # a damaged file makes decoders raise almost anything
+        why = str(error) or type(error).__name__
+        raise PictureError(
+            f"{name} cannot be read as a picture ({why}): is the file complete? "
+            "Fetch it again, or save it anew as PNG"
         ) from error
     if min(picture.size) < MIN_SIDE:
-        raise ValueError(
-            f"the picture is {picture.size[0]}x{picture.size[1]}: each side needs {MIN_SIDE} pixels or more"
+        raise PictureError(
+            f"{name} is {picture.width}x{picture.height}: each side needs {MIN_SIDE} pixels or more"
         )
     return picture
+
+
+def _decoded(file: BinaryIO, name: str) -> Image.Image:
+    picture: Image.Image = Image.open(file, formats=FORMATS)  # reads the header only
+    _check_size(picture, name)
+    picture.load()
+    ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and picture.width * picture.height > limit:
+        raise PictureError(
+            f"{name} is too large: {picture.width}x{picture.height} pixels, which exceeds limit "
+            f"{limit:,}; make it smaller"
+        )
+
+
+def _name_of(source: str | os.PathLike | bytes | Image.Image) -> str:
+    return "the picture" if isinstance(source, bytes | Image.Image) else os.fspath(source)
+
+
+def _no_format(source: str | os.PathLike | bytes | Image.Image) -> str:
+    """Why no decoder knows a file, and what to do."""
+    if isinstance(source, bytes):
+        first = source[:12]
+    else:
+        with open(source, "rb") as file:  # type: ignore[arg-type]
+            first = file.read(12)
+    if first[4:8] == b"ftyp" and first[8:12] in _HEIC_BRANDS:
+        return "it is a HEIC file, as some telephones write them: export it as JPEG"
+    known = ", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}"
+    return f"is the file complete, and one of {known}?"
 
 
 def has_alpha(picture: Image.Image) -> bool:
@@ -85,27 +161,49 @@ def has_alpha(picture: Image.Image) -> bool:
     return "A" in picture.getbands() or "transparency" in picture.info
 
 
-def load_picture(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
-    """Read a picture as people see it: 8-bit RGB, turned as its EXIF tag says, transparency over
-    white.
+def load_picture(
+    source: str | os.PathLike | bytes | Image.Image, name: str | None = None
+) -> Image.Image:
+    """Read a picture as people see it: upright 8-bit RGB, transparency laid over white.
+
+    Gray values of 16 bit are divided by 257, whatever their largest is. Floats without any value
+    above 1 are taken for [0, 1], others for [0, 255]. Other floats and whole numbers of 32 bit are
+    refused.
 
     Args:
         source: a path, the bytes of a file, or a Pillow picture (greyscale, palette, RGBA and 16
             bit included).
+        name: how messages call it; the path when left out.
 
     Raises:
         as `open_picture`.
     """
-    picture = open_picture(source)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        full = 65535 if values.max() > 255 else 255
-        picture = Image.fromarray((values.clip(0, full) * (255 / full)).round().astype(np.uint8))
-    if has_alpha(picture):
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
+    name = _name_of(source) if name is None else name
+    picture = open_picture(source, name)
+    try:
+        if picture.mode[0] in "IF":
+            picture = Image.fromarray(_eight_bit(picture, name))
+        if has_alpha(picture):
+            picture = picture.convert("RGBA")
+            white = Image.new("RGB", picture.size, "white")
+            white.paste(picture, mask=picture)
+            return white
+        return picture.convert("RGB")
+    except (MemoryError, OverflowError, OSError) as error:
+        raise PictureError(f"{name} is too large for the memory: make it smaller") from error
+
+
+def _eight_bit(picture: Image.Image, name: str) -> np.ndarray:
+    values = np.asarray(picture)
+    if picture.mode.startswith("I;16"):
+        return (values / 257).round().astype(np.uint8)
+    low, high = float(values.min()), float(values.max())
+    if picture.mode == "F" and low >= 0 and high <= 255:  # false for NaN
+        return (values * (255 if high <= 1 else 1)).round().astype(np.uint8)
+    raise PictureError(
+        f"{name} holds {'floats' if picture.mode == 'F' else 'whole numbers of 32 bit'} from "
+        f"{low:g} to {high:g}: save it with 8 or 16 bit, or as floats in [0, 1]"
+    )
 
 
 def crop_square(
@@ -134,8 +232,8 @@ def square_pixels(
     """
     width, height = picture.size
     if box is None:
-        side = min(width, height)
-        box = ((width - side) / 2, (height - side) / 2, side)
+        smaller = min(width, height)
+        box = ((width - smaller) / 2, (height - smaller) / 2, smaller)
     left, top, side = box
     if side <= 0:
         raise ValueError(f"the box's side must be positive, got {side}")
@@ -188,6 +286,21 @@ def check_images(images: Tensor, what: str = "images") -> None:
         ValueError: unless `images` is a floating (B, 3, H, W) batch with all values in [-1, 1] (NaN
             is not).
     """
+    check_shape(images, what)
+    # a negated comparison is true for NaN as well
+    if not bool((images.abs() <= 1 + 1e-4).all()):
+        raise ValueError(
+            f"{what} must lie in [-1, 1] and hold no NaN: scale with x / 127.5 - 1 "
+            f"(values reach from {images.min().item():.3g} to {images.max().item():.3g})"
+        )
+
+
+def check_shape(images: Tensor, what: str = "images") -> None:
+    """The part of `check_images` that looks at no value: holes may hold anything.
+
+    Raises:
+        ValueError: unless `images` is a floating (B, 3, H, W) batch.
+    """
     if (
         not isinstance(images, Tensor)
         or images.dim() != 4
@@ -202,9 +315,3 @@ def check_images(images: Tensor, what: str = "images") -> None:
         raise ValueError(f"{what} must be a float tensor of shape (B, 3, H, W), got {got}")
     if len(images) == 0:
         raise ValueError(f"{what} holds no pictures")
-    # a negated comparison is true for NaN as well
-    if not bool((images.abs() <= 1 + 1e-4).all()):
-        raise ValueError(
-            f"{what} must lie in [-1, 1] and hold no NaN: scale with x / 127.5 - 1 "
-            f"(values reach from {images.min().item():.3g} to {images.max().item():.3g})"
-        )

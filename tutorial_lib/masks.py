@@ -18,6 +18,7 @@ from torch import Tensor
 from tutorial_lib.images import IMAGE_SIZE, check_images, has_alpha, load_picture, open_picture
 
 FAMILIES = ("center", "pattern", "random", "half")
+HOLES = ("black", "white")  # what a drawn hole may look like
 SIDES = ("left", "right", "top", "bottom")
 _GRAY = (32, 223)  # brightness between these is neither black nor white
 _MOSTLY_GRAY = 0.25  # of a mask's pixels: soft edges have less, photos have more
@@ -158,25 +159,31 @@ def mask_from_array(array: np.ndarray) -> Tensor:
     return check_mask(torch.from_numpy((array > 0).astype(np.float32))[None, None])
 
 
-def read_mask(source: str | os.PathLike | bytes | Image.Image) -> tuple[np.ndarray, str]:
+def read_mask(
+    source: str | os.PathLike | bytes | Image.Image, hole: str = "black"
+) -> tuple[np.ndarray, str]:
     """A drawn mask at its own size, and by which rule it was read.
 
     Transparent pixels, where there are any, are the hole: so editors save a photo that a part was
-    erased from. Else white is known and black is the hole; a mask of 0 and 1 looks black, and 1 is
-    known.
+    erased from. Else white is known and black is the hole, or the reverse; a mask of 0 and 1 looks
+    black, and its 1 counts as white.
 
     Args:
         source: as for `load_picture`.
+        hole: "black" or "white", the color of the hole where nothing is transparent.
 
     Returns:
         (H, W) bool, True = known, and a clause that says the rule.
 
     Raises:
         ValueError: as `load_picture`; for what is mostly gray, as a photo is; for black drawn on
-            transparent, where either could be the hole; without a hole or a known pixel.
+            transparent, where either could be the hole; without a hole or a known pixel; for
+            another color.
     """
+    if hole not in HOLES:
+        raise ValueError(f"hole must be one of {HOLES}, got {hole!r}")
     picture = open_picture(source)
-    known, rule = _known_pixels(picture)
+    known, rule = _known_pixels(picture, hole)
     if known.all():
         raise ValueError("the mask has no hole: there is nothing to fill in")
     if not known.any():
@@ -184,7 +191,7 @@ def read_mask(source: str | os.PathLike | bytes | Image.Image) -> tuple[np.ndarr
     return known, rule
 
 
-def _known_pixels(picture: Image.Image) -> tuple[np.ndarray, str]:
+def _known_pixels(picture: Image.Image, hole: str) -> tuple[np.ndarray, str]:
     if has_alpha(picture):
         pixels = picture.convert("RGBA")
         seen = np.asarray(pixels.getchannel("A")) > 127
@@ -198,14 +205,15 @@ def _known_pixels(picture: Image.Image) -> tuple[np.ndarray, str]:
             return seen, "what is transparent is the hole"
     brightness = np.asarray(load_picture(picture).convert("L"))
     if brightness.max() == 1:
-        return brightness == 1, "0 is the hole, 1 is known"
+        zero, one = ("the hole", "known") if hole == "black" else ("known", "the hole")
+        return (brightness == 1) == (hole == "black"), f"0 is {zero}, 1 is {one}"
     if _is_mostly_gray(brightness):
         raise ValueError(
             "the mask is mostly gray: is it a photo? A mask is white where the picture "
             "is known and black in the hole, or a photo with the hole erased to "
             "transparent"
         )
-    return brightness > 127, "black is the hole"
+    return (brightness > 127) == (hole == "black"), f"{hole} is the hole"
 
 
 def _is_mostly_gray(brightness: np.ndarray) -> bool:

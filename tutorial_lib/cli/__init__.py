@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import signal
 import sys
 import threading
@@ -27,17 +28,23 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: as on the command line; None takes those.
 
     Returns:
-        0, 1 for an error, 130 for a run that Ctrl-C ended, 143 for one that SIGTERM ended.
+        0; 1 for an error, or when pictures that cannot be read were left out; 130 for a run that
+        Ctrl-C ended, 143 for one that SIGTERM ended.
     """
     parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         command.add_command(commands)
-    parser.set_defaults(stopped="what was finished is stored, the same command goes on from there")
+    parser.set_defaults(
+        stopped="what was finished is stored, the same command goes on from there", left_out=False
+    )
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what it cannot encode
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _terminable():
-            return options.run(options)
+            return options.run(options) or int(options.left_out)
     except KeyboardInterrupt as stop:
         print(f"\nstopped; {options.stopped}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)

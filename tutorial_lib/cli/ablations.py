@@ -8,20 +8,18 @@ from pathlib import Path
 from tutorial_lib.cli.options import (
     add_data_options,
     archive_hash,
+    check_names,
+    not_negative,
     open_data,
+    positive,
     what_is_read,
 )
-from tutorial_lib.device import (
-    describe,
-    pick_device,
-    set_threads,
-)
+from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.evaluation import ablations
 from tutorial_lib.evaluation.ablations import ablation_table, run_ablations
-from tutorial_lib.evaluation.results import RESULTS_DIR, evenly_spaced
+from tutorial_lib.evaluation.results import evenly_spaced, only_writer
 from tutorial_lib.masks import FAMILIES
-from tutorial_lib.models.weights import (
-    load_gan,
-)
+from tutorial_lib.models.weights import load_gan
 
 
 def add_command(commands) -> None:
@@ -39,40 +37,45 @@ def add_command(commands) -> None:
     )
     parser.add_argument("--mask", choices=FAMILIES, default="center")
     parser.add_argument(
-        "--limit", type=int, default=32, help="held-out pictures, spread evenly over the test split"
+        "--limit",
+        type=positive,
+        default=32,
+        help="held-out pictures, spread evenly over the test split",
     )
     parser.add_argument(
         "--variants", nargs="*", metavar="NAME", help="only these; all when left out"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
         "--out",
         type=Path,
-        help="the .json file; data/results/ablations-WEIGHTS-MASK.json when left out",
+        help="the .json file; runs/ablations-WEIGHTS-MASK.json when left out",
     )
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
+    check_names(options.variants or [], ablations.VARIANTS, "--variants")
     set_threads(options.threads)
     gan = load_gan(options.weights, pick_device(options.device))
     print(f"searching on {describe(gan.device)}")
-    dataset = open_data(options, split="test")
-    indices = evenly_spaced(len(dataset), options.limit)
-    data = {**what_is_read(options, dataset), "indices": indices, "sha256": archive_hash(options)}
-    out = options.out or RESULTS_DIR / f"ablations-{gan.card['name']}-{options.mask}.json"
-    results = run_ablations(
-        gan,
-        dataset.images(indices),
-        out,
-        data=data,
-        family=options.mask,
-        names=options.variants,
-        seed=options.seed,
-    )
+    out = options.out or Path("runs") / f"ablations-{gan.card['name']}-{options.mask}.json"
+    with only_writer(out):
+        dataset = open_data(options, split="test")
+        indices = evenly_spaced(len(dataset), options.limit)
+        read = what_is_read(options, dataset)
+        results = run_ablations(
+            gan,
+            dataset.images(indices),
+            out,
+            data={**read, "indices": indices, "sha256": archive_hash(options)},
+            family=options.mask,
+            names=options.variants,
+            seed=options.seed,
+        )
     print(ablation_table(results))
     print(f"wrote {out}")
     return 0

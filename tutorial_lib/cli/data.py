@@ -1,13 +1,21 @@
-"""`python -m tutorial_lib data`."""
+"""`python -m tutorial_lib data`: fetch pictures that may be fetched."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tutorial_lib.datasets.official import BRING, TERMS, fetch_svhn
+from tutorial_lib.datasets import TERMS
+from tutorial_lib.datasets.svhn import fetch_svhn
+
+BRING = {
+    "celeba": "img_align_celeba.zip (1.4 GB) from mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    "stanford-cars": "cars_train.tgz and cars_test.tgz (2 GB) and car_devkit.tgz from a copy: the "
+    "official address is gone",
+}
 
 
 def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
     parser = commands.add_parser(
         "data", help="fetch pictures that may be fetched, resuming a transfer that broke off"
     )
@@ -20,10 +28,12 @@ def add_command(commands) -> None:
 
 
 def run(options) -> int:
+    """Run the command; returns the exit status."""
     print(TERMS[options.name])
     if options.name in BRING:
         raise ValueError(
-            f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their folder as --root to train and table1"
+            f"{options.name} is not fetched for you: bring {BRING[options.name]}, and give their "
+            "folder as --root to train and table1"
         )
     if options.root is None:
         raise ValueError("svhn needs --root, the folder for the files")

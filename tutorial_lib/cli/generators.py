@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tutorial_lib.cli.options import check_names, not_negative, positive
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.device import (
-    describe,
-    pick_device,
-    set_threads,
-)
+from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.evaluation.frechet import load_judge
 from tutorial_lib.evaluation.generators import LENGTHS, SIZES, generators_table, run_generators
-from tutorial_lib.evaluation.results import RESULTS_DIR
+from tutorial_lib.evaluation.results import only_writer
 from tutorial_lib.models.attributes import ATTRIBUTES
+from tutorial_lib.models.weights import shipped
 
 
 def add_command(commands) -> None:
@@ -27,10 +25,10 @@ def add_command(commands) -> None:
     )
     parser.add_argument("--data", choices=list(ATTRIBUTES), default="synthetic-faces")
     parser.add_argument(
-        "--sizes", nargs="*", type=int, default=list(SIZES), help="base channels of G"
+        "--sizes", nargs="*", type=positive, default=list(SIZES), help="base channels of G"
     )
     parser.add_argument(
-        "--lengths", nargs="*", type=int, default=list(LENGTHS), help="steps of training"
+        "--lengths", nargs="*", type=positive, default=list(LENGTHS), help="steps of training"
     )
     parser.add_argument(
         "--shipped",
@@ -39,8 +37,8 @@ def add_command(commands) -> None:
         metavar="NAME",
         help="shipped weights to measure as well",
     )
-    parser.add_argument("--limit", type=int, default=64, help="held-out pictures")
-    parser.add_argument("--seed", type=int, default=1, help="of the trainings")
+    parser.add_argument("--limit", type=positive, default=64, help="held-out pictures")
+    parser.add_argument("--seed", type=not_negative, default=1, help="of the trainings")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
@@ -49,35 +47,37 @@ def add_command(commands) -> None:
         help="folder of the runs and weights; runs/generators-DATA when left out",
     )
     parser.add_argument(
-        "--out", type=Path, help="the .json file; data/results/generators-DATA.json when left out"
+        "--out", type=Path, help="the .json file; runs/generators-DATA.json when left out"
     )
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
+    check_names(options.shipped, shipped(), "--shipped")
+    if not (options.sizes and options.lengths) and not options.shipped:
+        raise ValueError("nothing to measure: give --sizes and --lengths, or --shipped")
     set_threads(options.threads)
     device = pick_device(options.device)
-    held_out, training = (
-        load_dataset(options.data, split=split, limit=limit)
-        for split, limit in (("test", options.limit), ("train", None))
-    )
-    judge = load_judge(held_out, range(len(held_out)), training, device)
-    print(f"training and searching on {describe(device)}")
-    out = options.out or RESULTS_DIR / f"generators-{options.data}.json"
-    results = run_generators(
-        held_out.images(slice(None)),
-        training,
-        judge,
-        out,
-        options.work or Path("runs") / f"generators-{options.data}",
-        data={"name": held_out.name, "split": "test"},
-        sizes=tuple(options.sizes),
-        lengths=tuple(options.lengths),
-        shipped=tuple(options.shipped),
-        seed=options.seed,
-        device=device,
-    )
+    out = options.out or Path("runs") / f"generators-{options.data}.json"
+    with only_writer(out):
+        held_out = load_dataset(options.data, split="test", limit=options.limit)
+        training = load_dataset(options.data, split="train")
+        judge = load_judge(held_out, range(len(held_out)), training, device)
+        print(f"training and searching on {describe(device)}")
+        results = run_generators(
+            held_out.images(range(len(held_out))),
+            training,
+            judge,
+            out,
+            options.work or Path("runs") / f"generators-{options.data}",
+            data={"name": held_out.name, "split": "test"},
+            sizes=tuple(options.sizes),
+            lengths=tuple(options.lengths),
+            shipped=tuple(options.shipped),
+            seed=options.seed,
+            device=device,
+        )
     if results["variants"]:
         print(generators_table(results))
     if not results["complete"]:

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tutorial_lib.cli.options import (
-    shows_faces,
-)
-from tutorial_lib.device import (
-    describe,
-    pick_device,
-    set_threads,
-)
+from tutorial_lib.cli.options import not_negative, positive, shows_faces
+from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.evaluation.table1 import table_mask
 from tutorial_lib.inpainting.files import (
     FRAMES,
@@ -25,13 +19,14 @@ from tutorial_lib.inpainting.files import (
     mask_for,
 )
 from tutorial_lib.inpainting.pipeline import inpaint
-from tutorial_lib.masks import FAMILIES, read_mask
-from tutorial_lib.models.weights import (
-    load_gan,
-)
+from tutorial_lib.masks import FAMILIES, HOLES, read_mask
+from tutorial_lib.models.weights import load_gan
+
+FEW_KNOWN = 0.2  # of a mask: with less, the wrong color was probably taken for the hole
 
 
 def add_command(commands) -> None:
+    """Add the command and its options to the parser."""
     parser = commands.add_parser("inpaint", help="fill a hole in your own pictures")
     parser.add_argument(
         "pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, WebP, ... of any size"
@@ -39,8 +34,15 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--mask",
         default="center",
-        help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole (or a photo with "
-        "the hole erased to transparent): as large as the picture, or 64x64 for what is taken of it",
+        help=f"{', '.join(FAMILIES)}, or a picture file, white known and black the hole (or a "
+        "photo with the hole erased to transparent): as large as the picture, or 64x64 for what "
+        "is taken of it",
+    )
+    parser.add_argument(
+        "--mask-hole",
+        choices=HOLES,
+        default="black",
+        help="the color of the hole in a mask file without transparency",
     )
     parser.add_argument(
         "--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file"
@@ -55,16 +57,17 @@ def add_command(commands) -> None:
         "--size",
         choices=PHOTO_SIZES,
         default="both",
-        help="what is written: photo is NAME-photo.png, the picture at its own size with the hole filled "
-        "and all else unchanged; 64 is NAME-filled.png, the 64x64 that the network sees",
+        help="what is written: photo is NAME-photo.png, the picture at its own size with the "
+        "hole filled and all else unchanged; 64 is NAME-filled.png, the 64x64 that the network "
+        "sees",
     )
     parser.add_argument(
         "--restarts",
-        type=int,
+        type=positive,
         default=4,
         help="searches a picture; the one with the lowest loss is kept",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument(
         "--threads",
@@ -77,29 +80,39 @@ def add_command(commands) -> None:
     parser.set_defaults(run=run, stopped="nothing was written")
 
 
-def _mask_file(path: str) -> np.ndarray:
+def _mask_file(path: str, hole: str) -> np.ndarray:
     """(H, W) bool, True = known: a drawn mask; an error says that it is the mask's."""
     try:
-        known, rule = read_mask(path)
+        known, rule = read_mask(path, hole)
     except (ValueError, OSError) as error:
-        raise ValueError(f"--mask {path}: {error}") from error
+        named = str(error) if path in str(error) else f"{path}: {error}"
+        raise ValueError(f"--mask {named}") from error
     print(f"{path}: a mask of {known.shape[1]}x{known.shape[0]}; {rule}")
+    if known.mean() < FEW_KNOWN:
+        other = HOLES[1 - HOLES.index(hole)]
+        print(
+            f"--mask {path}: only {known.mean():.0%} of the mask is known. Is it inverted? "
+            f"Then add --mask-hole {other}",
+            file=sys.stderr,
+        )
     return known
 
 
 def run(options) -> int:
+    """Run the command; returns the exit status."""
     set_threads(options.threads)
     if options.mask not in FAMILIES and not Path(options.mask).is_file():
         raise ValueError(
             f"--mask {options.mask}: neither one of {', '.join(FAMILIES)} nor a file that is there"
         )
-    drawn = None if options.mask in FAMILIES else _mask_file(options.mask)
+    drawn = None if options.mask in FAMILIES else _mask_file(options.mask, options.mask_hole)
     gan = load_gan(options.weights, pick_device(options.device))
     data = gan.card["data"]
     faces = shows_faces(data["name"]) or data.get("crop") == "face"
     frame = options.frame or ("face" if faces else "square")
     print(
-        f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: the fills are plausible, not true"
+        f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: "
+        "the fills are plausible, not true"
     )
 
     def mask_of(number, framed):
@@ -113,8 +126,6 @@ def run(options) -> int:
     problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
     for problem in problems.values():
         print(f"left out: {problem}", file=sys.stderr)
-    if len(problems) < len(set(options.pictures)):
-        print(
-            f"wrote {len(set(options.pictures)) - len(problems)} filled pictures and {SHEET} to {options.out}"
-        )
+    if filled := len(set(options.pictures)) - len(problems):
+        print(f"wrote {filled} filled pictures and {SHEET} to {options.out}")
     return 1 if problems else 0

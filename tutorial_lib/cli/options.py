@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
-from tutorial_lib.datasets import NAMES, TEST_ONLY, load_dataset
-from tutorial_lib.datasets.official import TERMS
+from tutorial_lib.datasets import NAMES, TERMS, TEST_ONLY, load_dataset
 from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
 from tutorial_lib.models.weights import file_hash
 from tutorial_lib.training import distributed
@@ -20,6 +20,24 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def not_negative(text: str) -> int:
+    """A whole number from 0 on, for argparse."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def check_names(given: Iterable[str], known: Iterable[str], option: str) -> None:
+    """Before anything is read or computed.
+
+    Raises:
+        ValueError: for a name that is unknown, with those that are known.
+    """
+    known = list(known)
+    if unknown := [name for name in given if name not in known]:
+        raise ValueError(f"{option} {', '.join(unknown)}: choose from {', '.join(known)}")
+
+
 def add_data_options(parser) -> None:
     """Add the options that say which pictures are read."""
     names = [name for name in NAMES if name not in TEST_ONLY]
@@ -27,8 +45,8 @@ def add_data_options(parser) -> None:
     parser.add_argument(
         "--root",
         type=Path,
-        help="for --data folder: folder or zip archive; for the paper's sets: the folder of their "
-        "archives",
+        help="for --data folder: folder or zip archive; for the paper's sets: the folder of "
+        "their archives",
     )
     parser.add_argument(
         "--crop",
@@ -41,7 +59,11 @@ def add_data_options(parser) -> None:
 
 
 def open_data(options, **more):
-    """`load_dataset` of what the options name; beside process 0 nobody speaks."""
+    """`load_dataset` of what the options name; beside process 0 nobody speaks.
+
+    `options.left_out` becomes True where pictures could not be read: then the command's exit status
+    is 1, though all else is done.
+    """
     if options.crop:
         if options.data == "celeba" and not options.crop.isdigit():
             raise ValueError(f"--crop of celeba is a number of pixels, got {options.crop!r}")
@@ -49,7 +71,10 @@ def open_data(options, **more):
     if options.extra:
         more["extra"] = True
     with redirect_stdout(None) if distributed.rank() else nullcontext():
-        return load_dataset(options.data, root=options.root, **more)
+        dataset = load_dataset(options.data, root=options.root, **more)
+    if getattr(dataset, "problems", None):
+        options.left_out = True
+    return dataset
 
 
 def licence(name: str) -> str:

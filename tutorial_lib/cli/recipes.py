@@ -8,16 +8,15 @@ from pathlib import Path
 from tutorial_lib.cli.options import (
     add_data_options,
     archive_hash,
+    check_names,
+    not_negative,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import (
-    describe,
-    pick_device,
-    set_threads,
-)
+from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.evaluation.recipes import IMAGES, RECIPES, recipes_table, run_recipes
+from tutorial_lib.evaluation.results import only_writer
 
 
 def add_command(commands) -> None:
@@ -34,7 +33,7 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--images", type=positive, default=IMAGES, help="training images of each recipe"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and draws")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of weights, order and draws")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
@@ -46,22 +45,24 @@ def add_command(commands) -> None:
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
+    check_names(options.recipes or [], RECIPES, "--recipes")
     set_threads(options.threads)
     device = pick_device(options.device)
-    training = open_data(options, split="train")
-    held_out = open_data(options, split="test")
-    print(f"training and searching on {describe(device)}")
-    results = run_recipes(
-        training,
-        held_out.images(slice(None)),
-        options.out,
-        options.work,
-        data={**what_is_read(options, held_out), "sha256": archive_hash(options)},
-        names=options.recipes or None,
-        images=options.images,
-        seed=options.seed,
-        device=device,
-    )
+    with only_writer(options.out):
+        training = open_data(options, split="train")
+        held_out = open_data(options, split="test")
+        print(f"training and searching on {describe(device)}")
+        results = run_recipes(
+            training,
+            held_out.images(range(len(held_out))),
+            options.out,
+            options.work,
+            data={**what_is_read(options, held_out), "sha256": archive_hash(options)},
+            names=options.recipes or None,
+            images=options.images,
+            seed=options.seed,
+            device=device,
+        )
     if results["variants"]:
         print(recipes_table(results))
     if not results["complete"]:

@@ -9,25 +9,19 @@ from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.cli.options import (
     add_data_options,
     archive_hash,
+    not_negative,
     open_data,
+    positive,
     shows_faces,
     what_is_read,
 )
-from tutorial_lib.device import (
-    describe,
-    pick_device,
-    set_threads,
-)
+from tutorial_lib.device import describe, pick_device, set_threads
 from tutorial_lib.evaluation.frechet import REFERENCE_PICTURES, load_judge
-from tutorial_lib.evaluation.results import RESULTS_DIR, evenly_spaced
+from tutorial_lib.evaluation.results import evenly_spaced, only_writer
 from tutorial_lib.evaluation.table1 import METHODS, Models, run_table, table_text
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.attributes import ATTRIBUTES
-from tutorial_lib.models.weights import (
-    load_card,
-    load_context_encoder,
-    load_gan,
-)
+from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan
 
 
 def add_command(commands) -> None:
@@ -57,11 +51,11 @@ def add_command(commands) -> None:
     )
     parser.add_argument(
         "--limit",
-        type=int,
+        type=positive,
         default=500,
         help="held-out pictures, spread evenly over the test split",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the start codes and masks")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
@@ -70,7 +64,7 @@ def add_command(commands) -> None:
         help="folder of the completed pictures; runs/table1-WEIGHTS when left out",
     )
     parser.add_argument(
-        "--out", type=Path, help="the .json file; data/results/table1-WEIGHTS.json when left out"
+        "--out", type=Path, help="the .json file; runs/table1-WEIGHTS.json when left out"
     )
     parser.set_defaults(run=run)
 
@@ -92,6 +86,18 @@ def run(options) -> int:
             "--weights is a file: give the Context Encoder's with --context-encoder, "
             "or --methods without context-encoder"
         )
+    short = Path(name).stem
+    out = options.out or Path("runs") / f"table1-{short}.json"
+    work = options.work or Path("runs") / f"table1-{short}"
+    with only_writer(out):
+        results = _fill_and_measure(options, device, name, methods, kinds, out, work)
+    for measure in ("psnr", "hole_psnr", "ssim"):
+        print(table_text(results, measure), end="\n\n")
+    print(f"wrote {out}")
+    return 0
+
+
+def _fill_and_measure(options, device, name, methods, kinds, out, work) -> dict:
     rendered = options.data in ATTRIBUTES
     # rendered pictures are drawn one by one at random: the first are as good as any, and no others
     # need be rendered
@@ -112,20 +118,14 @@ def run(options) -> int:
         faces=shows_faces(dataset.name),
     )
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-    data = {**what_is_read(options, dataset), "indices": indices, "sha256": archive_hash(options)}
-    short = Path(name).stem
-    out = options.out or RESULTS_DIR / f"table1-{short}.json"
-    results = run_table(
+    read = what_is_read(options, dataset)
+    return run_table(
         dataset.images(indices),
         models,
         out,
-        options.work or Path("runs") / f"table1-{short}",
-        data=data,
+        work,
+        data={**read, "indices": indices, "sha256": archive_hash(options)},
         families=tuple(options.masks),
         methods=methods,
         seed=options.seed,
     )
-    for measure in ("psnr", "hole_psnr", "ssim"):
-        print(table_text(results, measure), end="\n\n")
-    print(f"wrote {out}")
-    return 0

@@ -1,10 +1,12 @@
-"""Data sets by name: map-style, (3, 64, 64) float pictures in [-1, 1], with `images(indices)` for
-batches.
+"""Data sets by name.
+
+Map-style, (3, 64, 64) float pictures in [-1, 1], with `images(indices)` for batches.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 NAMES = (
     "synthetic-faces",
@@ -26,6 +28,13 @@ OPTIONS = {
     "svhn": {"extra", "cache_dir"},
     "stanford-cars": {"cache_dir"},
 }
+TERMS = {
+    "celeba": "CelebA (Liu et al. 2015): for non-commercial research only; "
+    "the pictures may not be passed on.",
+    "svhn": "SVHN (Netzer et al. 2011): for non-commercial use only.",
+    "stanford-cars": "Stanford Cars (Krause et al. 2013): for research; "
+    "the pictures belong to their photographers.",
+}
 _told: set[str] = set()
 
 
@@ -35,7 +44,7 @@ def load_dataset(
     limit: int | None = None,
     root: str | os.PathLike | None = None,
     seed: int = 0,
-    **options,
+    **options: Any,
 ):
     """A data set by name.
 
@@ -46,7 +55,7 @@ def load_dataset(
             "two-portraits": Grace Hopper and Eileen Collins, from inside matplotlib and
             scikit-image (`datasets.portraits`); "folder": your own pictures, with `root`; "celeba",
             "svhn", "stanford-cars": the paper's sets, from their official archives in `root`
-            (`datasets.official`; their terms are printed).
+            (`datasets.celeba`, `svhn`, `stanford_cars`; their terms are printed).
         split: "train" or "test"; they never overlap. When left out: "train", or "test" for
             "photo-digits" and "photo-cars", which have no other. "two-portraits" is the same two
             pictures for both.
@@ -72,7 +81,8 @@ def load_dataset(
         raise ValueError(f"limit must be at least 1, got {limit}")
     if root is not None and name in NAMES and name not in OPTIONS:
         raise ValueError(
-            f'{name} takes no root ({root}): did you mean load_dataset("folder", root=...), on the command line --data folder?'
+            f'{name} takes no root ({root}): did you mean load_dataset("folder", root=...), on '
+            "the command line --data folder?"
         )
     if unknown := sorted(options.keys() - OPTIONS.get(name, set())):
         raise ValueError(f"{name} has no setting {', '.join(unknown)}")
@@ -104,17 +114,23 @@ def load_dataset(
         from tutorial_lib.datasets.folder import PictureFolder
 
         return PictureFolder(root, split=split, limit=limit, **options)
-    if name in ("celeba", "svhn", "stanford-cars"):
-        from tutorial_lib.datasets.official import SVHN, TERMS, CelebA, StanfordCars
-
-        if root is None:
-            raise ValueError(
-                f"load_dataset({name!r}) needs root=..., the folder that holds the official archives"
-            )
-        if name not in _told:
-            print(TERMS[name])
-            _told.add(name)
-        return {"celeba": CelebA, "svhn": SVHN, "stanford-cars": StanfordCars}[name](
-            root, split=split, limit=limit, **options
+    if name not in TERMS:
+        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
+    if root is None:
+        raise ValueError(
+            f"load_dataset({name!r}) needs root=..., the folder that holds the official archives"
         )
-    raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
+    if name not in _told:
+        print(TERMS[name])
+        _told.add(name)
+    if name == "celeba":
+        from tutorial_lib.datasets.celeba import CelebA
+
+        return CelebA(root, split=split, limit=limit, **options)
+    if name == "svhn":
+        from tutorial_lib.datasets.svhn import SVHN
+
+        return SVHN(root, split=split, limit=limit, **options)
+    from tutorial_lib.datasets.stanford_cars import StanfordCars
+
+    return StanfordCars(root, split=split, limit=limit, **options)

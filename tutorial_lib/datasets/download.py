@@ -1,6 +1,4 @@
-"""Files from the web: checked against their hash, resumed where a transfer broke off, and never
-there in part.
-"""
+"""Files from the web: checked, resumed where a transfer broke off, and never there in part."""
 
 from __future__ import annotations
 
@@ -15,6 +13,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from tutorial_lib.cache import lock_of, locked
+
 TIMEOUT = 30  # seconds without a byte
 PAUSES = (0, 1, 2, 4)  # seconds before each attempt
 _BLOCK = 1 << 16
@@ -24,7 +24,8 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
     """The file at `path`, fetched from `url` unless it is there already.
 
     What arrives is kept beside it as PATH.partial until it is whole and its hash is right; then it
-    is moved into place. A transfer that breaks off is resumed, in this call or a later one.
+    is moved into place. A transfer that breaks off is resumed, in this call or a later one. One
+    process at a time fetches a file.
 
     Args:
         url: http or https, of a file that never changes.
@@ -39,16 +40,22 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
     Raises:
         ConnectionError: when the server cannot be reached, refuses, or breaks off again and again.
         ValueError: when what came is not the file (a web page, another version).
+        InUse: while another process fetches it.
     """
     path = Path(path)
-    if path.exists() and path.stat().st_size == size and _digest(path, digest) == digest:
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(lock_of(path), f"fetching {path}"):
+        if not (path.exists() and path.stat().st_size == size and _digest(path, digest) == digest):
+            _fetch(url, path, size, digest, progress)
+    return path
+
+
+def _fetch(url: str, path: Path, size: int, digest: str, progress: bool) -> None:
     partial = path.with_name(path.name + ".partial")
     have = partial.stat().st_size if partial.exists() else 0
     if have > size or have == size and _digest(partial, digest) != digest:
         partial.unlink()
     with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=not progress) as bar:
+        problem: Exception | str = ""
         for pause in PAUSES:
             time.sleep(pause)
             try:
@@ -58,7 +65,8 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
                     partial.unlink(missing_ok=True)
                 elif error.code < 500 and error.code not in (408, 429):
                     raise ConnectionError(
-                        f"{url} could not be fetched ({error}): the server refuses it, see whether it has moved"
+                        f"{url} could not be fetched ({error}): the server refuses it, see "
+                        "whether it has moved"
                     ) from error
                 problem = error
             except (urllib.error.URLError, ConnectionError, TimeoutError, HTTPException) as error:
@@ -77,12 +85,12 @@ def fetch(url: str, path: str | os.PathLike, size: int, digest: str, progress: b
         partial.unlink()
         raise _wrong(url, first)
     os.replace(partial, path)
-    return path
 
 
 def _receive(url: str, partial: Path, size: int, bar: tqdm) -> int:
-    """Append what is missing to the partial file, or begin it anew where the server sends the
-    whole; returns the bytes there are.
+    """Append what is missing to the partial file; returns the bytes there are.
+
+    It is begun anew where the server sends the whole.
     """
     have = partial.stat().st_size if partial.exists() else 0
     if have == size:
@@ -121,7 +129,8 @@ def _wrong(url: str, first: bytes) -> ValueError:
         else "what came is not the file, its size or hash differs"
     )
     return ValueError(
-        f"{url}: {what}; nothing of it was kept: fetch it with a browser, or see whether it has moved"
+        f"{url}: {what}; nothing of it was kept: fetch it with a browser, or see whether it has "
+        "moved"
     )
 
 

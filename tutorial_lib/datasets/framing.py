@@ -27,8 +27,10 @@ def find_face(picture: Image.Image) -> tuple[float, float, float]:
 
 
 def frame_face(source) -> Tensor:
-    """(1, 3, 64, 64) in [-1, 1]: the face in a photo (path, bytes or Pillow picture), found and
-    framed.
+    """(1, 3, 64, 64) in [-1, 1]: the face in a photo, found and framed.
+
+    Args:
+        source: as for `images.load_picture`.
 
     Raises:
         as `images.load_picture` and `find_face`.

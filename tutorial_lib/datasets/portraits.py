@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from tutorial_lib.datasets.folder import ArrayImages
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.datasets.framing import frame_face
 from tutorial_lib.images import load_picture, to_uint8
 

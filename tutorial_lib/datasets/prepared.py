@@ -1,32 +1,30 @@
-"""Large data sets are decoded once: 64x64 pixels in one file, mapped into memory, so that 200,000
-pictures cost no more than a few.
+"""Large data sets are decoded once.
 
+64x64 pixels lie in one file, mapped into memory, so that 200,000 pictures cost no more than a few.
 A source is an archive that can be read in ranges. `prepare` keeps what it holds under a hash of
 everything that decides on the pixels.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
-import time
-import uuid
+import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from tutorial_lib.cache import default_cache_dir
+from tutorial_lib.cache import atomic_path, default_cache_dir, locked
 
 SHAPE = (64, 64, 3)
-CHUNK = (
-    50  # pictures between two moves of the progress bar: five seconds where faces are looked for
-)
+CHUNK = 50  # pictures between two moves of the progress bar: five seconds where faces are found
 _BYTES = int(np.prod(SHAPE))
-_ABANDONED = 24 * 3600  # seconds after which a half-written file belongs to nobody
 
 
 class Source(Protocol):
@@ -36,12 +34,15 @@ class Source(Protocol):
         name: of the set.
         settings: everything that decides on the pixels, archive and its size included; it becomes a
             part of the file's name.
+        place: what stays when the archive changes, such as its path and the split: a new prepared
+            file takes the place of the old one.
         workers: threads that may read at once; 1 for an archive that can only be read from its
             start.
     """
 
     name: str
     settings: dict
+    place: str
     workers: int
 
     def __len__(self) -> int: ...
@@ -62,44 +63,48 @@ def identity(path: Path) -> dict:
 def prepare(source: Source, cache_dir: str | os.PathLike | None = None) -> np.ndarray:
     """The pixels of a source, (N, 64, 64, 3) uint8, memory-mapped and read-only.
 
-    Decoded if no earlier call has done it.
-
-    The file appears whole or not at all: an interrupted call leaves nothing, and two processes at
-    once do no harm.
+    Decoded if no earlier call has done it. The file appears whole or not at all: an interrupted
+    call leaves nothing. Of two processes that want the same one decodes, the other waits for it.
+    Where the folder cannot be written, or the disk is full, the pixels are held in memory and a
+    warning says so.
 
     Args:
-        source: see `Source`; cache_dir: default `default_cache_dir()`.
+        source: see `Source`.
+        cache_dir: default `default_cache_dir()`.
 
     Raises:
-        ValueError: from the source, OSError when the folder cannot be written.
+        ValueError: from the source.
     """
     folder = (default_cache_dir() if cache_dir is None else Path(cache_dir)) / "prepared"
-    key = hashlib.sha256(json.dumps(source.settings, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{source.name}-{key}.npy"
-    stored = _open(path, len(source))
-    if stored is not None:
-        return stored
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.partial"):
-        if time.time() - left.stat().st_mtime > _ABANDONED:
-            left.unlink(missing_ok=True)
-    temporary = (
-        folder / f"{path.stem}-{uuid.uuid4().hex}.partial"
-    )  # not by tempfile: others who share the folder may read it
+    start = f"{source.name}-{_short_hash(source.place)}"
+    key = _short_hash(json.dumps(source.settings, sort_keys=True))
+    path = folder / f"{start}-{key}.npy"
+    # what has been moved is the same at another place
+    names = f"{glob.escape(source.name)}-*-{key}.npy"
+    for other in [path, *folder.glob(names)]:
+        if (stored := _open(other, len(source))) is not None:
+            return stored
     try:
-        _decode(source, temporary)
-        try:
-            os.replace(temporary, path)
-        except (
-            PermissionError
-        ):  # Windows, when another process has finished first and has its file open
-            if _open(path, len(source)) is None:
-                raise
-            temporary.unlink(missing_ok=True)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return _open(path, len(source))
+        with locked(folder / f".{start}.lock", f"preparing {source.name}", wait=True):
+            if (stored := _open(path, len(source))) is not None:
+                return stored  # the other process has done it
+            with atomic_path(path) as temporary:
+                _decode(source, _FileRows(temporary, len(source)))
+            for old in folder.glob(f"{glob.escape(start)}-*.npy"):
+                if old != path:
+                    with suppress(OSError):  # Windows, while another process has it open
+                        old.unlink()
+        stored = _open(path, len(source))
+    except OSError as error:
+        warnings.warn(f"prepared pictures are not kept: {error}", stacklevel=2)
+    if stored is None:
+        stored = np.empty((len(source), *SHAPE), np.uint8)
+        _decode(source, stored)
+    return stored
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _open(path: Path, count: int) -> np.ndarray | None:
@@ -111,14 +116,38 @@ def _open(path: Path, count: int) -> np.ndarray | None:
     return pixels if pixels.shape == (count, *SHAPE) and pixels.dtype == np.uint8 else None
 
 
-def _decode(source: Source, path: Path) -> None:
-    with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": (len(source), *SHAPE)}
-        )
-        header = file.tell()
-        file.truncate(header + len(source) * _BYTES)
-    jobs = [(start, min(start + CHUNK, len(source))) for start in range(0, len(source), CHUNK)]
+class _FileRows:
+    """Rows of a .npy file to assign to.
+
+    Not a map: all that is written to one would count as this process's memory.
+    """
+
+    def __init__(self, path: Path, count: int):
+        self.path = path
+        with open(path, "wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "|u1", "fortran_order": False, "shape": (count, *SHAPE)}
+            )
+            self.header = file.tell()
+            file.truncate(self.header + count * _BYTES)
+
+    def __setitem__(self, rows: slice, pixels: np.ndarray) -> None:
+        with open(self.path, "r+b") as file:
+            file.seek(self.header + rows.start * _BYTES)
+            file.write(np.ascontiguousarray(pixels).data)
+
+
+def _decode(source: Source, rows: _FileRows | np.ndarray) -> None:
+    """Read all of a source into `rows`, in several threads where it allows that."""
+
+    def read(start: int) -> int:
+        stop = min(start + CHUNK, len(source))
+        pixels = np.asarray(source.read(start, stop), dtype=np.uint8)
+        assert pixels.shape == (stop - start, *SHAPE)
+        rows[start:stop] = pixels
+        return stop - start
+
+    starts = range(0, len(source), CHUNK)
     with tqdm(
         total=len(source),
         desc=f"preparing {source.name}",
@@ -126,26 +155,15 @@ def _decode(source: Source, path: Path) -> None:
         disable=len(source) < CHUNK,
     ) as bar:
         if source.workers == 1:
-            for job in jobs:
-                bar.update(_write(source, path, header, *job))
+            for start in starts:
+                bar.update(read(start))
             return
-        with ThreadPoolExecutor(
-            min(source.workers, os.cpu_count() or 1)
-        ) as pool:  # decoding and resizing let other threads run
-            waiting = [pool.submit(_write, source, path, header, *job) for job in jobs]
+        # decoding and resizing let other threads run
+        with ThreadPoolExecutor(min(source.workers, os.cpu_count() or 1)) as pool:
+            waiting = [pool.submit(read, start) for start in starts]
             try:
                 for done in as_completed(waiting):
                     bar.update(done.result())
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-
-
-def _write(source: Source, path: Path, header: int, start: int, stop: int) -> int:
-    # through a file, not a map: what is written counts as this process's memory only for the moment
-    pixels = np.ascontiguousarray(source.read(start, stop), dtype=np.uint8)
-    assert pixels.shape == (stop - start, *SHAPE)
-    with open(path, "r+b") as file:
-        file.seek(header + start * _BYTES)
-        file.write(pixels.data)
-    return stop - start

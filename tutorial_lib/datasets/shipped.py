@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tutorial_lib.cache import DATA_DIR
-from tutorial_lib.datasets.folder import BROKEN_ZIP, ArrayImages
-from tutorial_lib.images import load_picture
+from tutorial_lib.datasets.base import ArrayImages, read_member, zip_names
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ def _read(path: Path, folder: str, limit: int | None) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: it ships with the workbook, restore it by git")
     try:
+        members = sorted(name for name in zip_names(path) if name.startswith(folder))
         with zipfile.ZipFile(path) as archive:
-            members = sorted(name for name in archive.namelist() if name.startswith(folder))
-            return {name: np.asarray(load_picture(archive.read(name))) for name in members[:limit]}
-    except BROKEN_ZIP as error:
+            return {name: np.asarray(read_member(archive, name)) for name in members[:limit]}
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): restore it by git") from error

@@ -1,18 +1,17 @@
-"""Results on disk: one JSON file an experiment, with what it was made from, so that it can be
-resumed and trusted.
-"""
+"""Results on disk: one JSON file an experiment, with what it was made from."""
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy import stats
 
-from tutorial_lib.cache import DATA_DIR
+from tutorial_lib.cache import DATA_DIR, atomic_write, lock_of, locked
 
 RESULTS_DIR = DATA_DIR / "results"
 
@@ -48,21 +47,28 @@ def open_results(path: str | os.PathLike, made_from: dict) -> dict:
     )
     if differing:
         raise ValueError(
-            f"{path} was made from something else ({', '.join(differing)}): move it away, or choose another "
-            "--out"
+            f"{path} was made from something else ({', '.join(differing)}): move it away, or "
+            "choose another --out"
         )
     return results
 
 
 def write_results(path: str | os.PathLike, results: dict) -> Path:
     """Replace `path` by these results in one step; floats keep five significant digits."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".json.partial")
     text = json.dumps(_short(results), indent=1, ensure_ascii=False)
-    temporary.write_text(_lists_on_one_line(text) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    with atomic_write(path, "w", encoding="utf-8") as file:
+        file.write(_lists_on_one_line(text) + "\n")
+    return Path(path)
+
+
+def only_writer(path: str | os.PathLike) -> AbstractContextManager[None]:
+    """A block in which this process alone writes the results at `path`, for a whole command.
+
+    Raises:
+        InUse: when another process is in such a block.
+        OSError: when the folder cannot be written.
+    """
+    return locked(lock_of(path), f"writing {path}")
 
 
 def load_results(name_or_path: str | os.PathLike) -> dict:
@@ -80,7 +86,7 @@ def load_results(name_or_path: str | os.PathLike) -> dict:
         raise FileNotFoundError(f"{path} is not there; data/results holds {there or 'nothing'}")
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text at all
         raise ValueError(f"{path} holds no results: {error}") from error
     if not isinstance(results, dict) or not {"made_from", "variants"} <= results.keys():
         raise ValueError(f"{path} holds no results: 'made_from' and 'variants' are not in it")
@@ -99,10 +105,9 @@ def evenly_spaced(available: int, count: int) -> list[int]:
 
 
 def mean_interval(values) -> tuple[float, float]:
-    """Mean of n values and half the width of its 95 % confidence interval (Student's t, n - 1
-    degrees of freedom).
+    """Mean of n values and half the width of its 95 % confidence interval.
 
-    Give it paired differences to compare two variants on the same pictures.
+    By Student's t with n - 1 degrees of freedom. Give it paired differences to compare two variants on the same pictures.
 
     Raises:
         ValueError: for fewer than two values, or one that is not finite.

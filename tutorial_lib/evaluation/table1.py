@@ -23,6 +23,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from tutorial_lib.baselines import BASELINES, NEED_PICTURES, fill_with
+from tutorial_lib.cache import atomic_write
 from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation.frechet import Judge
 from tutorial_lib.evaluation.metrics import face_found, psnr, ssim
@@ -240,10 +241,8 @@ class StoredCompletions:
         arrays = {"pixels": to_uint8(completed)} | (
             {} if context is None else {"context": context.numpy()}
         )
-        temporary = path.with_suffix(".partial")
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
+        with atomic_write(path) as file:
+            np.savez(file, **arrays)
         return arrays
 
 

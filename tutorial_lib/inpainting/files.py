@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tutorial_lib.cache import atomic_write, check_writable
 from tutorial_lib.faces import Transform, align
 from tutorial_lib.images import IMAGE_SIZE, crop_square, image_grid, load_picture, to_uint8
 from tutorial_lib.inpainting.pipeline import Inpainting
@@ -24,6 +26,7 @@ from tutorial_lib.masks import HOLE_GRAY, corrupt
 FRAMES = ("face", "square")
 PHOTO_SIZES = ("photo", "64", "both")
 SHEET = "sheet.png"
+KINDS = ("corrupted", "filled", "photo")
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def fill_files(
     Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's
     own size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and
     the completed picture. Each appears whole or not at all; files of an earlier call are replaced.
+    NAME is the file's without its ending, numbered where two names differ in case or ending only.
 
     Args:
         paths: the files.
@@ -174,7 +178,8 @@ def fill_files(
         path -> what was wrong, of each file that was left out; empty when all were filled.
 
     Raises:
-        ValueError: for an unknown size.
+        ValueError: for an unknown size, or when one of the files would be overwritten.
+        OSError: when the folder cannot be written: before anything is filled.
     """
     if size not in PHOTO_SIZES:
         raise ValueError(f"size must be one of {PHOTO_SIZES}, got {size!r}")
@@ -193,12 +198,14 @@ def fill_files(
             say(f"{path}: {framed.said}{'; ' * bool(hole.said)}{hole.said}")
     if not read:
         return problems
+    names = _names(list(read))
+    _check_targets(out, names, list(read))
+    check_writable(out)
     images = torch.cat([framed.pixels for framed, _ in read.values()])
     masks = torch.cat([hole.mask for _, hole in read.values()])
     found = fill(images, masks)
     shown, completed = corrupt(images, masks, HOLE_GRAY), found.completed.cpu()
-    out.mkdir(parents=True, exist_ok=True)
-    for row, (path, name) in enumerate(zip(read, _names(list(read)), strict=True)):
+    for row, (path, name) in enumerate(zip(read, names, strict=True)):
         if size != "photo":
             _write(out / f"{name}-corrupted.png", to_uint8(shown[row])[0])
             _write(out / f"{name}-filled.png", to_uint8(completed[row])[0])
@@ -220,23 +227,37 @@ def fill_files(
 def _problem(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"no such file: {path}"
-    return f"{path}: {error}"
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
 
 
 def _names(paths: list[Path]) -> list[str]:
-    """A name of its own for each file's results: its stem, numbered where two files share one."""
-    names: list[str] = []
+    """A name of its own for each file's results: its stem, numbered where two files share one.
+
+    Upper and lower case, and two ways to write an accent, are one name to some file systems.
+    """
+    names: dict[str, str] = {}
     for path in paths:
         name, number = path.stem, 1
-        while name in names:
+        while (key := unicodedata.normalize("NFC", name).casefold()) in names:
             number += 1
             name = f"{path.stem}-{number}"
-        names.append(name)
-    return names
+        names[key] = name
+    return list(names.values())
 
 
-def _write(path: Path, pixels) -> None:
-    temporary = path.with_suffix(".partial")
-    # for a large photo, Pillow's own choice takes three times as long and saves a seventh
-    Image.fromarray(pixels).save(temporary, format="PNG", compress_level=1)
-    os.replace(temporary, path)
+def _check_targets(out: Path, names: list[str], paths: list[Path]) -> None:
+    """No file that is read is written to."""
+    targets = [out / SHEET]
+    targets += [out / f"{name}-{kind}.png" for name in names for kind in KINDS]
+    read = {path.resolve() for path in paths}
+    for target in targets:
+        if target.resolve() in read:
+            raise ValueError(
+                f"{target} would be overwritten: choose another folder for the results"
+            )
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    with atomic_write(path) as file:
+        # for a large photo, Pillow's own choice takes three times as long and saves a seventh
+        Image.fromarray(pixels).save(file, format="PNG", compress_level=1)

@@ -5,6 +5,7 @@ Search z (Eq. 2) from several initial ones, keep the best, blend (Eq. 6).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,7 +64,8 @@ def inpaint(
     pixels, and up to 0.3 dB in the hole.
 
     Args:
-        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read, NaN included.
+        images: (B, 3, H, W) in [-1, 1], of any floating type (the search uses the generator's);
+            hole pixels are never read, NaN included.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         gan: the model to search, on the device to work on.
         settings: see `SearchSettings`.
@@ -85,6 +87,14 @@ def inpaint(
     """
     # what follows trusts its arguments: they are checked here, once
     corrupted, mask = check_batch(images, mask)
+    dtype = next(gan.generator.parameters()).dtype
+    corrupted, mask = corrupted.to(dtype), mask.to(dtype)
+    if 0 <= corrupted.min() < corrupted.max():
+        warnings.warn(
+            "no value of the pictures is below 0: they should lie in [-1, 1], not in [0, 1] "
+            "(scale with x * 2 - 1)",
+            stacklevel=2,
+        )
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     settings = _with_overrides(settings, overrides)

@@ -1,6 +1,4 @@
-"""Weights on disk: a safetensors file in half precision and, beside it, a model card in JSON that
-holds its hash.
-"""
+"""Weights on disk: a safetensors file in half precision and a model card in JSON with its hash."""
 
 from __future__ import annotations
 
@@ -8,13 +6,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tutorial_lib.cache import DATA_DIR
+from tutorial_lib.cache import DATA_DIR, atomic_write
 from tutorial_lib.device import memory_format, pick_device
 from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
@@ -24,6 +23,7 @@ from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 from tutorial_lib.models.vae import VAE, vae_latent_model
 
 WEIGHTS_DIR = DATA_DIR / "weights"
+_LARGEST = 1024  # channels or codes: more would fill the memory before the weights are compared
 
 
 def shipped() -> list[str]:
@@ -49,9 +49,12 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
     Returns:
         the path written. Both files are complete before either has its final name.
     """
-    discriminator = gan.discriminator
+    generator, discriminator = (
+        cast(Generator, gan.generator),
+        cast(Discriminator, gan.discriminator),
+    )
     architecture = {
-        "base_channels": gan.generator.base_channels,
+        "base_channels": generator.base_channels,
         "z_dim": gan.z_dim,
         "discriminator_channels": discriminator.base_channels,
         "norm": discriminator.norm,
@@ -60,7 +63,7 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
         path,
         "dcgan",
         architecture,
-        {"generator": gan.generator, "discriminator": discriminator},
+        {"generator": generator, "discriminator": discriminator},
         card,
     )
 
@@ -101,26 +104,26 @@ def _save(
     path: str | os.PathLike, kind: str, architecture: dict, parts: dict[str, nn.Module], card: dict
 ) -> Path:
     path = Path(path).with_suffix(".safetensors")
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for part, network in parts.items():
         for key, tensor in network.state_dict().items():
             half = tensor.half() if tensor.is_floating_point() else tensor
             tensors[f"{part}.{key}"] = half.detach().cpu().contiguous().clone()
-    temporary = path.with_suffix(".partial")
-    temporary.write_bytes(save(tensors))  # not save_file, whose files only their owner may read
+    content = save(tensors)
     card = {
         "name": path.stem,
         "kind": kind,
         "architecture": architecture,
         **card,
-        "bytes": temporary.stat().st_size,
-        "sha256": file_hash(temporary),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
-    card_text = path.with_suffix(".json.partial")
-    card_text.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    os.replace(card_text, path.with_suffix(".json"))
+    with (
+        atomic_write(path) as file,
+        atomic_write(path.with_suffix(".json"), "w", encoding="utf-8") as card_file,
+    ):
+        file.write(content)
+        card_file.write(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     return path
 
 
@@ -144,7 +147,7 @@ def load_gan(
     """
     card, parts = _load(name_or_path, ("dcgan", "vae"), device)
     if card["kind"] == "vae":
-        return vae_latent_model(parts["vae"], card)
+        return vae_latent_model(cast(VAE, parts["vae"]), card)
     return uniform_latent_model(
         parts["generator"], parts["discriminator"], card["architecture"]["z_dim"], card
     )
@@ -155,14 +158,14 @@ def load_vae(name_or_path: str | os.PathLike, device: torch.device | str | None 
 
     Arguments and errors as for `load_gan`.
     """
-    return _load(name_or_path, ("vae",), device)[1]["vae"]
+    return cast(VAE, _load(name_or_path, ("vae",), device)[1]["vae"])
 
 
 def load_context_encoder(
     name_or_path: str | os.PathLike, device: torch.device | str | None = None
 ) -> ContextEncoder:
     """A trained Context Encoder, frozen, in eval mode; arguments and errors as for `load_gan`."""
-    return _load(name_or_path, ("context-encoder",), device)[1]["network"]
+    return cast(ContextEncoder, _load(name_or_path, ("context-encoder",), device)[1]["network"])
 
 
 def load_attributes(
@@ -173,7 +176,7 @@ def load_attributes(
     Those of the rendered sets are called "synthetic-faces-attributes",
     "synthetic-numbers-attributes" and "synthetic-cars-attributes".
     """
-    return _load(name_or_path, ("attributes",), device)[1]["network"]
+    return cast(AttributeClassifier, _load(name_or_path, ("attributes",), device)[1]["network"])
 
 
 def load_landmarks(
@@ -183,23 +186,55 @@ def load_landmarks(
 
     The one that ships is called "landmarks".
     """
-    return _load(name_or_path, ("landmarks",), device)[1]["network"]
+    return cast(LandmarkNetwork, _load(name_or_path, ("landmarks",), device)[1]["network"])
 
 
 def load_card(name_or_path: str | os.PathLike) -> dict:
-    """The model card alone; arguments as for `load_gan`. Raises: FileNotFoundError."""
+    """The model card alone.
+
+    Args:
+        name_or_path: as for `load_gan`.
+
+    Raises:
+        FileNotFoundError: no such weights, naming those there are.
+        ValueError: for a card that is none, or a path that does not end in .safetensors.
+    """
     path = _path(name_or_path)
     for needed in (path, path.with_suffix(".json")):
         if not needed.exists():
             raise FileNotFoundError(
                 f"{needed} is not there; the workbook ships {', '.join(shipped()) or 'no weights'}"
             )
-    return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return _read_card(path.with_suffix(".json"))
 
 
 def _path(name_or_path: str | os.PathLike) -> Path:
     path = Path(name_or_path)
-    return path if path.suffix == ".safetensors" else WEIGHTS_DIR / f"{name_or_path}.safetensors"
+    if path.suffix == ".safetensors":
+        return path
+    shipped_path = WEIGHTS_DIR / f"{name_or_path}.safetensors"
+    if (path.suffix or path.name != str(path)) and not shipped_path.exists():
+        raise ValueError(
+            f"{name_or_path}: weights are a .safetensors file with its card, a .json file, beside "
+            f"it, or one of {', '.join(shipped())}"
+        )
+    return shipped_path
+
+
+def _read_card(path: Path) -> dict:
+    """Raises ValueError, with the file's name, for what is no card."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8-sig"))  # editors may add a byte-order mark
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no model card, a file in JSON: {error}") from error
+    needed = {"name": str, "kind": str, "architecture": dict, "sha256": str}
+    for key, kind in needed.items():
+        if not isinstance(card, dict) or not isinstance(card.get(key), kind):
+            raise ValueError(
+                f"{path} is no model card: it has no {key!r}. Restore it (git checkout), or export "
+                "the weights again"
+            )
+    return card
 
 
 def _load(
@@ -208,17 +243,22 @@ def _load(
     path, card = _path(name_or_path), load_card(name_or_path)
     if file_hash(path) != card["sha256"]:
         raise ValueError(
-            f"{path} is damaged: its sha256 is not the one in {path.stem}.json. Restore it (git checkout) or "
-            "export it again."
+            f"{path} is damaged: its sha256 is not the one in {path.stem}.json. Restore it (git "
+            "checkout) or export it again."
         )
     if card["kind"] not in kinds:
         raise ValueError(
             f"{path} holds weights of kind {card['kind']}, not of {' or '.join(kinds)}"
         )
-    parts = _build(card["kind"], card["architecture"])
+    try:
+        parts = _build(card["kind"], card["architecture"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path.with_suffix('.json')} names an architecture that is none: {error!r}"
+        ) from error
     try:
         tensors = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     device = pick_device(device)
     for part, network in parts.items():
@@ -231,12 +271,15 @@ def _load(
             },
             f"{path}: {part}",
         )
-        network.to(device, memory_format=memory_format(device))
+        network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
         network.eval().requires_grad_(False)
     return card, parts
 
 
 def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
+    for name, size in architecture.items():
+        if isinstance(size, int) and not 1 <= size <= _LARGEST:
+            raise ValueError(f"{name} is {size}, not from 1 to {_LARGEST}")
     channels = architecture["base_channels"]
     if kind == "vae":
         return {"vae": VAE(channels, architecture["z_dim"])}

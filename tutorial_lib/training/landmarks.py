@@ -7,6 +7,7 @@ import csv
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.datasets.folder import BROKEN_ZIP
+from tutorial_lib.datasets.base import read_member
 from tutorial_lib.faces import crop_matrices, fit_matrices, sample
-from tutorial_lib.images import load_picture
 from tutorial_lib.models.landmarks import CROP_SIZE, POINTS, LandmarkNetwork
 from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error)
 POINTS_FILE = "points.csv"
 PICTURE_SIDE = 84  # a face that fills its picture is then about as large as in the network's crop
 PREVIEW_COUNT = 64
@@ -68,9 +69,9 @@ class FacePoints:
                 self.pixels = np.empty((len(rows), side, side, 3), np.uint8)
                 self.points = np.empty((len(rows), POINTS, 2), np.float32)
                 for number, (name, points) in enumerate(rows):
-                    picture = load_picture(archive.read(name))
+                    picture = read_member(archive, name)
                     self.pixels[number], self.points[number] = _resized(picture, points, side)
-        except (*BROKEN_ZIP, KeyError) as error:
+        except (ValueError, OSError, KeyError, RuntimeError, *BROKEN_ZIP) as error:
             raise ValueError(f"{root} cannot be read as faces with points: {error}") from error
 
     def __len__(self) -> int:

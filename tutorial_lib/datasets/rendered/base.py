@@ -14,12 +14,12 @@ import io
 import multiprocessing
 import os
 import sys
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from PIL import Image, ImageFilter
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from tutorial_lib.cache import default_cache_dir
+from tutorial_lib.cache import atomic_write, default_cache_dir, lock_of, locked
 
 SIZE = 64
 SPLIT_SIZES = {"train": 20_000, "test": 2_000}
@@ -126,20 +126,6 @@ def _read_chunk(path: Path) -> np.ndarray:
     return pictures
 
 
-def _write_chunk(path: Path, pictures: np.ndarray) -> None:
-    """Written under a temporary name and moved: another process sees the old file or the new one,
-    never a half.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, pictures=pictures)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 class RenderedPictures(Dataset):
     """Rendered pictures as a map-style data set; item i is a (3, 64, 64) float32 tensor in [-1, 1].
 
@@ -196,26 +182,36 @@ class RenderedPictures(Dataset):
         self._fill(workers)
 
     def _fill(self, workers: int | None) -> None:
-        """Read what the cache holds, render the rest chunk by chunk, and store each chunk as soon
-        as it is done.
-        """
-        count = len(self.pixels)
-        jobs = []  # (first, stop) of the pictures to render, each within one chunk
-        for first in range(0, count, CHUNK):
-            stop = min(first + CHUNK, count)
+        """Read what the cache holds, and render the rest; one process at a time does that."""
+        if not self._missing():
+            return
+        with ExitStack() as stack:
+            # A script without `if __name__ == "__main__"` is run again by each process that it
+            # starts: those must not wait for it, as it waits for them.
+            if not getattr(multiprocessing.current_process(), "_inheriting", False):
+                doing = f"rendering {self.split} {self.noun}"
+                try:
+                    stack.enter_context(locked(lock_of(self.folder), doing, wait=True))
+                except OSError as error:
+                    warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=3)
+            self._render(self._missing(), workers)
+
+    def _missing(self) -> list[tuple[int, int]]:
+        """Read what the cache holds; (first, stop) of what it lacks, each within one chunk."""
+        jobs = []
+        for first in range(0, len(self.pixels), CHUNK):
+            stop = min(first + CHUNK, len(self.pixels))
             stored = _read_chunk(self._path(first))[: stop - first]
             self.pixels[first : first + len(stored)] = stored
             if len(stored) < stop - first:
                 jobs.append((first + len(stored), stop))
+        return jobs
+
+    def _render(self, jobs: list[tuple[int, int]], workers: int | None) -> None:
+        """Render chunk by chunk, and store each as soon as it is done."""
         missing = sum(stop - first for first, stop in jobs)
-        if not missing:
-            return
         if workers is None:
             workers = min(os.cpu_count() or 1, 4) if missing > 500 else 1
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=3)
         with tqdm(
             total=missing,
             desc=f"rendering {self.split} {self.noun}",
@@ -271,7 +267,8 @@ class RenderedPictures(Dataset):
         bar.update(len(pictures))
         chunk = first - first % CHUNK
         try:
-            _write_chunk(self._path(first), self.pixels[chunk:stop])
+            with atomic_write(self._path(first)) as file:
+                np.savez(file, pictures=self.pixels[chunk:stop])
         except OSError as error:
             warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=2)
 
@@ -295,7 +292,5 @@ class RenderedPictures(Dataset):
         )
 
     def attributes(self, index: int) -> dict:
-        """What picture `index` shows: the dictionary described at the top of the renderer's module,
-        drawn again.
-        """
+        """What picture `index` shows, drawn again: see the top of the renderer's module."""
         return self.sample(self.seed, self.start + range(len(self))[index])

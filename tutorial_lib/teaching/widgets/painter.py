@@ -1,5 +1,6 @@
-"""A hole painted by hand: with mouse, finger, pen or keys, on any picture, a dropped photo included
-(notebooks 00 and 06).
+"""A hole painted by hand: with mouse, finger, pen or keys, on any picture.
+
+A dropped photo will do (notebooks 00 and 06).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.faces import Transform, align
-from tutorial_lib.images import check_images, load_picture, to_uint8
+from tutorial_lib.images import MAX_BYTES, check_images, load_picture, to_uint8
 from tutorial_lib.masks import check_mask, mask_from_array
 from tutorial_lib.teaching.plotting import HOLE_GRAY
 from tutorial_lib.teaching.widgets.frames import encode_png
@@ -22,14 +23,28 @@ _GRAY = round((HOLE_GRAY + 1) * 127.5)
 _PART = 4_000_000  # bytes sent to the browser at once, as many as it sends (painter.js)
 _STYLE = """
 .mask-painter-view { max-width: 460px; margin: 2px 8px 2px 2px; }
-.mask-painter-bar { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; margin-bottom: 4px; }
+.mask-painter-bar {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 4px;
+  margin-bottom: 4px;
+}
 .mask-painter-bar label { display: flex; align-items: center; gap: 4px; }
 .mask-painter-bar input[type=range] { width: 60px; }
 .mask-painter-bar button { padding: 3px 5px; font-size: 12px; cursor: pointer; }
 .mask-painter-bar button:disabled { opacity: 0.5; }
 .mask-painter-bar button[aria-pressed=true] { outline: 2px solid #0072B2; font-weight: bold; }
-.mask-painter-bar button:focus-visible, .mask-painter-canvas:focus-visible { outline: 3px solid #D55E00; }
-.mask-painter-canvas { display: block; max-width: 100%; touch-action: none; cursor: crosshair; image-rendering: pixelated; }
+.mask-painter-bar button:focus-visible, .mask-painter-canvas:focus-visible {
+  outline: 3px solid #D55E00;
+}
+.mask-painter-canvas {
+  display: block;
+  max-width: 100%;
+  touch-action: none;
+  cursor: crosshair;
+  image-rendering: pixelated;
+}
 .mask-painter-status, .mask-painter-message { min-height: 1.3em; margin-top: 4px; }
 """
 
@@ -132,8 +147,13 @@ class MaskPainter(anywidget.AnyWidget):
         self.known = mask[0, 0].cpu().numpy().astype(np.uint8).tobytes()
 
     def load(self, source) -> bool:
-        """Take in a photo (a path, bytes or a Pillow picture); False, with the reason in `message`,
-        when that fails.
+        """Take in a photo.
+
+        Args:
+            source: a path, bytes or a Pillow picture.
+
+        Returns:
+            False, with the reason in `message`, when that fails.
         """
         try:
             photo = load_picture(source)
@@ -156,8 +176,8 @@ class MaskPainter(anywidget.AnyWidget):
             self._checked = known
             return
         self.message = (
-            f"refused: a mask has {self.rows * self.columns} values of 0 and 1, got {len(known)} bytes with values "
-            f"{sorted(set(known))[:5]}; the hole is as it was"
+            f"refused: a mask has {self.rows * self.columns} values of 0 and 1, got {len(known)} "
+            f"bytes with values {sorted(set(known))[:5]}; the hole is as it was"
         )
         self.known = self._checked
         raise ValueError(self.message)
@@ -184,26 +204,42 @@ class MaskPainter(anywidget.AnyWidget):
             )
 
     def _receive(self, _, content, buffers) -> None:
-        """A piece of a photo: servers close a connection that sends more than ten megabytes at
-        once, so it comes in parts.
+        """A piece of a photo.
+
+        Servers close a connection that sends more than ten megabytes at once, so it comes in parts.
         """
-        if content.get("kind") != "photo":
+        if not isinstance(content, dict) or content.get("kind") != "photo":
             return
         try:
-            part, parts = content["part"], content["parts"]
-            if part == 0:
-                self._parts, self.message = (
-                    [],
-                    "",
-                )  # an answer that equals the last one is new nevertheless
-            if part != len(self._parts):
-                raise ValueError(
-                    f"part {part + 1} of a photo came, part {len(self._parts) + 1} is missing: drop it again"
-                )
-            self._parts.append(bytes(buffers[0]))
-            if part + 1 == parts:
-                photo, self._parts = b"".join(self._parts), []
-                self.load(photo)
-        except Exception as error:  # ipywidgets only logs it
-            self.message = f"{type(error).__name__}: {error}"
+            photo = self._whole_photo(content, buffers)
+        except ValueError as error:  # ipywidgets only logs it
+            self._parts = []
+            self.message = str(error)
             raise
+        if photo is not None:
+            self.load(photo)
+
+    def _whole_photo(self, content: dict, buffers) -> bytes | None:
+        """Keep a part; the photo once it is whole.
+
+        Raises:
+            ValueError: for parts out of order, too much, or what is no part.
+        """
+        part, parts = content.get("part"), content.get("parts")
+        if not (type(part) is type(parts) is int and part >= 0 and len(buffers) == 1):
+            raise ValueError("what came is no part of a photo: drop it again")
+        if part == 0:
+            # an answer that equals the last one is new nevertheless
+            self._parts, self.message = [], ""
+        if part != len(self._parts):
+            raise ValueError(
+                f"part {part + 1} of a photo came, part {len(self._parts) + 1} is missing: "
+                "drop it again"
+            )
+        self._parts.append(bytes(buffers[0]))
+        if sum(map(len, self._parts)) > MAX_BYTES:
+            raise ValueError(f"the photo has more than {MAX_BYTES:,} bytes: make it smaller")
+        if part + 1 < parts:
+            return None
+        photo, self._parts = b"".join(self._parts), []
+        return photo
