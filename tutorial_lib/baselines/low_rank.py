@@ -17,7 +17,7 @@ import math
 import torch
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave, warn_not_converged
+from tutorial_lib.baselines.validation import enter, leave, warn_not_converged
 
 # name -> (g, its slope) over singular values s >= 0; each is concave, does not fall, and has g(0) =
 # 0 (Lu et al., Table 1)

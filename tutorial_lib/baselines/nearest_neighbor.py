@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave
+from tutorial_lib.baselines.validation import enter, leave
 from tutorial_lib.images import to_float
 from tutorial_lib.inpainting.blending import poisson_blend
 

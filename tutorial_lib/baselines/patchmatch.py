@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave
+from tutorial_lib.baselines.validation import enter, leave
 from tutorial_lib.device import seeded_generator
 from tutorial_lib.inpainting.blending import poisson_blend
 

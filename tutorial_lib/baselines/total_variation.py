@@ -16,7 +16,7 @@ import torch
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave, warn_not_converged
+from tutorial_lib.baselines.validation import enter, leave, warn_not_converged
 
 _CHECK_EVERY = 10  # steps
 # of 1, 3, 10 and 30 the one with the fewest steps for four training faces and all four masks
