@@ -1,6 +1,4 @@
-"""What every baseline does first and last: look at its input, hide the hole, put the known pixels
-back.
-"""
+"""What every baseline does: check its input, hide the hole, keep the known pixels."""
 
 from __future__ import annotations
 
@@ -14,11 +12,16 @@ from tutorial_lib.masks import check_mask, corrupt
 
 
 def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The known pixels and where they are: (B, 3, H, W) float64 with 0 in the hole, whatever stood
-    there, and (B, 1, H, W) bool.
+    """Check pictures and mask, and hide what lies in the hole.
 
-    Both stay on the pictures' device, except that Apple's GPU has no float64: there they go to the
-    CPU.
+    Args:
+        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+
+    Returns:
+        The pictures, (B, 3, H, W) float64 with 0 in the hole, and (B, 1, H, W) bool, True = known.
+        Both stay on the pictures' device, except that Apple's GPU has no float64: there they go to
+        the CPU.
 
     Raises:
         ValueError: for pictures of another shape, type or range, or a mask that does not fit (see
@@ -35,22 +38,26 @@ def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def leave(filled: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """The completed pictures: `filled` clamped to [-1, 1] in the hole, the known pixels of `images`
-    bit by bit, float32.
+    """Put the known pixels back, bit by bit.
+
+    Args:
+        filled: (B, 3, H, W) of any float type; only the hole is read.
+        images: (B, 3, H, W) in [-1, 1].
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+
+    Returns:
+        (B, 3, H, W) float32 on the device of `images`, the hole clamped to [-1, 1].
     """
     known = check_mask(mask, images) > 0
-    return torch.where(
-        known, images.detach().float(), filled.to(images.device, torch.float32).clamp(-1, 1)
-    )
+    hole = filled.to(images.device, torch.float32).clamp(-1, 1)
+    return torch.where(known, images.detach().float(), hole)
 
 
 def warn_not_converged(method: str, what: str, steps: int, tolerance: float) -> None:
-    """Say that `what` ("3 pictures") still moved after the last step; what is returned is the last
-    iterate.
-    """
+    """Warn that `what` ("3 pictures") still moved after the last step; the last iterate is used."""
     warnings.warn(
-        f"{method}: {what} not converged to {tolerance:g} after {steps} steps; allow more with max_steps=... "
-        "or ask for less with tolerance=...",
+        f"{method}: {what} not converged to {tolerance:g} after {steps} steps; "
+        "allow more with max_steps=... or ask for less with tolerance=...",
         RuntimeWarning,
         stacklevel=3,
     )

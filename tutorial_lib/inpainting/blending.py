@@ -1,4 +1,4 @@
-"""Eq. 6: keep G's gradients in the hole and the known pixels around it.
+"""Eq. 6, Poisson blending: keep G's gradients in the hole and the known pixels around it.
 
 Notebook 05 derives and draws it.
 
@@ -23,9 +23,7 @@ from tutorial_lib.masks import check_mask
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _KEPT = 32  # masks whose factor is kept, at 64x64 at most two megabytes each
-_DENSE = (
-    150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels many more
-)
+_DENSE = 150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels more
 _AT_ONCE = 16  # pictures: what is computed for more does not stay in the processor's cache
 _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
@@ -33,8 +31,10 @@ _MAX_ITERATIONS = 2000
 
 @torch.no_grad()
 def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1 (Eq. 6), solved in float64
-    and never clamped; no gradient passes.
+    """Blend a generated picture into the known pixels (Eq. 6).
+
+    argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1, solved in float64 and never
+    clamped. It is not differentiable: no gradient passes.
 
     Args:
         generated: (B, 3, H, W), G(z_hat).
@@ -58,28 +58,30 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """Eq. 6 on the CPU, a sparse factor a distinct mask; nothing is solved but the hole, from its
-    known neighbours.
+    """Eq. 6 on the CPU: one sparse factor for each distinct mask solves its hole.
+
+    Args:
+        generated: (B, 3, H, W).
+        images: (B, 3, H, W).
+        known: (B, 1, H, W) bool.
+
+    Returns:
+        (B, 3, H, W).
     """
     result = torch.empty_like(generated)
     distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
     for number, mask in enumerate(distinct):
         hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
         for rows in _parts(which == number):
-            g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
-            on_ring = (
-                (y - g).flatten(0, 1).T.index_select(0, hole.ring)
-            )  # a row a pixel, a column a channel
-            u = g.new_zeros(g.shape[2], on_ring.shape[1])
-            for pixels, values in zip(
-                (hole.white, hole.black), hole.harmonic(on_ring.double().numpy()), strict=True
-            ):
-                u.index_copy_(0, pixels, torch.from_numpy(values).to(g.dtype))
-            result[rows] = (
-                torch.where(mask, y, g + u.T.view_as(g))
-                .view(-1, *generated.shape[1:])
-                .to(generated.device)
-            )
+            g = generated[rows].cpu().flatten(2)  # (b, 3, H * W)
+            y = images[rows].cpu().flatten(2)
+            on_ring = (y - g).flatten(0, 1).T.index_select(0, hole.ring)  # (ring, b * 3)
+            white, black = hole.harmonic(on_ring.double().numpy())
+            u = g.new_zeros(g.shape[2], on_ring.shape[1])  # (H * W, b * 3)
+            u.index_copy_(0, hole.white, torch.from_numpy(white).to(g.dtype))
+            u.index_copy_(0, hole.black, torch.from_numpy(black).to(g.dtype))
+            blended = torch.where(mask, y, g + u.T.view_as(g))
+            result[rows] = blended.view(-1, *generated.shape[1:]).to(generated.device)
     return result
 
 
@@ -94,31 +96,28 @@ def _parts(wanted: Tensor) -> list[slice] | tuple[Tensor, ...]:
 
 
 class _Hole:
-    """The equations of one hole, factored: harmonic values in it from those on its ring, the known
-    neighbours.
+    """The equations of one hole, factored: its harmonic values from its known neighbors.
 
     On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean
     of black and known pixels, and only the equations of the black ones, half as many, need a
     factor.
 
     Attributes:
-        white, black, ring: numbers of the hole's white pixels, of its black ones, and of its known
-            neighbours.
+        white: (n,) numbers of the hole's white pixels.
+        black: (m,) of its black ones.
+        ring: (k,) of its known neighbors.
     """
 
     def __init__(self, hole: np.ndarray):
         inside, around = _laplacian(hole)
         places = np.argwhere(hole)
         color = places.sum(1) % 2
-        white, black = (
-            np.flatnonzero(color != color[0]),
-            np.flatnonzero(color == color[0]),
-        )  # there is at least one black
+        white = np.flatnonzero(color != color[0])
+        black = np.flatnonzero(color == color[0])  # at least one
         numbers = places @ [hole.shape[1], 1]
-        self.white, self.black, self.ring = (
-            torch.from_numpy(part)
-            for part in (numbers[white], numbers[black], np.unique(around.indices).astype(np.int64))
-        )
+        self.white = torch.from_numpy(numbers[white])
+        self.black = torch.from_numpy(numbers[black])
+        self.ring = torch.from_numpy(np.unique(around.indices).astype(np.int64))
         around, degree = around[:, self.ring.numpy()], inside.diagonal()
         share = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
         across = -inside[white][:, black]  # 1 for each black neighbour
@@ -129,27 +128,29 @@ class _Hole:
         self._factor = splu(
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
         )
-        self._operators = None
+        self._operators: tuple[np.ndarray, np.ndarray] | None = None
 
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(white, columns) and (black, columns) float64: u in the hole for u on the ring, (ring,
-        columns).
+        """U in the hole for u on the ring.
+
+        Args:
+            ring: (ring, columns) float64.
+
+        Returns:
+            (white, columns) and (black, columns) float64.
         """
         if self._operators is None:
-            if (
-                ring.shape[1] < 3 * _AT_ONCE
-                or len(self.ring) * (len(self.white) + len(self.black)) > _DENSE
-            ):
+            numbers = len(self.ring) * (len(self.white) + len(self.black))
+            if ring.shape[1] < 3 * _AT_ONCE or numbers > _DENSE:
                 return self._solve(ring)
-            self._operators = self._solve(
-                np.eye(len(self.ring))
-            )  # u is linear in the ring: for many pictures a product is quicker
-        return tuple(operator @ ring for operator in self._operators)
+            # u is linear in the ring: for many pictures a product is quicker
+            self._operators = self._solve(np.eye(len(self.ring)))
+        to_white, to_black = self._operators
+        return to_white @ ring, to_black @ ring
 
     def _solve(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty(
-            (len(self.black) + len(ring), ring.shape[1])
-        )  # one block of memory: copies of it cost as much as the factor
+        # one block of memory: copies of it cost as much as the factor
+        values = np.empty((len(self.black) + len(ring), ring.shape[1]))
         black = values[: len(self.black)]
         black[:], values[len(self.black) :] = self._factor.solve(self._to_black @ ring), ring
         return self._to_white @ values, black
@@ -161,10 +162,10 @@ def _factored(hole: bytes, height: int, width: int) -> _Hole:
 
 
 def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """For a (H, W) hole: the matrix over hole pixels, and the matrix that sums the known neighbours
-    of each.
+    """For a (H, W) hole: the matrix over its n pixels, and that which sums their known neighbors.
 
-    The diagonal counts neighbours inside the picture: two at a corner, three at an edge, else four.
+    They are (n, n) and (n, H * W). The diagonal counts neighbours inside the picture: two at a
+    corner, three at an edge, else four.
     """
     height, width = hole.shape
     number = np.full((height + 2, width + 2), -1)  # a frame of -1 stands for "outside"
@@ -204,9 +205,7 @@ def neighbour_sum(x: Tensor) -> Tensor:
 
 
 def _by_iteration(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """The same as `_by_factor`, by conjugate gradients on all pictures at once.
-
-    What a GPU is good at.
+    """The same as `_by_factor`, by conjugate gradients on all pictures at once, as suits a GPU.
 
     Raises:
         RuntimeError: when a picture has not converged (never seen: the matrix is positive

@@ -19,9 +19,7 @@ from torch import Tensor
 
 from tutorial_lib.inpainting.blending import neighbour_sum
 
-_TOLERANCE = (
-    0.5 / 127.5
-)  # half a gray level: no pixel's last correction is larger, and all are made
+_TOLERANCE = 0.5 / 127.5  # half a gray level: no pixel's last correction is larger
 _MAX_CYCLES = 100
 _COARSEST = 64  # pixels of the grid that is solved directly
 # Step sizes of damped Jacobi sweeps, from the roots of a Chebyshev polynomial: together they damp
@@ -52,9 +50,8 @@ def blend_large(generated: Tensor, image: Tensor, hole: Tensor, known: Tensor) -
     offset = torch.where(known, image - generated, 0.0)
     right = neighbour_sum(offset) * hole  # (3, H, W)
     grids = _make_grids(hole, to_known)
-    u = torch.stack(
-        [_solve(grids, channel) for channel in right]
-    )  # alone, a channel fits the cache
+    # one channel at a time, which fits the processor's cache
+    u = torch.stack([_solve(grids, channel) for channel in right])
     return torch.where(hole, generated + u, image)
 
 
@@ -132,10 +129,10 @@ def _add_columns(x: Tensor) -> Tensor:
     return x[:, 0::2] + x[:, 1::2]
 
 
-def _in_blocks(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """(H / 2, W / 2) -> `shape`, (H, W): each value four times, in a block of 2x2."""
+def _in_blocks(x: Tensor, height: int, width: int) -> Tensor:
+    """(H / 2, W / 2) -> (H, W): each value four times, in a block of 2x2."""
     blocks = x[:, None, :, None].expand(-1, 2, -1, 2)
-    return blocks.reshape(2 * x.shape[0], 2 * x.shape[1])[: shape[0], : shape[1]]
+    return blocks.reshape(2 * x.shape[0], 2 * x.shape[1])[:height, :width]
 
 
 def _v_cycle(grids: list[_Grid], right: Tensor) -> Tensor:
@@ -147,7 +144,7 @@ def _v_cycle(grids: list[_Grid], right: Tensor) -> Tensor:
     u = first * right / grid.diagonal
     grid.sweep(right, u, second)
     left_over = _add_columns(_add_rows(grid.residual(right, u)))
-    u += _in_blocks(_v_cycle(coarser, left_over), right.shape)
+    u += _in_blocks(_v_cycle(coarser, left_over), *right.shape)
     grid.sweep(right, u, second)  # in reverse order, which keeps the V-cycle symmetric
     grid.sweep(right, u, first)
     return u
