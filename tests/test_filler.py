@@ -51,7 +51,8 @@ def picture(seed=0, size=SIDE):
     return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def make(mask=center_mask(size=SIDE), how=SHORT, **options):
+def make(mask=None, how=SHORT, **options):
+    mask = center_mask(size=SIDE) if mask is None else mask
     return HoleFiller(model(), picture(), mask, how, **options)
 
 

@@ -21,8 +21,9 @@ def summary(path):
 
 def module_map():
     """A Markdown table: each module of the library and what it says of itself, room by room."""
-    paths = (ROOT / "tutorial_lib").rglob("*.py")
-    names = {path.relative_to(ROOT / "tutorial_lib").with_suffix("").as_posix(): path for path in paths}
+    library = ROOT / "tutorial_lib"
+    paths = library.rglob("*.py")
+    names = {path.relative_to(library).with_suffix("").as_posix(): path for path in paths}
     rows = []
     for name, path in sorted(names.items(), key=lambda pair: (place(pair[0]), pair[0])):
         if name in ("__init__", "__main__"):

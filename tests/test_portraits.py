@@ -182,14 +182,15 @@ def test_the_framing_is_the_pack_s(congress):
     assert len(congress) == 49
     assert difference(congress, framed) < 4
     for wrong in (0.5, 0.9, 1.1, 1.5):  # another margin, the same center
-        assert difference(
-            congress,
-            lambda row, column, width: framed(
+
+        def misframed(row, column, width, wrong=wrong):
+            return framed(
                 row + width * MARGIN * (1 - wrong),
                 column + width * MARGIN * (1 - wrong),
                 width * (1 + 2 * MARGIN * wrong) / (1 + 2 * MARGIN),
-            ),
-        ) > difference(congress, framed)
+            )
+
+        assert difference(congress, misframed) > difference(congress, framed)
 
 
 def test_found_faces_are_framed_like_the_pack_s(congress):

@@ -77,7 +77,7 @@ def models(originals):
 
 @pytest.fixture
 def short(monkeypatch):
-    """The same methods with a handful of steps, parts of two pictures, and the slow ones on three."""
+    """The same methods with a few steps, parts of two pictures, and the slow ones on three."""
     few = {
         name: replace(
             method,

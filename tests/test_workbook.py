@@ -91,7 +91,10 @@ def test_an_old_python_can_read_the_file_to_its_end():
 
 
 def test_an_old_python_gets_one_line():
-    code = "import sys, runpy; sys.version_info = (3, 9, 1, 'final', 0); runpy.run_path('workbook.py', run_name='__main__')"
+    code = (
+        "import sys, runpy; sys.version_info = (3, 9, 1, 'final', 0); "
+        "runpy.run_path('workbook.py', run_name='__main__')"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "Python 3.9 is too old" in done.stderr
@@ -281,18 +284,21 @@ def test_a_disk_that_is_full_later(book, calls, monkeypatch, capsys):
     "written, said",
     [
         (
-            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NameResolutionError(...)': /simple/torch/\n"
+            "WARNING: Retrying (Retry(total=0)) after connection broken by "
+            "'NameResolutionError(...)': /simple/torch/\n"
             "ERROR: No matching distribution found for torch==2.13.0\n",
             "no network",
         ),
         ("ReadTimeoutError: HTTPSConnectionPool: Read timed out.\n", "no network"),
         (
             "WARNING: Retrying after connection broken by 'ReadTimeoutError'\n"
-            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n",
+            "ERROR: Could not install packages due to an OSError: "
+            "[Errno 28] No space left on device\n",
             "no disk space",
         ),
         (
-            "ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution found for torch==2.13.0\n",
+            "ERROR: Could not find a version (from versions: none)\n"
+            "ERROR: No matching distribution found for torch==2.13.0\n",
             "there is no torch==2.13.0 for this machine",
         ),
         ("ERROR: something else\nnote: by pip\n\n", "ERROR: something else"),
@@ -312,7 +318,10 @@ def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
         "PIP_NO_CACHE_DIR": "1",
         "PIP_EXTRA_INDEX_URL": "",
     }
-    code = "import workbook, sys; workbook.CUDA_GIGABYTES = workbook.CPU_GIGABYTES = 0; sys.exit(workbook.main(['test']))"
+    code = (
+        "import workbook, sys; workbook.CUDA_GIGABYTES = workbook.CPU_GIGABYTES = 0; "
+        "sys.exit(workbook.main(['test']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
