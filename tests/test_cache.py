@@ -47,6 +47,8 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path, spawn):
     while any(writer.is_alive() for writer in writers):
         if path.exists():
             seen.add(path.read_bytes())
+        else:
+            time.sleep(0.01)  # the writers are still starting
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0

@@ -1,13 +1,13 @@
 """The README's map of the library is what the modules say of themselves.
 
-`python tests/test_module_map.py` writes it again.
+`python tests/unit/test_module_map.py` writes it again.
 """
 
 import ast
 import re
+from pathlib import Path
 
-from conftest import ROOT
-
+ROOT = next(path for path in Path(__file__).resolve().parents if (path / "README.md").is_file())
 README = ROOT / "README.md"
 BETWEEN = re.compile(r"(<!-- module map -->\n).*?(<!-- end of the map -->)", re.DOTALL)
 ORDER = ["faces", "datasets", "models", "training", "inpainting", "baselines", "evaluation"]

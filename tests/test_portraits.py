@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image, ImageOps
 from skimage import data
 from skimage.feature import Cascade
@@ -141,7 +142,7 @@ def test_a_sideways_photo_is_turned_before_the_face_is_sought(photos):
 
 # -- the faces pack --
 
-PACKS = Path(__file__).resolve().parents[2] / "shared" / "data"
+PACKS = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="module")

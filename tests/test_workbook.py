@@ -135,21 +135,23 @@ def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch)
         ["tests/test_masks.py::test_x"],
         ["-n", "0"],
     ):
-        assert ours.test_command(rest) == ["pytest", *rest] and "OMP_NUM_THREADS" not in os.environ
-    assert ours.test_command(["-x", "-rs"]) == [
-        "pytest",
-        "-n",
-        "2",
-        "--dist",
-        "loadscope",
-        "-x",
-        "-rs",
-    ]
-    assert (
-        os.environ["OMP_NUM_THREADS"] == "1"
-    )  # two workers with two threads each would wait for one another
+        assert ours.test_command(rest) == ["pytest", "--durations=15", *rest]
+        assert "OMP_NUM_THREADS" not in os.environ
+    shared = ["-n", "2", "--dist", "loadscope"]
+    assert ours.test_command(["-x", "-rs"]) == ["pytest", "--durations=15", *shared, "-x", "-rs"]
+    # two workers with two threads each would wait for one another
+    assert os.environ["OMP_NUM_THREADS"] == "1"
     monkeypatch.setattr(ours.os, "cpu_count", lambda: 1)
-    assert ours.test_command(["-x"]) == ["pytest", "-x"]
+    assert ours.test_command(["-x"]) == ["pytest", "--durations=15", "-x"]
+
+
+def test_fast_leaves_out_what_is_slow_and_keeps_to_the_unit_tests():
+    options, rest = ours.parse(["test", "--fast", "-x"])
+    assert options.fast and rest == ["-x"]
+    command = ours.test_command(rest, options.fast)
+    assert command[2:5] == ["-m", "not slow", "tests/unit"] and command[-1] == "-x"
+    named = ["tests/conftest.py"]
+    assert ours.test_command(named, True)[2:] == ["-m", "not slow", *named]
 
 
 def test_lab_opens_the_first_notebook():
