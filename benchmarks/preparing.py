@@ -144,16 +144,13 @@ def main() -> None:
     figures["share_of_an_epoch"] = {
         part: round(seconds[part] / seconds["training"], 4) for part in ("prepare", "pictures")
     }
-    prepare, pictures = (seconds[part] / seconds["training"] for part in ("prepare", "pictures"))
     print(
-        f"preparing takes {prepare:.2f} of an epoch's time, once; "
-        f"an epoch's pictures {pictures:.1%} of it"
+        f"preparing takes {seconds['prepare'] / seconds['training']:.2f} of an epoch's time, once; an epoch's pictures {seconds['pictures'] / seconds['training']:.1%} of it"
     )
     worst = max(each["memory_mb"] for each in figures["parts"].values())
     held = worst < LIMIT and seconds["pictures"] < WAITING * seconds["training"]
     print(
-        f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} "
-        f"(under {LIMIT} MB, under {WAITING:.0%})"
+        f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} (under {LIMIT} MB, under {WAITING:.0%})"
     )
     print(store("preparing", figures))
 

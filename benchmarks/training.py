@@ -9,7 +9,6 @@ benchmarks/training.py
 
 from __future__ import annotations
 
-import functools
 import statistics
 
 import torch
@@ -46,17 +45,17 @@ def main() -> None:
             task = GANTask(GANSettings(base_channels=channels, precision=precision), device)
             number = iter(range(1000))
 
-            def pictures(number=number):
+            def pictures():
                 start = next(number) * BATCH % (len(dataset) - BATCH)
                 return dataset.images(order[start : start + BATCH])
 
-            def step(images, task=task, number=number):
-                return float(task.step(images, seeded_generator(0, 1), next(number))["loss_d"])
+            def step(images):
+                return float(task.step(images, seeded_generator(0, 1), next(number))["loss_d"])  # noqa: B023
 
             with FlopCounterMode(display=False) as counter:
                 step(pictures())
             images = pictures()
-            steps = sorted(times(functools.partial(step, images), STEPS))
+            steps = sorted(times(lambda: step(images), STEPS))  # noqa: B023
             training = statistics.median(steps)
             getting = statistics.median(times(pictures, STEPS))
             row = {
@@ -73,10 +72,8 @@ def main() -> None:
             }
             figures.append(row)
             print(
-                f"  {channels:2d} channels: {row['pictures_a_second']:4d} pictures a second, "
-                f"{row['gflop_a_step']:.1f} GFLOP a step at "
-                f"{'{:.0%} ({:.0%} to {:.0%})'.format(*row['share_of_matmul'])} of that rate; "
-                f"getting the pictures takes {row['share_of_pictures']:.1%} of a step"
+                f"  {channels:2d} channels: {row['pictures_a_second']:4d} pictures a second, {row['gflop_a_step']:.1f} GFLOP a step at "
+                f"{'{:.0%} ({:.0%} to {:.0%})'.format(*row['share_of_matmul'])} of that rate; getting the pictures takes {row['share_of_pictures']:.1%} of a step"
             )
     print(
         "wrote",

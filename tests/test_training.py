@@ -302,7 +302,7 @@ def test_every_epoch_shows_every_picture_once(pictures):
 
 
 def test_one_step_is_equation_1_written_out(pictures):
-    """The paper's recipe against D's and G's losses written plainly, updated by torch's Adam."""
+    """The paper's recipe against both losses written plainly, updated by torch's own Adam."""
     settings = GANSettings(**TINY, flips=False)
     task, reference = GANTask(settings, seed=1), GANTask(settings, seed=1)
     images = pictures.images(list(range(8)))

@@ -31,10 +31,9 @@ _MAX_ITERATIONS = 2000
 
 @torch.no_grad()
 def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
-    """Blend a generated picture into the known pixels (Eq. 6).
+    """Eq. 6: argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1.
 
-    argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1, solved in float64 and never
-    clamped. It is not differentiable: no gradient passes.
+    Solved in float64 and never clamped; no gradient passes.
 
     Args:
         generated: (B, 3, H, W), G(z_hat).
@@ -58,16 +57,7 @@ def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """Eq. 6 on the CPU: one sparse factor for each distinct mask solves its hole.
-
-    Args:
-        generated: (B, 3, H, W).
-        images: (B, 3, H, W).
-        known: (B, 1, H, W) bool.
-
-    Returns:
-        (B, 3, H, W).
-    """
+    """Eq. 6 on the CPU: each hole from its known neighbours, a sparse factor a distinct mask."""
     result = torch.empty_like(generated)
     distinct, which = torch.unique(known.flatten(1).cpu(), dim=0, return_inverse=True)
     for number, mask in enumerate(distinct):
@@ -96,7 +86,7 @@ def _parts(wanted: Tensor) -> list[slice] | tuple[Tensor, ...]:
 
 
 class _Hole:
-    """The equations of one hole, factored: its harmonic values from its known neighbors.
+    """The equations of one hole, factored: from its ring, the known neighbours, into the hole.
 
     On a checkerboard all neighbours of a white square are black. So u at a white pixel is the mean
     of black and known pixels, and only the equations of the black ones, half as many, need a
@@ -105,7 +95,7 @@ class _Hole:
     Attributes:
         white: (n,) numbers of the hole's white pixels.
         black: (m,) of its black ones.
-        ring: (k,) of its known neighbors.
+        ring: (k,) of its known neighbours.
     """
 
     def __init__(self, hole: np.ndarray):
@@ -131,14 +121,7 @@ class _Hole:
         self._operators: tuple[np.ndarray, np.ndarray] | None = None
 
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """U in the hole for u on the ring.
-
-        Args:
-            ring: (ring, columns) float64.
-
-        Returns:
-            (white, columns) and (black, columns) float64.
-        """
+        """U in the hole, (white, columns) and (black, columns), for u on the ring, (ring, ...)."""
         if self._operators is None:
             numbers = len(self.ring) * (len(self.white) + len(self.black))
             if ring.shape[1] < 3 * _AT_ONCE or numbers > _DENSE:
@@ -162,9 +145,9 @@ def _factored(hole: bytes, height: int, width: int) -> _Hole:
 
 
 def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """For a (H, W) hole: the matrix over its n pixels, and that which sums their known neighbors.
+    """For a (H, W) hole: the matrix over its pixels, and the one that sums their known neighbours.
 
-    They are (n, n) and (n, H * W). The diagonal counts neighbours inside the picture: two at a
+    The diagonal counts neighbours inside the picture: two at a
     corner, three at an edge, else four.
     """
     height, width = hole.shape

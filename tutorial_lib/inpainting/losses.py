@@ -38,14 +38,14 @@ def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str =
 
 
 def prior_loss(logits: Tensor, lam: float | Tensor, form: str = "saturating") -> Tensor:
-    """The prior loss lam * log(1 - D(G(z))) (Eq. 5), from D's logit, without forming 1 - D.
+    """Eq. 5, lam * log(1 - D(G(z))), computed from D's logit without ever forming 1 - D.
 
     Args:
         logits: (B,), D = sigmoid(logit).
         lam: a number, or (B,) with one value a row.
-        form: "saturating" is Eq. 5; its derivative with respect to the logit is -lam * D, smallest
-            where G(z) looks least real. "non-saturating" is -lam * log D, with the derivative
-            -lam * (1 - D), largest there.
+        form: "saturating" is Eq. 5; its gradient in the logit is -lam * D, smallest where G(z)
+            looks least real. "non-saturating" is -lam * log D, with the gradient -lam * (1 - D),
+            largest there.
 
     Returns:
         (B,); negative for Eq. 5, positive for -log D.

@@ -38,7 +38,10 @@ def check_weight_at(function: Callable[[Tensor, int, int, int], float]) -> str:
                     f"{family} mask, row {row}, column {column}, window {window}",
                     1e-5,
                 )
-    return "missing neighbors are counted, the window ends with the picture, and the hole weighs 0."
+    return (
+        "missing neighbors are counted, the window ends at the picture's edge, "
+        "and the hole weighs 0."
+    )
 
 
 @exercise

@@ -65,8 +65,8 @@ def check_search_rows(function: Callable[[int, int, Tensor], tuple[Tensor, Tenso
     """The rows of a batch in which every start meets every lam.
 
     function(pictures, restarts, lams (L,)) -> (picture (N,), start (N,), lam (N,)), N = pictures *
-    restarts * L, in any order. `start` is the place in `start_codes(model, pictures, restarts)`,
-    where a picture's restarts stand side by side.
+    restarts * L, in any order. `start` is the place among all initial z, where a picture's restarts
+    stand side by side.
     """
     for pictures, restarts, lams in ((2, 3, (0.0, 0.5, 4.0)), (3, 1, (0.25, 2.0)), (1, 2, (1.0,))):
         given = function(pictures, restarts, torch.tensor(lams))

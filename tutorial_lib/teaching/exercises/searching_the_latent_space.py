@@ -43,7 +43,7 @@ def check_prior_slope(function: Callable[[Tensor, float], Tensor]) -> str:
     given = function(logits.detach(), 3.0)
     if isinstance(given, Tensor) and given.shape == expected.shape:
         expect((given + expected).abs().max().item() > 1e-4, "the sign is the other way round")
-    same(expected, given, "the slope", 1e-4)
+    same(expected, given, "the gradient", 1e-4)
     return "-lam * D: small exactly where D is sure that the picture is not real."
 
 
