@@ -139,7 +139,8 @@ def test_command(rest, fast=False) -> list:
     command = ["pytest", "--durations=15"]
     named = any("::" in word or (ROOT / word).exists() for word in rest)
     if fast:
-        command += ["-m", "not slow"] if named else ["-m", "not slow", "tests/unit"]
+        command += ["-m", "not slow and not fuzz"]
+        command += [] if named else ["tests/unit"]
     if not named and "-n" not in rest and (os.cpu_count() or 1) >= WORKERS:
         command += ["-n", str(WORKERS), "--dist", "loadscope"]
         os.environ.setdefault("OMP_NUM_THREADS", "1")

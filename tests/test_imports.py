@@ -157,10 +157,7 @@ def test_import_takes_little_more_than_torch():
 
 
 def test_import_leaves_the_heavy_packages_for_later():
-    code = f"""
-import sys, tutorial_lib
-print([name for name in {NOT_AT_IMPORT} if name in sys.modules])
-"""
+    code = f"import sys, tutorial_lib; print([name for name in {NOT_AT_IMPORT} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True
     )

@@ -87,9 +87,10 @@ def test_celeba_s_partition_file_decides_where_it_is_there(tmp_path):
             CelebA(path)
     for short in ("", "000001.jpg 0\n000002.jpg 0\n"):
         partition.write_text(short)
-        unnamed, first = (6, "162770") if short else (8, "000001")
-        said = f"does not name {unnamed} pictures of the archive, the first {first}"
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(
+            ValueError,
+            match=f"does not name {6 if short else 8} pictures of the archive, the first {'162770' if short else '000001'}",
+        ):
             CelebA(path)
 
 

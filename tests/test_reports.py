@@ -1,4 +1,4 @@
-"""What is said of a discriminator, for discriminators whose ranking can be read off their code."""
+"""What is said of a discriminator, for some whose ranking can be told by looking at them."""
 
 import pytest
 import torch

@@ -149,9 +149,10 @@ def test_fast_leaves_out_what_is_slow_and_keeps_to_the_unit_tests():
     options, rest = ours.parse(["test", "--fast", "-x"])
     assert options.fast and rest == ["-x"]
     command = ours.test_command(rest, options.fast)
-    assert command[2:5] == ["-m", "not slow", "tests/unit"] and command[-1] == "-x"
+    chosen = ["-m", "not slow and not fuzz"]
+    assert command[2:5] == [*chosen, "tests/unit"] and command[-1] == "-x"
     named = ["tests/conftest.py"]
-    assert ours.test_command(named, True)[2:] == ["-m", "not slow", *named]
+    assert ours.test_command(named, True)[2:] == [*chosen, *named]
 
 
 def test_lab_opens_the_first_notebook():
@@ -312,6 +313,7 @@ def test_what_pip_says_becomes_one_line(written, said):
     assert said in line and "\n" not in line
 
 
+@pytest.mark.slow
 def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
     offline = {
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",

@@ -121,13 +121,14 @@ class _Hole:
         self._operators: tuple[np.ndarray, np.ndarray] | None = None
 
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """U in the hole, (white, columns) and (black, columns), for u on the ring, (ring, ...)."""
+        """U in the hole, (white, columns) and (black, columns), from u on the ring."""
         if self._operators is None:
             numbers = len(self.ring) * (len(self.white) + len(self.black))
             if ring.shape[1] < 3 * _AT_ONCE or numbers > _DENSE:
                 return self._solve(ring)
-            # u is linear in the ring: for many pictures a product is quicker
-            self._operators = self._solve(np.eye(len(self.ring)))
+            self._operators = self._solve(
+                np.eye(len(self.ring))
+            )  # u is linear in the ring: for many pictures a product is quicker
         to_white, to_black = self._operators
         return to_white @ ring, to_black @ ring
 

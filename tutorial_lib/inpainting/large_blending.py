@@ -129,10 +129,10 @@ def _add_columns(x: Tensor) -> Tensor:
     return x[:, 0::2] + x[:, 1::2]
 
 
-def _in_blocks(x: Tensor, height: int, width: int) -> Tensor:
-    """(H / 2, W / 2) -> (H, W): each value four times, in a block of 2x2."""
+def _in_blocks(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """(H / 2, W / 2) -> `shape`, (H, W): each value four times, in a block of 2x2."""
     blocks = x[:, None, :, None].expand(-1, 2, -1, 2)
-    return blocks.reshape(2 * x.shape[0], 2 * x.shape[1])[:height, :width]
+    return blocks.reshape(2 * x.shape[0], 2 * x.shape[1])[: shape[0], : shape[1]]
 
 
 def _v_cycle(grids: list[_Grid], right: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def _v_cycle(grids: list[_Grid], right: Tensor) -> Tensor:
     u = first * right / grid.diagonal
     grid.sweep(right, u, second)
     left_over = _add_columns(_add_rows(grid.residual(right, u)))
-    u += _in_blocks(_v_cycle(coarser, left_over), *right.shape)
+    u += _in_blocks(_v_cycle(coarser, left_over), right.shape)
     grid.sweep(right, u, second)  # in reverse order, which keeps the V-cycle symmetric
     grid.sweep(right, u, first)
     return u

@@ -150,20 +150,20 @@ def _photo_masks(mask: Tensor | np.ndarray, transform: Transform) -> tuple[np.nd
     """(hole, known), each (H, W) bool: what is filled, and what gives boundary values."""
     shape = transform.size[::-1]
     if mask.ndim == 4:
-        of_picture = check_mask(torch.as_tensor(mask))
-        if of_picture.shape != (1, 1, IMAGE_SIZE, IMAGE_SIZE):
-            raise ValueError(f"one mask of (1, 1, 64, 64) is wanted, got {tuple(of_picture.shape)}")
-        hole = hole_in_photo(of_picture, transform)
+        mask = check_mask(mask)
+        if mask.shape != (1, 1, IMAGE_SIZE, IMAGE_SIZE):
+            raise ValueError(f"one mask of (1, 1, 64, 64) is wanted, got {tuple(mask.shape)}")
+        hole = hole_in_photo(mask, transform)
         known = ~hole
     else:
-        of_photo = torch.as_tensor(mask).cpu().numpy()
-        if of_photo.shape != shape:
+        mask = torch.as_tensor(mask).cpu().numpy()
+        if mask.shape != shape:
             raise ValueError(
-                f"a mask is (1, 1, 64, 64), or (H, W) = {shape} as the photo, got {of_photo.shape}"
+                f"a mask is (1, 1, 64, 64), or (H, W) = {shape} as the photo, got {mask.shape}"
             )
-        if not ((of_photo == 0) | (of_photo == 1)).all():
+        if not ((mask == 0) | (mask == 1)).all():
             raise ValueError("a mask holds only 0 (hole) and 1 (known)")
-        known = of_photo == 1
+        known = mask == 1
         hole = ~known & frame_in_photo(transform)
     if not hole.any():
         raise ValueError("no pixel of the hole lies in the frame of the picture")
@@ -175,12 +175,11 @@ def _photo_masks(mask: Tensor | np.ndarray, transform: Transform) -> tuple[np.nd
 def _bounds(hole: np.ndarray, around: int = 0) -> tuple[slice, slice]:
     """Rows and columns of the smallest box that holds the hole and `around` more pixels."""
 
-    def bounds(axis: int) -> slice:
-        found = np.flatnonzero(hole.any(axis=1 - axis))
-        first, last = int(found[0]) - around, int(found[-1]) + around
-        return slice(max(0, first), min(hole.shape[axis], last + 1))
+    def bounds(some: np.ndarray) -> slice:
+        found = np.flatnonzero(some)
+        return slice(max(0, int(found[0]) - around), min(len(some), int(found[-1]) + 1 + around))
 
-    return bounds(0), bounds(1)
+    return bounds(hole.any(1)), bounds(hole.any(0))
 
 
 def _box_in_photo(transform: Transform, rows: slice, columns: slice) -> tuple[slice, slice]:
