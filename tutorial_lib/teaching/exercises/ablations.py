@@ -20,10 +20,8 @@ def check_paired_interval(function: Callable[[Tensor, Tensor], tuple[float, floa
 
     for seed, count in ((16, 5), (17, 32)):
         pictures = 5 * draws(count, seed=seed).double()  # what the pictures have in common
-        a, b = (
-            pictures + 0.3 + 0.2 * draws(count, seed=seed + 50),
-            pictures + 0.2 * draws(count, seed=seed + 60),
-        )
+        a = pictures + 0.3 + 0.2 * draws(count, seed=seed + 50)
+        b = pictures + 0.2 * draws(count, seed=seed + 60)
         given = function(a, b)
         expect(
             isinstance(given, tuple | list) and len(given) == 2,
@@ -35,8 +33,8 @@ def check_paired_interval(function: Callable[[Tensor, Tensor], tuple[float, floa
         spread = (a - b).std()
         expect(
             abs(float(given[1]) - 1.96 * spread / count**0.5) > 1e-4,
-            "1.96 is for many pictures: take Student's t, n - 1 degrees "
-            "of freedom (scipy.stats.t.ppf)",
+            "1.96 is for many pictures: take Student's t, n - 1 degrees of freedom "
+            "(scipy.stats.t.ppf)",
         )
         expect(
             float(given[1]) < 3 * half,
@@ -56,10 +54,6 @@ def check_pictures_needed(function: Callable[[Tensor, float], int]) -> str:
     for seed, count in ((18, 8), (19, 40)):
         differences = draws(count, seed=seed)
         for half in (0.5, 0.1, 0.02):
-            same(
-                math.ceil((1.96 * differences.double().std().item() / half) ** 2),
-                function(differences, half),
-                f"half a width of {half}",
-                0.0,
-            )
+            expected = math.ceil((1.96 * differences.double().std().item() / half) ** 2)
+            same(expected, function(differences, half), f"half a width of {half}", 0.0)
     return "four times the pictures for half the width."

@@ -8,6 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from tutorial_lib.images import IMAGE_SIZE
+from tutorial_lib.masks import FAMILIES, make_masks
+
 
 class NotYet(AssertionError):
     """What the learner's function does not do yet."""
@@ -71,3 +74,8 @@ def same(expected, given, what: str, tolerance: float = 1e-4) -> None:
 def draws(*shape: int, seed: int) -> Tensor:
     """Uniform draws from [-1, 1], the same for the same seed."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def masks_of_all_families(size: int = IMAGE_SIZE) -> Tensor:
+    """(4, 1, size, size), 1 = known: one mask of each of the paper's families."""
+    return torch.cat([make_masks(family, size=size) for family in FAMILIES])

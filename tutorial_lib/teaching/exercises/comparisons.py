@@ -60,20 +60,17 @@ def check_frechet(function: Callable[[Tensor, Tensor], float]) -> str:
     function(a (N, F), b (M, F)) -> a number.
     """
     for seed, count, other in ((35, 20, 30), (36, 50, 10)):
-        a, b = (
-            draws(count, 5, seed=seed).double(),
-            0.5 + 2 * draws(other, 5, seed=seed + 50).double(),
-        )
-        wanted = (a.mean(0) - b.mean(0)).square().sum() + (a.std(0) - b.std(0)).square().sum()
+        a = draws(count, 5, seed=seed).double()
+        b = 0.5 + 2 * draws(other, 5, seed=seed + 50).double()
+        means = (a.mean(0) - b.mean(0)).square().sum()
+        wanted = means + (a.std(0) - b.std(0)).square().sum()
         given = function(a, b)
         if torch.as_tensor(given).dim() == 0:
+            value = float(given)
             expect(
-                abs(float(given) - float(wanted) ** 0.5) > 1e-6,
+                abs(value - float(wanted) ** 0.5) > 1e-6,
                 "that is its root: the squared distance is wanted",
             )
-            expect(
-                abs(float(given) - float((a.mean(0) - b.mean(0)).square().sum())) > 1e-6,
-                "the spreads count as well as the means",
-            )
+            expect(abs(value - float(means)) > 1e-6, "the spreads count as well as the means")
         same(wanted, given, "the distance", 1e-6)
     return "means and spreads: a set of equal pictures is far from real ones, however good each is."

@@ -17,27 +17,15 @@ def check_weight_at(function: Callable[[Tensor, int, int, int], float]) -> str:
 
     function(mask (H, W), row, column, window) -> W there.
     """
+    places = [(0, 0), (0, 8), (3, 8), (8, 8), (15, 4), (4, 15), (11, 3), (8, 0), (14, 15)]
     for family in FAMILIES:
         mask = make_masks(family, size=16)
         for window in (3, 7):
             expected = importance_weights(mask, window)[0, 0]
-            for row, column in (
-                (0, 0),
-                (0, 8),
-                (3, 8),
-                (8, 8),
-                (15, 4),
-                (4, 15),
-                (11, 3),
-                (8, 0),
-                (14, 15),
-            ):
-                same(
-                    expected[row, column],
-                    function(mask[0, 0], row, column, window),
-                    f"{family} mask, row {row}, column {column}, window {window}",
-                    1e-5,
-                )
+            for row, column in places:
+                given = function(mask[0, 0], row, column, window)
+                where = f"{family} mask, row {row}, column {column}, window {window}"
+                same(expected[row, column], given, where, 1e-5)
     return (
         "missing neighbors are counted, the window ends at the picture's edge, "
         "and the hole weighs 0."
@@ -52,10 +40,6 @@ def check_reach(function: Callable[[int], int]) -> str:
     0.
     """
     for window in (3, 7, 15, 31):
-        same(
-            (importance_weights(center_mask(), window) > 0).sum().item(),
-            function(window),
-            f"window {window}",
-            0.0,
-        )
+        expected = (importance_weights(center_mask(), window) > 0).sum()
+        same(expected, function(window), f"window {window}", 0.0)
     return "a frame of (window - 1) / 2 pixels around the hole."

@@ -19,22 +19,12 @@ def check_lam_with_share(function: Callable[[Tensor, Tensor, Tensor, float], flo
     """
     lams = torch.tensor([0.0, 0.003, 0.1, 1.0, 10.0, 37.0])
     context = torch.tensor([20.0, 20.0, 19.0, 21.0, 24.0, 40.0])
-    for sign in (-1, 1):  # Eq. 5 is negative, -log D positive
+    expected = {0.0: 0.0, 0.003: 0.1, 0.01: 1.0, 0.2: 10.0, 0.25: 10.0, 0.5: 37.0}
+    for sign, word in ((-1, "negative"), (1, "positive")):  # Eq. 5 is negative, -log D positive
         prior = sign * torch.tensor([0.0, 0.002, 0.076, 0.7, 6.0, 24.0])
-        for share, expected in (
-            (0.0, 0.0),
-            (0.003, 0.1),
-            (0.01, 1.0),
-            (0.2, 10.0),
-            (0.25, 10.0),
-            (0.5, 37.0),
-        ):
-            same(
-                expected,
-                function(lams, context, prior, share),
-                f"share {share}, prior losses that are {'negative' if sign < 0 else 'positive'}",
-                1e-6,
-            )
+        for share, lam in expected.items():
+            given = function(lams, context, prior, share)
+            same(lam, given, f"share {share}, prior losses that are {word}", 1e-6)
     return "the smallest lam with that share, whatever the prior's sign."
 
 
@@ -72,7 +62,7 @@ def check_search_rows(function: Callable[[int, int, Tensor], tuple[Tensor, Tenso
         given = function(pictures, restarts, torch.tensor(lams))
         expect(
             isinstance(given, tuple | list) and len(given) == 3,
-            "three tensors are wanted: picture, start, lam (did it return None?)",
+            "three tensors are wanted: picture, start, lam",
         )
         columns = [torch.as_tensor(column).double() for column in given]
         count = pictures * restarts * len(lams)

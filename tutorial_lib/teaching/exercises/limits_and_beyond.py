@@ -18,14 +18,14 @@ def check_worst(function: Callable[[Tensor, int], Tensor]) -> str:
     """
     for seed, length, count in ((37, 9, 3), (38, 40, 40), (39, 5, 1)):
         losses = draws(length, seed=seed)
-        given = function(losses, count)
-        given = torch.as_tensor(given)
+        given = torch.as_tensor(function(losses, count))
         expect(given.shape == (count,), f"expected shape ({count},), got {tuple(given.shape)}")
         wanted = losses.argsort(descending=True)[:count]
-        if not torch.equal(given.long(), wanted) and torch.equal(
-            given.long(), losses.argsort()[:count]
-        ):
-            expect(False, "those are the smallest: the failures have the largest loss")
+        smallest = losses.argsort()[:count]
+        expect(
+            torch.equal(given.long(), wanted) or not torch.equal(given.long(), smallest),
+            "those are the smallest: the failures have the largest loss",
+        )
         same(wanted, given, "places", 0.0)
     return "a rule, fixed before looking, instead of a hand that picks."
 
@@ -43,10 +43,8 @@ def check_diagnosis(function: Callable[[Tensor, Tensor, Tensor, float], list[str
     original could be made, but other codes fit the known pixels as well.
     """
     rng = torch.Generator().manual_seed(40)
-    found, inverted = (
-        20 + 10 * torch.rand(24, generator=rng),
-        20 + 10 * torch.rand(24, generator=rng),
-    )
+    found = 20 + 10 * torch.rand(24, generator=rng)
+    inverted = 20 + 10 * torch.rand(24, generator=rng)
     decibels = 12 + 12 * torch.rand(24, generator=rng)
     for least in (16.0, 20.0):
         given = function(found, inverted, decibels, least)
@@ -55,13 +53,11 @@ def check_diagnosis(function: Callable[[Tensor, Tensor, Tensor, float], list[str
             "a list of one word a picture is wanted",
         )
         for number, word in enumerate(given):
-            wanted = (
-                "search"
-                if inverted[number] < found[number]
-                else "generator"
-                if decibels[number] < least
-                else "rim"
-            )
+            wanted = "rim"
+            if decibels[number] < least:
+                wanted = "generator"
+            if inverted[number] < found[number]:
+                wanted = "search"
             expect(
                 word == wanted,
                 f"losses {found[number]:.1f} (found) and {inverted[number]:.1f} (inverted), "

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from tutorial_lib.evaluation import metrics
-from tutorial_lib.masks import FAMILIES, make_masks
-from tutorial_lib.teaching.exercises.checking import draws, exercise, same
+from tutorial_lib.teaching.exercises.checking import draws, exercise, masks_of_all_families, same
 
 
 @exercise
@@ -27,12 +26,8 @@ def check_blend_line(function: Callable[[Tensor, float, float], Tensor]) -> str:
         padded = torch.cat([g[:1], g, g[-1:]]).double()
         start, end = left - padded[0], right - padded[-1]
         places = torch.arange(1, count + 1, dtype=torch.float64) / (count + 1)
-        same(
-            g.double() + start + (end - start) * places,
-            function(g, left, right),
-            f"{count} hole pixels",
-            1e-4,
-        )
+        expected = g.double() + start + (end - start) * places
+        same(expected, function(g, left, right), f"{count} hole pixels")
     return "G plus a straight line: the difference at the ends is spread evenly."
 
 
@@ -43,9 +38,6 @@ def check_seam_strength(function: Callable[[Tensor, Tensor], Tensor]) -> str:
     function(images, mask) -> (B,) mean absolute difference between a known pixel and a hole pixel
     beside it.
     """
-    images, mask = (
-        draws(4, 3, 16, 16, seed=15),
-        torch.cat([make_masks(family, size=16) for family in FAMILIES]),
-    )
-    same(metrics.seam_strength(images, mask), function(images, mask), "the seam", 1e-4)
+    images, mask = draws(4, 3, 16, 16, seed=15), masks_of_all_families(16)
+    same(metrics.seam_strength(images, mask), function(images, mask), "the seam")
     return "pairs across the hole's edge, both directions, all channels."

@@ -9,8 +9,13 @@ from torch import Tensor
 
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
-from tutorial_lib.masks import FAMILIES, make_masks
-from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, same
+from tutorial_lib.teaching.exercises.checking import (
+    draws,
+    exercise,
+    expect,
+    masks_of_all_families,
+    same,
+)
 
 
 @exercise
@@ -20,7 +25,7 @@ def check_context_loss(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> 
     function(generated, images, weights) -> (B,).
     """
     generated, images = draws(4, 3, 16, 16, seed=8), draws(4, 3, 16, 16, seed=9)
-    weights = importance_weights(torch.cat([make_masks(family, size=16) for family in FAMILIES]))
+    weights = importance_weights(masks_of_all_families(16))
     expected = context_loss(generated, images, weights)
     given = function(generated, images, weights)
     if isinstance(given, Tensor) and given.shape == expected.shape:

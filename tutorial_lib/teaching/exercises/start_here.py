@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from tutorial_lib.images import IMAGE_SIZE
-from tutorial_lib.masks import FAMILIES, make_masks
-from tutorial_lib.teaching.exercises.checking import exercise, expect, same
+from tutorial_lib.teaching.exercises.checking import exercise, expect, masks_of_all_families, same
 
 
 @exercise
@@ -48,6 +46,6 @@ def check_missing_share(function: Callable[[Tensor], Tensor]) -> str:
 
     function(mask (B, 1, H, W)) -> (B,) fraction of missing pixels.
     """
-    masks = torch.cat([make_masks(family) for family in FAMILIES])
+    masks = masks_of_all_families()
     same((masks == 0).double().mean((1, 2, 3)), function(masks), "one share a mask")
     return "one share a mask, a quarter for the center block."

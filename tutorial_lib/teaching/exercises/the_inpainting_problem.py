@@ -9,8 +9,14 @@ from torch import Tensor
 
 from tutorial_lib.evaluation import metrics
 from tutorial_lib.images import IMAGE_SIZE
-from tutorial_lib.masks import FAMILIES, corrupt, make_masks
-from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, same
+from tutorial_lib.masks import corrupt
+from tutorial_lib.teaching.exercises.checking import (
+    draws,
+    exercise,
+    expect,
+    masks_of_all_families,
+    same,
+)
 
 
 @exercise
@@ -20,10 +26,7 @@ def check_mean_fill(function: Callable[[Tensor, Tensor], Tensor]) -> str:
     function(images, mask) -> images whose hole holds, channel by channel, the mean of the picture's
     known pixels.
     """
-    images, mask = (
-        draws(4, 3, IMAGE_SIZE, IMAGE_SIZE, seed=1),
-        torch.cat([make_masks(family) for family in FAMILIES]),
-    )
+    images, mask = draws(4, 3, IMAGE_SIZE, IMAGE_SIZE, seed=1), masks_of_all_families()
     expected = images.clone()
     for row in range(4):
         known = mask[row, 0] == 1
@@ -42,22 +45,21 @@ def check_hole_psnr(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str
     function(images, originals, mask) -> (B,) in dB over the hole pixels of pictures in [-1, 1].
     """
     images, originals = draws(4, 3, 16, 16, seed=2), draws(4, 3, 16, 16, seed=3)
-    mask = torch.cat([make_masks(family, size=16) for family in FAMILIES])
+    mask = masks_of_all_families(16)
     hole = mask[:, 0] == 0
     errors = [
         (images[row][:, hole[row]] - originals[row][:, hole[row]]).square().mean()
         for row in range(4)
     ]
-    expected, given = 10 * torch.log10(4 / torch.stack(errors)), function(images, originals, mask)
+    expected = 10 * torch.log10(4 / torch.stack(errors))
+    given = function(images, originals, mask)
     if torch.as_tensor(given).shape == expected.shape:
         for gap, reason in (
             (6.0206, "the values reach from -1 to 1, so the range is 2, not 1"),
             (4.7712, "a hole pixel has three channels: divide by three times their number"),
         ):
-            expect(
-                (expected - given - gap).abs().max().item() > 1e-3,
-                f"{gap:.2f} dB too low: {reason}",
-            )
+            off = (expected - given - gap).abs().max().item()
+            expect(off > 1e-3, f"{gap:.2f} dB too low: {reason}")
         whole = metrics.psnr(images, originals)
         expect(
             (whole - given).abs().max().item() > 1e-3,
@@ -75,23 +77,17 @@ def check_nearest(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
     known pixels.
     """
     images, collection = draws(8, 3, 16, 16, seed=25), draws(60, 3, 16, 16, seed=26)
-    mask = torch.cat([make_masks(family, size=16) for family in FAMILIES]).repeat(2, 1, 1, 1)
+    mask = masks_of_all_families(16).repeat(2, 1, 1, 1)
     known = mask[:, 0] == 1
-    distances = torch.stack(
-        [
-            torch.stack(
-                [
-                    (picture[:, known[row]] - images[row][:, known[row]]).square().sum()
-                    for picture in collection
-                ]
-            )
-            for row in range(8)
-        ]
-    )
+    distances = torch.empty(8, 60)
+    for row in range(8):
+        for number, picture in enumerate(collection):
+            difference = picture[:, known[row]] - images[row][:, known[row]]
+            distances[row, number] = difference.square().sum()
+    closest = distances.argmin(1).tolist()
     # under the hole: what would lead to the last picture, were it read
     for hidden in (corrupt(images, mask), torch.where(mask > 0, images, collection[-1:])):
-        given = function(hidden, mask, collection)
-        given = torch.as_tensor(given)
+        given = torch.as_tensor(function(hidden, mask, collection))
         expect(
             given.shape == (8,),
             f"expected one number a picture, shape (8,), got {tuple(given.shape)}",
@@ -100,9 +96,7 @@ def check_nearest(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
             bool(((given >= 0) & (given < 60) & (given == given.round())).all()),
             "expected whole numbers from 0 to N - 1",
         )
-        for row, (ours, theirs) in enumerate(
-            zip(distances.argmin(1).tolist(), given.tolist(), strict=True)
-        ):
+        for row, (ours, theirs) in enumerate(zip(closest, given.tolist(), strict=True)):
             expect(
                 ours == theirs,
                 f"picture {row}: you chose {theirs:g}, but {ours} is closer on the known pixels, "
