@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The workbook's two commands. Python 3.11 to 3.14 is all they need:
 
-    python3 workbook.py lab     makes .venv, installs the pinned packages, opens JupyterLab at notebook 00
+    python3 workbook.py lab     makes .venv, installs the pinned packages, opens JupyterLab
     python3 workbook.py test    the same set-up, then every test, the notebooks included
+
+`test --fast` runs the unit tests alone, in under three minutes.
 
 The first call takes the network and some minutes, a later one neither; an interrupted set-up goes
 on with the next call.
@@ -19,8 +21,9 @@ def version_problem(version):
         return None
     age = "old" if tuple(version[:2]) < OLDEST else "new"
     return (
-        f"workbook: Python {version[0]}.{version[1]} is too {age}; take one from {OLDEST[0]}.{OLDEST[1]} to "
-        f"{NEWEST[0]}.{NEWEST[1]}, for instance: python{NEWEST[0]}.{NEWEST[1] - 1} workbook.py lab"
+        f"workbook: Python {version[0]}.{version[1]} is too {age}; take one from "
+        f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, for instance: "
+        f"python{NEWEST[0]}.{NEWEST[1] - 1} workbook.py lab"
     )
 
 
@@ -32,6 +35,7 @@ import contextlib
 import errno
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -51,13 +55,15 @@ WORKERS = 2
 CPU_GIGABYTES, CUDA_GIGABYTES = 3, 10
 DISK = re.compile(r"No space left|Errno 28\b|WinError 112|not enough space|quota exceeded", re.I)
 NETWORK = re.compile(
-    r"connection (broken|refused|reset|aborted|error)|ConnectionError|Failed to establish|name resolution|"
-    r"NameResolution|getaddrinfo|network is unreachable|max retries|timed? ?out|ProxyError|SSLError|"
-    r"IncompleteRead",
+    r"connection (broken|refused|reset|aborted|error)|ConnectionError|Failed to establish|"
+    r"name resolution|NameResolution|getaddrinfo|network is unreachable|max retries|timed? ?out|"
+    r"ProxyError|SSLError|IncompleteRead",
     re.I,
 )
 # JupyterLab asks at its first start whether it may fetch news; the workbook stays off the network.
-LAB_SETTINGS = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}\n'
+LAB_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
 
 
 class SetUpError(Exception):
@@ -72,23 +78,19 @@ def main(arguments=None) -> int:
     options, rest = parse(arguments)
     try:
         set_up(options.cpu)
-        command = (
-            test_command(rest)
-            if options.command == "test"
-            else lab_command(options.no_browser, options.port)
-        )
+        if options.command == "test":
+            command = test_command(rest, options.fast)
+        else:
+            command = lab_command(options.no_browser, options.port)
         return run([PYTHON, "-m", *command])[0]
     except KeyboardInterrupt:
-        unfinished = (
-            "" if read_stamp()[0] == fingerprint() else "; the next call goes on with the set-up"
-        )
+        finished = read_stamp()[0] == fingerprint()
+        unfinished = "" if finished else "; the next call goes on with the set-up"
         print(f"workbook: stopped{unfinished}", file=sys.stderr)
         return 130
     except (SetUpError, OSError) as problem:
-        print(
-            f"workbook: {no_space() if getattr(problem, 'errno', 0) == errno.ENOSPC else problem}",
-            file=sys.stderr,
-        )
+        full = getattr(problem, "errno", 0) == errno.ENOSPC
+        print(f"workbook: {no_space() if full else problem}", file=sys.stderr)
         return 1
 
 
@@ -109,7 +111,10 @@ def parse(arguments):
         "test",
         help="run every test",
         allow_abbrev=False,
-        epilog="Whatever else is given goes to pytest: test -x tests/test_masks.py",
+        epilog="Whatever else is given goes to pytest: test -x tests/unit/test_masks.py",
+    )
+    test.add_argument(
+        "--fast", action="store_true", help="the unit tests alone, in under three minutes"
     )
     for command in (lab, test):
         command.add_argument(
@@ -126,17 +131,20 @@ def parse(arguments):
     return options, rest
 
 
-def test_command(rest) -> list:
+def test_command(rest, fast=False) -> list:
     """The module that is pytest, and its arguments.
 
-    All tests are shared by two workers of one thread each, file by file.
+    All tests are shared by two workers of one thread each, file by file; named ones are not.
     """
-    if (os.cpu_count() or 1) < WORKERS or any(
-        "::" in word or (ROOT / word).exists() or word == "-n" for word in rest
-    ):
-        return ["pytest", *rest]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return ["pytest", "-n", str(WORKERS), "--dist", "loadscope", *rest]
+    command = ["pytest", "--durations=15"]
+    named = any("::" in word or (ROOT / word).exists() for word in rest)
+    if fast:
+        command += ["-m", "not slow and not fuzz"]
+        command += [] if named else ["tests/unit"]
+    if not named and "-n" not in rest and (os.cpu_count() or 1) >= WORKERS:
+        command += ["-n", str(WORKERS), "--dist", "loadscope"]
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return command + rest
 
 
 def lab_command(no_browser, port) -> list:
@@ -145,13 +153,14 @@ def lab_command(no_browser, port) -> list:
         "jupyterlab",
         f"--ServerApp.root_dir={ROOT}",
         f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
-        "--ServerApp.answer_yes=True",
-    ]  # Ctrl-C ends it without a question
-    command += ["--no-browser"] if no_browser else []
-    command += [f"--port={port}"] if port else []
-    command += (
-        ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    )  # in a container
+        "--ServerApp.answer_yes=True",  # Ctrl-C ends it without a question
+    ]
+    if no_browser:
+        command.append("--no-browser")
+    if port:
+        command.append(f"--port={port}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container
+        command.append("--allow-root")
     return command
 
 
@@ -184,14 +193,12 @@ def set_up(cpu) -> None:
     pip("--no-build-isolation", "-e", ".[test]")
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
-    (settings / "overrides.json").write_text(LAB_SETTINGS, encoding="utf-8")
+    (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS), encoding="utf-8")
     STAMP.write_text(f"{fingerprint()} {build}\n", encoding="utf-8")
 
 
 def read_stamp() -> tuple:
-    """(fingerprint of the set-up that was finished, its build of torch): two words, or twice None
-    without a stamp.
-    """
+    """(fingerprint of the finished set-up, its build of torch); twice None without a stamp."""
     words = STAMP.read_text(encoding="utf-8").split() if STAMP.is_file() else []
     return tuple(words) if len(words) == 2 else (None, None)
 
@@ -229,7 +236,8 @@ def make_venv(cpu) -> None:
     if free < needed:
         smaller = f" (or {CPU_GIGABYTES} GB with --cpu)" if needed > CPU_GIGABYTES else ""
         raise SetUpError(
-            f"no disk space: {free:.1f} GB are free in {ROOT}, the set-up takes {needed} GB{smaller}"
+            f"no disk space: {free:.1f} GB are free in {ROOT}, "
+            f"the set-up takes {needed} GB{smaller}"
         )
     # Not the interpreter inside .venv, which is about to go.
     python = sys.executable if sys.prefix == sys.base_prefix else sys._base_executable
@@ -256,21 +264,8 @@ def pip(*arguments) -> None:
         SetUpError: with the reason, when pip fails.
     """
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    status, errors = run(
-        [
-            PYTHON,
-            "-m",
-            "pip",
-            "install",
-            *quiet,
-            "--retries=3",
-            "--only-binary=:all:",
-            "-c",
-            CONSTRAINTS,
-            *arguments,
-        ],
-        stderr=subprocess.PIPE,
-    )
+    install = [PYTHON, "-m", "pip", "install", *quiet, "--retries=3", "--only-binary=:all:"]
+    status, errors = run([*install, "-c", CONSTRAINTS, *arguments], stderr=subprocess.PIPE)
     if status:
         raise SetUpError(explain(errors))
 
@@ -280,33 +275,34 @@ def explain(errors) -> str:
     if DISK.search(errors):
         return no_space()
     if NETWORK.search(errors):
-        return "no network: the first call downloads packages; connect and call again, it goes on where it stopped"
+        return (
+            "no network: the first call downloads packages; connect and call again, "
+            "it goes on where it stopped"
+        )
     missing = re.search(r"No matching distribution found for (\S+)", errors)
     if missing:
         return (
-            f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook runs on 64-bit Linux "
-            f"and Windows and on Apple silicon with macOS 14 or later"
+            f"there is no {missing[1]} for this machine ({sysconfig.get_platform()}): the workbook "
+            "runs on 64-bit Linux and Windows and on Apple silicon with macOS 14 or later"
         )
     lines = [line for line in errors.splitlines() if line.strip()]
-    reasons = (
-        [line for line in lines if line.lower().startswith("error")]
-        or lines
-        or ["it gave no reason"]
-    )
+    reasons = [line for line in lines if line.lower().startswith("error")]
+    reasons = reasons or lines or ["it gave no reason"]
     return f"the set-up failed: {reasons[-1].strip()} (call again, or delete .venv and call again)"
 
 
 def no_space() -> str:
-    return f"no disk space left while setting up {VENV}: make room there and in the temporary folder, then call again"
+    return (
+        f"no disk space left while setting up {VENV}: "
+        "make room there and in the temporary folder, then call again"
+    )
 
 
 # ---- processes -----------------------------------------------------------------------------------
 
 
 def environment() -> dict:
-    """The environment of everything that is started: .venv first, and no settings or kernels of the
-    user's elsewhere.
-    """
+    """The environment of all that is started: .venv first, no settings or kernels of the user's."""
     variables = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")
     }
@@ -350,10 +346,8 @@ def run(command, stderr=None) -> tuple:
             process.wait(timeout=10)
         raise
     finally:
-        for end in (
-            process.terminate,
-            process.kill,
-        ):  # what is still there; JupyterLab may hang while it shuts down
+        # what is still there; JupyterLab may hang while it shuts down
+        for end in (process.terminate, process.kill):
             if process.poll() is None:
                 end()
                 with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,5 +1,4 @@
-"""Claim: blending costs at most 0.2 ms a picture over 64 that share a mask, and at most 8 ms for a
-first picture with a new one.
+"""Claim: blending takes at most 0.2 ms a picture of 64 with one mask, 8 ms with a new mask.
 
 On one thread, for each family of masks, with samples of G over rendered faces. Beside it: scipy's
 spsolve on the same equations, a picture and channel at a time, and OpenCV's seamlessClone, which
@@ -39,7 +38,7 @@ OURS = ("64 sharing a mask, each", "one, known mask", "one, new mask")
 
 
 def forget(call):
-    """`call` as the first one with its masks."""
+    """`call`, each time with no factor kept."""
 
     def anew():
         blending._factored.cache_clear()
@@ -49,10 +48,7 @@ def forget(call):
 
 
 def by_spsolve(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Eq. 6 as it is usually written down.
-
-    Equations made and solved for each picture and channel.
-    """
+    """Eq. 6 as usually written down: equations made and solved for each picture and channel."""
     result, hole = images.clone().double(), (mask[0, 0] == 0).numpy()
     for g, y, x in zip(generated.double().numpy(), images.double().numpy(), result, strict=True):
         for channel in range(3):
@@ -63,17 +59,15 @@ def by_spsolve(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor
 
 
 def by_opencv(generated: torch.Tensor, images: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-    """seamlessClone of each picture of G into the picture, at its own place.
-
-    (B, 64, 64, 3) uint8.
-    """
+    """seamlessClone of each picture of G into the picture at its place, (B, 64, 64, 3) uint8."""
     hole = ((mask[0, 0] == 0).numpy() * 255).astype(np.uint8)
     left, top, width, height = cv2.boundingRect(hole)
     middle = (left + width // 2, top + height // 2)
     pairs = zip(to_uint8(generated), to_uint8(images), strict=True)
+    # it writes into its mask
     return np.stack(
         [cv2.seamlessClone(g, y, hole.copy(), middle, cv2.NORMAL_CLONE) for g, y in pairs]
-    )  # it writes into its mask
+    )
 
 
 def large_photo(rounds: int = 3) -> dict:
@@ -116,90 +110,90 @@ def measure() -> None:
     generated = pictures_of(gan, initial_z(gan, MANY))
     figures, held = {}, []
     for family in FAMILIES:
-        mask, several = (
-            make_masks(family, count, torch.Generator().manual_seed(1)) for count in (1, MANY)
-        )
-        shared = lambda: poisson_blend(generated, images, mask)  # noqa: B023, E731
-        one = lambda: poisson_blend(generated[:1], images[:1], mask)  # noqa: B023, E731
-        row = {
-            "64 sharing a mask, each": [value / MANY for value in times(shared, ROUNDS)],
-            "one, new mask": times(forget(one), ROUNDS),
-            "one, known mask": times(one, ROUNDS),
-            "64 with their own masks, new, each": [
-                value / MANY
-                for value in times(forget(lambda: poisson_blend(generated, images, several)), 5)
-            ],  # noqa: B023
-            "spsolve, each": [
-                value / FEW
-                for value in times(lambda: by_spsolve(generated[:FEW], images[:FEW], mask), 5)
-            ],
-        }  # noqa: B023
-        exact = poisson_blend(generated[:FEW].double(), images[:FEW].double(), mask)
-        row = {name: summary(values) for name, values in row.items()}
-        row["spsolve over ours"] = {name: ratio(row["spsolve, each"], row[name]) for name in OURS}
-        row["spsolve, largest difference"] = float(
-            (by_spsolve(generated[:FEW], images[:FEW], mask) - exact).abs().max() * 127.5
-        )
-        inner = mask.clone()  # seamlessClone needs known pixels on every side
-        inner[..., 0], inner[..., -1], inner[..., 0, :], inner[..., -1, :] = 1, 1, 1, 1
-        row["seamlessClone, each"] = summary(
-            [
-                value / FEW
-                for value in times(lambda: by_opencv(generated[:FEW], images[:FEW], inner), 9)
-            ]
-        )  # noqa: B023
-        row["seamlessClone over ours"] = {
-            name: ratio(row["seamlessClone, each"], row[name]) for name in OURS
-        }
-        ours = to_uint8(poisson_blend(generated[:FEW], images[:FEW], inner)).astype(int)
-        off = np.abs(by_opencv(generated[:FEW], images[:FEW], inner).astype(int) - ours)
-        holes = np.broadcast_to((inner[0, 0] == 0).numpy()[..., None], ours[0].shape)
-        row["seamlessClone, difference in the hole"] = {
-            "mean": round(off[:, holes].mean(), 2),
-            "largest": int(off[:, holes].max()),
-        }
-        row["seamlessClone, difference at known pixels"] = {
-            "mean": round(off[:, ~holes].mean(), 2),
-            "largest": int(off[:, ~holes].max()),
-        }
+        row = of_family(family, generated, images)
+        shared, new = row["64 sharing a mask, each"]["median"], row["one, new mask"]["median"]
         figures[family] = row
-        held.append(
-            row["64 sharing a mask, each"]["median"] <= SHARED
-            and row["one, new mask"]["median"] <= FIRST
-        )
-        print(
-            f"{family:8s} 64 sharing a mask {row['64 sharing a mask, each']['median']:.3f} ms each, one with a new mask "
-            f"{row['one, new mask']['median']:.1f} ms, with a known one {row['one, known mask']['median']:.2f} ms, 64 masks "
-            f"{row['64 with their own masks, new, each']['median']:.1f} ms each"
-        )
-        off_hole, off_known = (
-            row["seamlessClone, difference in the hole"],
-            row["seamlessClone, difference at known pixels"],
-        )
-        for name, what in (
-            ("spsolve", f"{row['spsolve, largest difference']:.0e} levels away"),
-            (
-                "seamlessClone",
-                f"{off_hole['mean']} levels away in the hole (at most {off_hole['largest']}), {off_known['mean']} at known pixels",
-            ),
-        ):
-            ratios = " / ".join(
-                "{} ({} to {})".format(*values) for values in row[f"{name} over ours"].values()
-            )
-            print(f"{'':8s} {name} takes {ratios} times as long (64, one, one new); {what}")
+        held.append(shared <= SHARED and new <= FIRST)
+        tell(family, row)
     photo = large_photo()
     print("the claim holds for", sum(held), "of", len(held), "masks")
+    claim = f"at most {SHARED} ms shared, {FIRST} ms first, one thread"
+    path = store("blending", {"claim": claim, "masks": figures, "photo": photo})
+    print("wrote", path.name)
+
+
+def of_family(family: str, generated: torch.Tensor, images: torch.Tensor) -> dict:
+    """Summaries of the timings for one family of masks, and how far the others are from ours."""
+    rng = torch.Generator().manual_seed(1)
+    mask = make_masks(family, 1, rng)
+    several = make_masks(family, MANY, torch.Generator().manual_seed(1))
+    few, few_images = generated[:FEW], images[:FEW]
+    inner = mask.clone()  # seamlessClone needs known pixels on every side
+    inner[..., 0], inner[..., -1], inner[..., 0, :], inner[..., -1, :] = 1, 1, 1, 1
+
+    def shared():
+        return poisson_blend(generated, images, mask)
+
+    def one():
+        return poisson_blend(generated[:1], images[:1], mask)
+
+    def apart():
+        return poisson_blend(generated, images, several)
+
+    def solved():
+        return by_spsolve(few, few_images, mask)
+
+    def cloned():
+        return by_opencv(few, few_images, inner)
+
+    row = {
+        "64 sharing a mask, each": each(times(shared, ROUNDS), MANY),
+        "one, new mask": each(times(forget(one), ROUNDS)),
+        "one, known mask": each(times(one, ROUNDS)),
+        "64 with their own masks, new, each": each(times(forget(apart), 5), MANY),
+        "spsolve, each": each(times(solved, 5), FEW),
+        "seamlessClone, each": each(times(cloned, 9), FEW),
+    }
+    row["spsolve over ours"] = {name: ratio(row["spsolve, each"], row[name]) for name in OURS}
+    row["seamlessClone over ours"] = {
+        name: ratio(row["seamlessClone, each"], row[name]) for name in OURS
+    }
+    exact = poisson_blend(few.double(), few_images.double(), mask)
+    row["spsolve, largest difference"] = float((solved() - exact).abs().max() * 127.5)
+    ours = to_uint8(poisson_blend(few, few_images, inner)).astype(int)
+    off = np.abs(cloned().astype(int) - ours)
+    hole = np.broadcast_to((inner[0, 0] == 0).numpy()[..., None], ours[0].shape)
+    for where, pixels in (("in the hole", hole), ("at known pixels", ~hole)):
+        row[f"seamlessClone, difference {where}"] = {
+            "mean": round(off[:, pixels].mean(), 2),
+            "largest": int(off[:, pixels].max()),
+        }
+    return row
+
+
+def each(milliseconds: list[float], count: int = 1) -> dict:
+    """The summary of timings of `count` pictures, for one of them."""
+    return summary([value / count for value in milliseconds])
+
+
+def tell(family: str, row: dict) -> None:
+    """Print what was found for one family of masks."""
+    shared, known, new = (row[name]["median"] for name in OURS)
+    apart = row["64 with their own masks, new, each"]["median"]
     print(
-        "wrote",
-        store(
-            "blending",
-            {
-                "claim": f"at most {SHARED} ms shared, {FIRST} ms first, one thread",
-                "masks": figures,
-                "photo": photo,
-            },
-        ).name,
+        f"{family:8s} 64 sharing a mask {shared:.3f} ms each, one with a new mask {new:.1f} ms, "
+        f"with a known one {known:.2f} ms, 64 masks {apart:.1f} ms each"
     )
+    hole = row["seamlessClone, difference in the hole"]
+    known_pixels = row["seamlessClone, difference at known pixels"]
+    said = {
+        "spsolve": f"{row['spsolve, largest difference']:.0e} levels away",
+        "seamlessClone": f"{hole['mean']} levels away in the hole (at most {hole['largest']}), "
+        f"{known_pixels['mean']} at known pixels",
+    }
+    for name, what in said.items():
+        ratios = " / ".join("{} ({} to {})".format(*v) for v in row[f"{name} over ours"].values())
+        print(f"{'':8s} {name} takes {ratios} times as long (64, one, one new); {what}")
 
 
 if __name__ == "__main__":

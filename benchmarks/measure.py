@@ -1,7 +1,4 @@
-"""What every benchmark here shares.
-
-Many short timings in one run, their median and spread, and a file that says where.
-"""
+"""What every benchmark shares: many short timings in one run, and a file with their spread."""
 
 from __future__ import annotations
 
@@ -52,20 +49,18 @@ def times(call: Callable[[], object], count: int) -> list[float]:
 def summary(values: list[float]) -> dict:
     """Median, 5th and 95th percentile and the largest of some milliseconds."""
     ordered = sorted(values)
-    at = lambda share: ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]  # noqa: E731
+    last = len(ordered) - 1
     return {
         "median": round(statistics.median(ordered), 3),
-        "p5": round(at(0.05), 3),
-        "p95": round(at(0.95), 3),
+        "p5": round(ordered[round(0.05 * last)], 3),
+        "p95": round(ordered[round(0.95 * last)], 3),
         "worst": round(ordered[-1], 3),
         "count": len(ordered),
     }
 
 
 def ratio(over: dict, under: dict) -> list[float]:
-    """Of two summaries: the ratio of their medians, and what is left of it in the worst and in the
-    best case of both.
-    """
+    """Of two summaries: the ratio of their medians, and that ratio at worst and at best."""
     return [
         round(over["median"] / under["median"], 1),
         round(over["p5"] / under["p95"], 1),

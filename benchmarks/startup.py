@@ -1,9 +1,8 @@
 """Claim: `import tutorial_lib` takes under 2 s, `load_gan` under 0.3 s.
 
-The first picture is filled a few seconds after the start.
-
-Each is timed in a new process, several times over, and set against importing torch alone. Moves of
-sliders are in sliders.py. Run: python benchmarks/startup.py
+The first picture is filled a few seconds after the start. Each is timed in a new process, several
+times over, and set against importing torch alone. Moves of sliders are in sliders.py. Run: python
+benchmarks/startup.py
 """
 
 from __future__ import annotations
@@ -21,8 +20,10 @@ SCRIPTS = {
     "import tutorial_lib": ("", "import tutorial_lib"),
     "load_gan": ("from tutorial_lib import load_gan", "load_gan('synthetic-faces', 'cpu')"),
     "first picture filled": (
-        "from tutorial_lib import inpaint, load_gan, load_dataset; from tutorial_lib.masks import center_mask; "
-        "gan = load_gan('photo-faces', 'cpu'); face = load_dataset('two-portraits', limit=1).images([0])",
+        "from tutorial_lib import inpaint, load_gan, load_dataset\n"
+        "from tutorial_lib.masks import center_mask\n"
+        "gan = load_gan('photo-faces', 'cpu')\n"
+        "face = load_dataset('two-portraits', limit=1).images([0])",
         "inpaint(face, center_mask(), gan, progress=False)",
     ),
 }
@@ -30,12 +31,10 @@ SCRIPTS = {
 
 def seconds(before: str, timed: str) -> float:
     """Seconds of `timed` in a new process in which `before` was run."""
-    script = f"import time\n{before}\nstart = time.perf_counter()\n{timed}\nprint(time.perf_counter() - start)"
-    return float(
-        subprocess.run(
-            [sys.executable, "-c", script], check=True, capture_output=True, text=True
-        ).stdout.split()[-1]
-    )
+    start, end = "start = time.perf_counter()", "print(time.perf_counter() - start)"
+    command = [sys.executable, "-c", "\n".join(["import time", before, start, timed, end])]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
 
 
 def main() -> None:
@@ -48,17 +47,15 @@ def main() -> None:
     figures = {name: sorted(each[name] for each in rounds) for name in SCRIPTS}
     for name, values in figures.items():
         limit = f", the limit is {LIMITS[name]} s" if name in LIMITS else ""
-        print(
-            f"{name:21s} median {statistics.median(values):.2f} s ({values[0]:.2f} to {values[-1]:.2f}){limit}"
-        )
+        spread = f"{values[0]:.2f} to {values[-1]:.2f}"
+        print(f"{name:21s} median {statistics.median(values):.2f} s ({spread}){limit}")
     ratios = sorted(round(each["import tutorial_lib"] / each["import torch"], 2) for each in rounds)
     print(
-        f"import tutorial_lib takes {statistics.median(ratios):.2f} times as long as import torch alone ({ratios[0]} to {ratios[-1]})"
+        f"import tutorial_lib takes {statistics.median(ratios):.2f} times as long as "
+        f"import torch alone ({ratios[0]} to {ratios[-1]})"
     )
-    print(
-        "wrote",
-        store("startup", {"limits": LIMITS, "seconds": figures, "import_over_torch": ratios}).name,
-    )
+    found = {"limits": LIMITS, "seconds": figures, "import_over_torch": ratios}
+    print("wrote", store("startup", found).name)
 
 
 if __name__ == "__main__":

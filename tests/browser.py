@@ -38,7 +38,8 @@ ANSWER = 60  # seconds for a widget to show what was asked of it
 READY = """() => {
     const panel = window.jupyterapp?.shell?.currentWidget;
     const kernel = panel?.sessionContext?.session?.kernel;
-    return panel?.content?.widgets?.length > 1 && kernel?.connectionStatus === 'connected' && kernel?.status === 'idle';
+    return panel?.content?.widgets?.length > 1 && kernel?.connectionStatus === 'connected'
+        && kernel?.status === 'idle';
 }"""
 # The number of cells up to the last one that holds a text, that one included; all of them without a
 # text.
@@ -47,19 +48,23 @@ COUNT = """until => window.jupyterapp.shell.currentWidget.content.widgets
 RUN = """count => {  // not awaited: waiting has a limit below
     const content = window.jupyterapp.shell.currentWidget.content;
     content.activeCellIndex = Math.min(count, content.widgets.length - 1);
-    window.jupyterapp.commands.execute(count < content.widgets.length ? 'notebook:run-all-above' : 'notebook:run-all-cells');
+    const which = count < content.widgets.length ? 'above' : 'cells';
+    window.jupyterapp.commands.execute(`notebook:run-all-${which}`);
 }"""
 # Every cell of these has run, or one has failed and those after it will not.
 RAN = """count => {
     const panel = window.jupyterapp.shell.currentWidget;
     const cells = panel.content.widgets.slice(0, count)
         .filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
-    return panel.sessionContext.session.kernel.status === 'idle' && (cells.every(cell => cell.model.executionCount > 0)
-        || cells.some(cell => cell.model.outputs.toJSON().some(output => output.output_type === 'error')));
+    const failed = output => output.output_type === 'error';
+    return panel.sessionContext.session.kernel.status === 'idle'
+        && (cells.every(cell => cell.model.executionCount > 0)
+            || cells.some(cell => cell.model.outputs.toJSON().some(failed)));
 }"""
 ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(cell => cell.model.type === 'code').flatMap(cell => cell.model.outputs.toJSON())
-    .filter(output => output.output_type === 'error').map(output => `${output.ename}: ${output.evalue}`)"""
+    .filter(output => output.output_type === 'error')
+    .map(output => `${output.ename}: ${output.evalue}`)"""
 IN_KERNEL = """async code => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     const future = kernel.requestExecute({code, store_history: false});

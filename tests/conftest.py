@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MACHINE_PATH = re.compile(
     r"(?<![\w./~])/(?:work|root|home|tmp|Users|private)/|file:/{3}|\b[A-Z]:\\+Users", re.I
 )
+FOLDERS = ["unit", "notebooks", "browser", "slow"]
 CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 CHROMIUM_FILES = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -51,6 +52,14 @@ def callback_errors_raise():
         if record.exc_info or record.levelno >= logging.ERROR
     ]
     assert not errors, f"logged, not raised, by a widget: {'; '.join(errors)}"
+
+
+def pytest_collection_modifyitems(items):
+    """A test has the marker of its folder; the cells of the notebooks have that of `notebooks`."""
+    for item in items:
+        for folder in item.path.relative_to(ROOT).parent.parts:
+            if folder in FOLDERS:
+                item.add_marker(folder)
 
 
 @pytest.fixture(autouse=True)

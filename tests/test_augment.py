@@ -44,7 +44,7 @@ def test_translation_is_a_shift_with_zeros(pictures):
 
 def test_cutout_zeroes_at_most_a_square_of_half_the_side(pictures):
     cut = augment(pictures, ("cutout",), rng(6))
-    for before, after in zip(pictures, cut):
+    for before, after in zip(pictures, cut, strict=True):
         changed = (before != after).any(0)
         rows, columns = changed.any(1).sum(), changed.any(0).sum()
         assert 0 < rows <= 33 and 0 < columns <= 33
@@ -62,7 +62,7 @@ def test_flip_mirrors_about_half(pictures):
 
 def test_shuffled_pixels_are_the_same_colors(pictures):
     shuffled = shuffle_pixels(pictures, rng(8))
-    for before, after in zip(pictures, shuffled):
+    for before, after in zip(pictures, shuffled, strict=True):
         assert not torch.equal(before, after)
         a, b = (set(map(tuple, x.flatten(1).T.tolist())) for x in (before, after))
         assert a == b

@@ -77,7 +77,8 @@ import hashlib
 import numpy as np
 
 def _expected(point):
-    pixels = np.rint((walk[point].numpy().transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+    picture = walk[point].numpy().transpose(1, 2, 0)
+    pixels = np.rint((picture + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
     print(hashlib.sha256(np.kron(pixels, np.ones((4, 4, 1), np.uint8)).tobytes()).hexdigest())
 
 print(*result.path_steps)

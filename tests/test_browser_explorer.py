@@ -18,8 +18,9 @@ def _expected(place, start, lam, step):
     run, row = ((real, 0), (real, 1), (drawn, 0), (drawn, 1))[place]
     y = run.corrupted[row].numpy().copy()
     y[:, run.mask[row, 0].numpy() == 0] = 0.2
-    parts = [y, run.generated[row, start, lam, step].numpy(), run.completed[row, start, lam, step].numpy()]
-    parts = [np.rint((part.transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)).astype(np.uint8) for part in parts]
+    found = [run.generated[row, start, lam, step], run.completed[row, start, lam, step]]
+    parts = [part.transpose(1, 2, 0) for part in (y, *(each.numpy() for each in found))]
+    parts = [np.rint((part + np.float32(1)) * np.float32(127.5)).astype(np.uint8) for part in parts]
     gap = np.full((64, 2, 3), 255, np.uint8)
     strip = np.concatenate([parts[0], gap, parts[1], gap, parts[2]], 1)
     print(hashlib.sha256(np.kron(strip, np.ones((3, 3, 1), np.uint8)).tobytes()).hexdigest())
@@ -30,8 +31,10 @@ print(len(explorer.step_slider.options))
 LAM, STEP = ".under-test .lam-slider", ".under-test .step-slider"
 PICTURE = ".under-test img.explorer-image, .under-test .explorer-image img"
 LABELS = ["0", "0.001", "0.003", "0.1", "1", "10", "37", "100"]
-MARKERS = """() => [...document.querySelectorAll('.under-test .explorer-curve svg')].flatMap(svg => {
-    const lines = [...svg.querySelectorAll('polyline')].map(line => line.getAttribute('points').split(' '));
+MARKERS = """() =>
+  [...document.querySelectorAll('.under-test .explorer-curve svg')].flatMap(svg => {
+    const lines = [...svg.querySelectorAll('polyline')]
+        .map(line => line.getAttribute('points').split(' '));
     return [...svg.querySelectorAll('circle.marker')].map((circle, panel) =>
         lines[panel].indexOf(`${circle.getAttribute('cx')},${circle.getAttribute('cy')}`));
 })"""

@@ -32,8 +32,9 @@ DROP = """([selector, name, encoded, more]) => {
     const carried = new DataTransfer();
     carried.items.add(new File([bytes, new Uint8Array(more)], name));
     const target = document.querySelector(selector);
+    const options = {dataTransfer: carried, bubbles: true, cancelable: true};
     for (const type of ['dragover', 'drop'])
-        target.dispatchEvent(new DragEvent(type, {dataTransfer: carried, bubbles: true, cancelable: true}));
+        target.dispatchEvent(new DragEvent(type, options));
 }"""
 
 
@@ -214,7 +215,8 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         # Long enough to be stopped on any machine.
         in_kernel(
             page,
-            "from dataclasses import replace; filler.settings = replace(filler.settings, steps=100_000)",
+            "from dataclasses import replace; "
+            "filler.settings = replace(filler.settings, steps=100_000)",
         )
         page.locator(".filler-fill").click()
         wait_for_text(page, ".filler-message", "step ")

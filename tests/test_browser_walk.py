@@ -18,8 +18,10 @@ import numpy as np
 
 def _expected(number, point):
     for each in (walks[point, number], list(completed.values())[number][point]):
-        pixels = np.rint((each.numpy().transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
-        print(hashlib.sha256(np.kron(pixels, np.ones((4, 4, 1), np.uint8)).tobytes()).hexdigest(), *atlas.paths[number][point])
+        picture = each.numpy().transpose(1, 2, 0)
+        pixels = np.rint((picture + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+        digest = hashlib.sha256(np.kron(pixels, np.ones((4, 4, 1), np.uint8)).tobytes())
+        print(digest.hexdigest(), *atlas.paths[number][point])
 
 print(*found.path_steps)
 """

@@ -54,6 +54,8 @@ def test_two_writers_at_once_leave_one_whole_file(tmp_path, spawn):
     while any(writer.is_alive() for writer in writers):
         if path.exists():
             seen.add(path.read_bytes())
+        else:
+            time.sleep(0.01)  # the writers are still starting
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
@@ -123,9 +125,11 @@ def test_a_locked_block_is_refused_or_waited_for(tmp_path, spawn):
     other = spawn.Process(target=hold, args=(path, ready, let_go))
     other.start()
     assert ready.wait(30)
-    with pytest.raises(InUse, match="another process is training into there"):
-        with locked(path, "training into there"):
-            raise AssertionError("two at once")
+    with (
+        pytest.raises(InUse, match="another process is training into there"),
+        locked(path, "training into there"),
+    ):
+        raise AssertionError("two at once")
     let_go.set()
     with locked(path, "training", wait=True):
         other.join()

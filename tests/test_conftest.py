@@ -2,7 +2,7 @@
 
 import ipywidgets
 import pytest
-from conftest import callback_errors_raise
+from conftest import FOLDERS, ROOT, callback_errors_raise
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +12,16 @@ def no_silent_widget_errors():
 
 def fails(*_):
     raise ValueError("lost otherwise")
+
+
+def test_a_test_has_the_marker_of_its_folder(request):
+    assert request.node.get_closest_marker("unit")
+    assert not request.node.get_closest_marker("slow")
+
+
+def test_every_test_is_in_a_folder():
+    paths = (ROOT / "tests").rglob("test_*.py")
+    assert {path.parent.name for path in paths} == set(FOLDERS)
 
 
 def test_an_error_behind_a_button_is_found():

@@ -37,7 +37,7 @@ def missing_share(mask):
 
 
 def time_to(losses, seconds, target):
-    for loss, second in zip(losses, seconds):
+    for loss, second in zip(losses, seconds, strict=True):
         if loss <= target:
             return second.item()
     return math.inf

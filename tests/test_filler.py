@@ -24,6 +24,7 @@ from tutorial_lib.teaching.widgets import HoleFiller, filler
 
 SIDE = 16
 SHORT = SearchSettings(steps=12, lam=0.0)
+CENTER = center_mask(size=SIDE)
 LONG = replace(SHORT, steps=10**7)
 
 
@@ -53,7 +54,7 @@ def picture(seed=0, size=SIDE):
     return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def make(mask=center_mask(size=SIDE), how=SHORT, **options):
+def make(mask=CENTER, how=SHORT, **options):
     return HoleFiller(model(), picture(), mask, how, **options)
 
 

@@ -55,7 +55,7 @@ def test_equals_the_double_loop_on_any_mask(mask, window):
 
 
 def test_sums_for_the_center_hole():
-    """Figures that tell the right reading of Eq. 3 from the inverted one, whose sum is near 2965."""
+    """Figures that tell the right reading of Eq. 3 from the inverted one, with a sum near 2965."""
     assert importance_weights(center_mask(), 7).sum().item() == pytest.approx(107, abs=0.5)
     assert importance_weights(center_mask(), 15).sum().item() == pytest.approx(225, abs=0.5)
 

@@ -553,6 +553,7 @@ def faces():
     )
 
 
+@pytest.mark.slow
 def test_the_default_goes_below_plain_adam_s_loss_in_fewer_steps(faces):
     gan, images, masks = faces
     default, adam = (

@@ -89,7 +89,7 @@ def test_context_gradient(norm):
 @pytest.mark.parametrize("form", PRIORS)
 def test_prior_gradient(form):
     assert torch.autograd.gradcheck(
-        lambda l: prior_loss(l, 0.7, form), (4 * draws(6)).requires_grad_(True)
+        lambda logits: prior_loss(logits, 0.7, form), (4 * draws(6)).requires_grad_(True)
     )
 
 

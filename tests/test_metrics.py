@@ -36,9 +36,9 @@ def test_whole_pictures_equal_scikit_image(seed, error, size):
     ):
         values = metric(images, originals)
         assert values.shape == (2,) and values.dtype == torch.float64
-        expected = [
-            theirs(a, b) for a, b in zip(to_uint8(images), to_uint8(originals))
-        ]  # of 8 bit pixels, as everybody takes them
+        # of 8 bit pixels, as everybody takes them
+        pairs = zip(to_uint8(images), to_uint8(originals), strict=True)
+        expected = [theirs(a, b) for a, b in pairs]
         np.testing.assert_allclose(values.numpy(), expected, atol=1e-4)
 
 
@@ -47,7 +47,7 @@ def test_hole_only_equals_a_plain_loop(family):
     images, originals = pair(size=(24, 24))
     masks = make_masks(family, 3, torch.Generator().manual_seed(5), size=24)
     for row, (decibels, similarity) in enumerate(
-        zip(psnr(images, originals, masks), ssim(images, originals, masks))
+        zip(psnr(images, originals, masks), ssim(images, originals, masks), strict=True)
     ):
         _, local = structural_similarity(
             images[row].double().numpy() + 1,

@@ -1,13 +1,13 @@
 """The README's map of the library is what the modules say of themselves.
 
-`python tests/test_module_map.py` writes it again.
+`python tests/unit/test_module_map.py` writes it again.
 """
 
 import ast
 import re
+from pathlib import Path
 
-from conftest import ROOT
-
+ROOT = next(path for path in Path(__file__).resolve().parents if (path / "README.md").is_file())
 README = ROOT / "README.md"
 BETWEEN = re.compile(r"(<!-- module map -->\n).*?(<!-- end of the map -->)", re.DOTALL)
 ORDER = ["faces", "datasets", "models", "training", "inpainting", "baselines", "evaluation"]
@@ -21,10 +21,9 @@ def summary(path):
 
 def module_map():
     """A Markdown table: each module of the library and what it says of itself, room by room."""
-    paths = (ROOT / "tutorial_lib").rglob("*.py")
-    names = {
-        path.relative_to(ROOT / "tutorial_lib").with_suffix("").as_posix(): path for path in paths
-    }
+    library = ROOT / "tutorial_lib"
+    paths = library.rglob("*.py")
+    names = {path.relative_to(library).with_suffix("").as_posix(): path for path in paths}
     rows = []
     for name, path in sorted(names.items(), key=lambda pair: (place(pair[0]), pair[0])):
         if name in ("__init__", "__main__"):

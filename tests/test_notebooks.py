@@ -96,7 +96,10 @@ def has_only_wanted_errors(notebook):
         if RAISES in tags(cell) and not failed:
             yield f"cell {number} is tagged {RAISES} and stores no error"
         if RAISES in tags(cell) and CHECKED not in tags(cell):
-            yield f"cell {number} is tagged {RAISES} without {CHECKED}: nbval would not notice when nothing is raised"
+            yield (
+                f"cell {number} is tagged {RAISES} without {CHECKED}: "
+                "nbval would not notice when nothing is raised"
+            )
 
 
 def has_checked_text(notebook):
@@ -105,9 +108,12 @@ def has_checked_text(notebook):
         yield f"no cell is tagged {CHECKED}"
     for number, cell in checked:
         if not printed(cell):
-            yield f"cell {number} is tagged {CHECKED} and stores no text: nbval would compare nothing"
+            yield f"cell {number} is tagged {CHECKED} and stores no text: nothing is compared"
         if any(output.get("name") == "stderr" for output in cell.outputs):
-            yield f"cell {number} is tagged {CHECKED} and has text on stderr, where progress bars and warnings are"
+            yield (
+                f"cell {number} is tagged {CHECKED} and has text on stderr, "
+                "where progress bars and warnings are"
+            )
 
 
 def skips_nothing(notebook):
@@ -154,11 +160,13 @@ def runs_on_python3(notebook):
 def has_a_number_beside_each_figure(notebook):
     cells = code_cells(notebook)
     for index, (number, cell) in enumerate(cells):
-        if any("image/png" in output.get("data", {}) for output in cell.outputs):
-            if not any(
-                CHECKED in tags(near) and printed(near) for _, near in cells[index : index + 2]
-            ):
-                yield f"cell {number} has a figure, but neither it nor the next code cell prints something that is checked"
+        has_figure = any("image/png" in output.get("data", {}) for output in cell.outputs)
+        beside = cells[index : index + 2]
+        if has_figure and not any(CHECKED in tags(near) and printed(near) for _, near in beside):
+            yield (
+                f"cell {number} has a figure, but neither it nor the next code cell "
+                "prints something that is checked"
+            )
 
 
 def opens_with_text(notebook):

@@ -130,9 +130,18 @@ def test_version_and_licence_are_the_same_everywhere():
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 
+def test_the_commit_hooks_are_the_pinned_tools():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    versions = pinned(default_environment())
+    assert {repo["rev"] for repo in config["repos"]} == {
+        f"v{versions['ruff']}",
+        f"v{versions['mypy']}",
+    }
+
+
 @pytest.mark.parametrize(
     "name", ["workbook.py", "constraints.txt", "pyproject.toml", "environment.yml", ".ci/run"]
 )
 def test_no_package_index_but_pytorchs_is_named(name):
     hosts = re.findall(r"https?://([\w.-]+)", (ROOT / name).read_text(encoding="utf-8"))
-    assert set(hosts) <= {"download.pytorch.org"}
+    assert set(hosts) <= {"download.pytorch.org", "arxiv.org"}  # the latter has the paper

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image, ImageOps
 from skimage import data
 from skimage.feature import Cascade
@@ -141,7 +142,7 @@ def test_a_sideways_photo_is_turned_before_the_face_is_sought(photos):
 
 # -- the faces pack --
 
-PACKS = Path(__file__).resolve().parents[2] / "shared" / "data"
+PACKS = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -182,14 +183,15 @@ def test_the_framing_is_the_pack_s(congress):
     assert len(congress) == 49
     assert difference(congress, framed) < 4
     for wrong in (0.5, 0.9, 1.1, 1.5):  # another margin, the same center
-        assert difference(
-            congress,
-            lambda row, column, width: framed(
+
+        def misframed(row, column, width, wrong=wrong):
+            return framed(
                 row + width * MARGIN * (1 - wrong),
                 column + width * MARGIN * (1 - wrong),
                 width * (1 + 2 * MARGIN * wrong) / (1 + 2 * MARGIN),
-            ),
-        ) > difference(congress, framed)
+            )
+
+        assert difference(congress, misframed) > difference(congress, framed)
 
 
 def test_found_faces_are_framed_like_the_pack_s(congress):

@@ -333,7 +333,7 @@ def test_the_sun_lights_its_own_side():
 
 
 def test_the_ground_is_dark_under_the_car():
-    """Darkest right below it, and in the sun darker on the side that the light does not come from."""
+    """Darkest right below it, and in the sun darker on the side away from the light."""
     for index in CARS:
         options = {"view": "left", "ground": "concrete", "light_strength": 1.0}
         first, last, left, right = box(paint(index, **options))

@@ -61,7 +61,7 @@ def ink(index, **changes):
 
 
 def box(mask):
-    """(first row, last row, first column, last column) of the pixels that are half covered or more."""
+    """(first row, last row, first column, last column) of pixels half covered or more."""
     rows, columns = np.nonzero((mask > 0.5).any(1))[0], np.nonzero((mask > 0.5).any(0))[0]
     return rows[0], rows[-1], columns[0], columns[-1]
 

@@ -4,11 +4,11 @@ run goes on as if it had not been.
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -44,9 +44,7 @@ from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.models.weights import file_hash, save_context_encoder, save_gan
 
-PAPER_TEXT = (
-    Path(__file__).resolve().parents[2] / "shared" / "paper" / "semantic-image-inpainting.txt"
-)
+PAPER_TEXT = ROOT.parent / "shared" / "paper" / "semantic-image-inpainting.txt"
 DATA = {"name": "noise", "split": "test"}
 QUICK = ["corrupted", "context-encoder", "ours", "ours, PAPER", "mean", "nearest-neighbor"]
 
@@ -77,7 +75,7 @@ def models(originals):
 
 @pytest.fixture
 def short(monkeypatch):
-    """The same methods with a handful of steps, parts of two pictures, and the slow ones on three."""
+    """The same methods with a few steps, parts of two pictures, and the slow ones on three."""
     few = {
         name: replace(
             method,

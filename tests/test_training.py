@@ -254,6 +254,7 @@ def test_the_run_folder_holds_configuration_and_a_log_for_tensorboard(
     ) == (8, 5, "noise")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no fork and no SIGKILL")
 def test_killed_twenty_times_a_run_ends_in_the_bits_of_one_that_never_was(tmp_path):
     """tests/killed.py forks a training, kills it at a random moment, and does so again.

@@ -31,9 +31,8 @@ def wheel(tmp_path_factory):
 def installed(wheel, tmp_path_factory):
     """A folder with nothing but the installed wheel."""
     folder = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [*PIP, "install", "--no-deps", "--no-index", "--target", folder, wheel], check=True
-    )
+    install = ["install", "--no-deps", "--no-index", "--target", folder, wheel]
+    subprocess.run([*PIP, *install], check=True)
     return folder
 
 

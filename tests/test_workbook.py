@@ -91,7 +91,10 @@ def test_an_old_python_can_read_the_file_to_its_end():
 
 
 def test_an_old_python_gets_one_line():
-    code = "import sys, runpy; sys.version_info = (3, 9, 1, 'final', 0); runpy.run_path('workbook.py', run_name='__main__')"
+    code = (
+        "import sys, runpy; sys.version_info = (3, 9, 1, 'final', 0); "
+        "runpy.run_path('workbook.py', run_name='__main__')"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "Python 3.9 is too old" in done.stderr
@@ -132,21 +135,24 @@ def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch)
         ["tests/test_masks.py::test_x"],
         ["-n", "0"],
     ):
-        assert ours.test_command(rest) == ["pytest", *rest] and "OMP_NUM_THREADS" not in os.environ
-    assert ours.test_command(["-x", "-rs"]) == [
-        "pytest",
-        "-n",
-        "2",
-        "--dist",
-        "loadscope",
-        "-x",
-        "-rs",
-    ]
-    assert (
-        os.environ["OMP_NUM_THREADS"] == "1"
-    )  # two workers with two threads each would wait for one another
+        assert ours.test_command(rest) == ["pytest", "--durations=15", *rest]
+        assert "OMP_NUM_THREADS" not in os.environ
+    shared = ["-n", "2", "--dist", "loadscope"]
+    assert ours.test_command(["-x", "-rs"]) == ["pytest", "--durations=15", *shared, "-x", "-rs"]
+    # two workers with two threads each would wait for one another
+    assert os.environ["OMP_NUM_THREADS"] == "1"
     monkeypatch.setattr(ours.os, "cpu_count", lambda: 1)
-    assert ours.test_command(["-x"]) == ["pytest", "-x"]
+    assert ours.test_command(["-x"]) == ["pytest", "--durations=15", "-x"]
+
+
+def test_fast_leaves_out_what_is_slow_and_keeps_to_the_unit_tests():
+    options, rest = ours.parse(["test", "--fast", "-x"])
+    assert options.fast and rest == ["-x"]
+    command = ours.test_command(rest, options.fast)
+    chosen = ["-m", "not slow and not fuzz"]
+    assert command[2:5] == [*chosen, "tests/unit"] and command[-1] == "-x"
+    named = ["tests/conftest.py"]
+    assert ours.test_command(named, True)[2:] == [*chosen, *named]
 
 
 def test_lab_opens_the_first_notebook():
@@ -281,18 +287,21 @@ def test_a_disk_that_is_full_later(book, calls, monkeypatch, capsys):
     "written, said",
     [
         (
-            "WARNING: Retrying (Retry(total=0)) after connection broken by 'NameResolutionError(...)': /simple/torch/\n"
+            "WARNING: Retrying (Retry(total=0)) after connection broken by "
+            "'NameResolutionError(...)': /simple/torch/\n"
             "ERROR: No matching distribution found for torch==2.13.0\n",
             "no network",
         ),
         ("ReadTimeoutError: HTTPSConnectionPool: Read timed out.\n", "no network"),
         (
             "WARNING: Retrying after connection broken by 'ReadTimeoutError'\n"
-            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n",
+            "ERROR: Could not install packages due to an OSError: "
+            "[Errno 28] No space left on device\n",
             "no disk space",
         ),
         (
-            "ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution found for torch==2.13.0\n",
+            "ERROR: Could not find a version (from versions: none)\n"
+            "ERROR: No matching distribution found for torch==2.13.0\n",
             "there is no torch==2.13.0 for this machine",
         ),
         ("ERROR: something else\nnote: by pip\n\n", "ERROR: something else"),
@@ -304,6 +313,7 @@ def test_what_pip_says_becomes_one_line(written, said):
     assert said in line and "\n" not in line
 
 
+@pytest.mark.slow
 def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
     offline = {
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -312,7 +322,10 @@ def test_no_network_with_a_real_venv_and_pip(book, tmp_path):
         "PIP_NO_CACHE_DIR": "1",
         "PIP_EXTRA_INDEX_URL": "",
     }
-    code = "import workbook, sys; workbook.CUDA_GIGABYTES = workbook.CPU_GIGABYTES = 0; sys.exit(workbook.main(['test']))"
+    code = (
+        "import workbook, sys; workbook.CUDA_GIGABYTES = workbook.CPU_GIGABYTES = 0; "
+        "sys.exit(workbook.main(['test']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -1,5 +1,6 @@
-"""What the paper compares with, apart from the Context Encoder, and two yardsticks (Figs. 1, 6 and
-7; notebook 01).
+"""Ways to fill a hole without a trained network: what the paper compares with, and simpler ones.
+
+Figs. 1, 6 and 7 of the paper, notebook 01; the Context Encoder is in `models.context_encoder`.
 
 One shape of call for all: `fill(images, mask, ...)`, images (B, 3, H, W) in [-1, 1], mask (B, 1, H,
 W) or (1, 1, H, W) with 1 = known, gives the completed pictures, (B, 3, H, W) float32 in [-1, 1] on
@@ -30,10 +31,8 @@ BASELINES: dict[str, Callable[..., Tensor]] = {
     "nearest-neighbor": nearest_neighbor_fill,
     "nearest-neighbor-blended": functools.partial(nearest_neighbor_fill, blend=True),
 }
-NEED_PICTURES = (
-    "nearest-neighbor",
-    "nearest-neighbor-blended",
-)  # of a training set, as pictures=...
+# These fill from a training set, given as pictures=...
+NEED_PICTURES = ("nearest-neighbor", "nearest-neighbor-blended")
 
 __all__ = [
     "BASELINES",

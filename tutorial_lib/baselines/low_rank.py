@@ -1,5 +1,4 @@
-"""Low-rank completion: each channel is a matrix, and of all that agree with the known pixels one of
-low rank is taken.
+"""Low-rank completion: the matrix of low rank that agrees with the known pixels of a channel.
 
 Two stand-ins for the rank that come closer to it than the nuclear norm does: the truncated nuclear
 norm (Hu et al. 2013) and concave penalties of the singular values (Lu et al. 2014). As in both
@@ -17,10 +16,10 @@ import math
 import torch
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave, warn_not_converged
+from tutorial_lib.baselines.validation import enter, leave, warn_not_converged
 
-# name -> (g, its slope) over singular values s >= 0; each is concave, does not fall, and has g(0) =
-# 0 (Lu et al., Table 1)
+# name -> (g, its derivative) over singular values s >= 0; each is concave, does not fall, and has
+# g(0) = 0 (Lu et al., Table 1)
 PENALTIES = {
     "log": (
         lambda s, gamma: torch.log1p(gamma * s) / math.log1p(gamma),
@@ -42,12 +41,12 @@ def truncated_nuclear_norm_fill(
     tolerance: float = 3e-4,
     max_steps: int = 1000,
 ) -> Tensor:
-    """min_X sum of all singular values but the `rank` largest, X = y where known, channel by
-    channel (Hu et al. 2013).
+    """Fill holes with the least truncated nuclear norm, channel by channel (Hu et al. 2013).
 
-    Two steps in turn: the singular vectors of the largest values are held, which makes the problem
-    convex, and it is solved by ADMM (their TNNR-ADMM; here the vectors are renewed as soon as ADMM
-    rests, and it goes on from where it is).
+    min_X sum of all singular values but the `rank` largest, subject to X = y where known. Two steps
+    in turn: the singular vectors of the largest values are held, which makes the problem convex,
+    and it is solved by ADMM (their TNNR-ADMM; here the vectors are renewed as soon as ADMM rests,
+    and it goes on from where it is).
 
     The default rank has the highest hole PSNR of 0, 1 and 2, averaged over eight training faces
     with center, pattern and random masks; with 2 it also needs more steps than it is given. The
@@ -59,9 +58,10 @@ def truncated_nuclear_norm_fill(
         rank: how many singular values are free, from 0 (the nuclear norm itself) to the shorter
             side.
         penalty: beta of ADMM.
-        tolerance: a channel rests when a step moves it by less than this share of its known pixels'
-            norm; it is done when it still rests after its singular vectors were renewed. The
-            problem is not convex: this is a resting point, not a proven minimum (but for rank 0).
+        tolerance: a channel rests when a step moves it by less than this fraction of its known
+            pixels' norm; it is done when it still rests after its singular vectors were renewed.
+            The problem is not convex: this is a resting point, not a proven minimum (but for rank
+            0).
         max_steps: of ADMM, in all; a RuntimeWarning says when they were not enough.
 
     Returns:
@@ -73,10 +73,10 @@ def truncated_nuclear_norm_fill(
     """
     y, known = enter(images, mask)
     matrices, where = _matrices(y, known)
-    answer, left = complete_truncated(matrices, where, rank, penalty, tolerance, max_steps)
+    completed, left = complete_truncated(matrices, where, rank, penalty, tolerance, max_steps)
     if left:
         warn_not_converged("truncated nuclear norm", f"{left} channels", max_steps, tolerance)
-    return leave(answer.view_as(y) - 1, images, mask)
+    return leave(completed.view_as(y) - 1, images, mask)
 
 
 def nonconvex_low_rank_fill(
@@ -87,8 +87,10 @@ def nonconvex_low_rank_fill(
     tolerance: float = 1e-3,
     max_steps: int = 1000,
 ) -> Tensor:
-    """min_X lam sum_i g(sigma_i(X)) + 1/2 ||X - y||^2 over known pixels, lam going to 0, channel by
-    channel (Lu et al. 2014).
+    """Fill holes with a concave penalty of the singular values, channel by channel.
+
+    min_X lam sum_i g(sigma_i(X)) + 1/2 ||X - y||^2 over known pixels, lam going to 0 (Lu et al.
+    2014).
 
     IRNN, their algorithm 1: a concave g lies below its tangent at the present singular values, and
     the tangent's weighted nuclear norm is minimized by one shrinkage (`shrink`), in which large
@@ -103,7 +105,7 @@ def nonconvex_low_rank_fill(
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         penalty: g: "log", "etp" (exponential type) or "geman".
         gamma: shape of g; see `PENALTIES`.
-        tolerance: a channel is done when a step moves it by less than this share of its known
+        tolerance: a channel is done when a step moves it by less than this fraction of its known
             pixels' norm, and it fits them so closely. lam falls by a tenth whenever a step moves it
             by less than ten times as much.
         max_steps: in all; a RuntimeWarning says when they were not enough.
@@ -117,10 +119,10 @@ def nonconvex_low_rank_fill(
     """
     y, known = enter(images, mask)
     matrices, where = _matrices(y, known)
-    answer, left = complete_nonconvex(matrices, where, penalty, gamma, tolerance, max_steps)
+    completed, left = complete_nonconvex(matrices, where, penalty, gamma, tolerance, max_steps)
     if left:
         warn_not_converged("nonconvex low rank", f"{left} channels", max_steps, tolerance)
-    return leave(answer.view_as(y) - 1, images, mask)
+    return leave(completed.view_as(y) - 1, images, mask)
 
 
 def complete_truncated(
@@ -134,7 +136,12 @@ def complete_truncated(
     """`truncated_nuclear_norm_fill` for matrices of any scale.
 
     Args:
-        matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
+        matrices: (N, H, W) float64, 0 where not known.
+        known: (N, H, W) bool.
+        rank: as there.
+        penalty: as there.
+        tolerance: as there.
+        max_steps: as there.
 
     Returns:
         (N, H, W) completed, equal to `matrices` where known, and how many had not converged.
@@ -146,10 +153,8 @@ def complete_truncated(
         raise ValueError(f"rank must lie between 0 and {min(matrices.shape[1:])}, got {rank}")
     if penalty <= 0 or tolerance <= 0:
         raise ValueError(f"penalty and tolerance must be positive, got {penalty} and {tolerance}")
-    answer, row = (
-        matrices.clone(),
-        torch.arange(len(matrices), device=matrices.device),
-    )  # row: those still at work
+    completed = matrices.clone()
+    row = torch.arange(len(matrices), device=matrices.device)  # the matrices still at work
     y, w, dual, free = matrices, matrices, torch.zeros_like(matrices), torch.zeros_like(matrices)
     x = renewed = w
     limit = tolerance * _norms(matrices) + 1e-12
@@ -163,13 +168,13 @@ def complete_truncated(
         renewed = torch.where(rests[:, None, None], x, renewed)
         w = torch.where(known, y, x + (free + dual) / penalty)
         dual = dual + penalty * (x - w)
-        answer[row] = torch.where(known, y, x)
+        completed[row] = torch.where(known, y, x)
         row, y, known, w, dual, free, x, renewed, limit = (
             part[~done] for part in (row, y, known, w, dual, free, x, renewed, limit)
         )
         if not len(row):
             break
-    return answer, len(row)
+    return completed, len(row)
 
 
 def complete_nonconvex(
@@ -183,7 +188,12 @@ def complete_nonconvex(
     """`nonconvex_low_rank_fill` for matrices of any scale.
 
     Args:
-        matrices: (N, H, W) float64, 0 where not known; known: (N, H, W) bool.
+        matrices: (N, H, W) float64, 0 where not known.
+        known: (N, H, W) bool.
+        penalty: as there.
+        gamma: as there.
+        tolerance: as there.
+        max_steps: as there.
 
     Returns:
         (N, H, W) completed, close to `matrices` where known, and how many had not converged.
@@ -196,7 +206,8 @@ def complete_nonconvex(
     if gamma <= 0 or tolerance <= 0:
         raise ValueError(f"gamma and tolerance must be positive, got {gamma} and {tolerance}")
     slope = PENALTIES[penalty][1]
-    answer, row = matrices.clone(), torch.arange(len(matrices), device=matrices.device)
+    completed = matrices.clone()
+    row = torch.arange(len(matrices), device=matrices.device)  # the matrices still at work
     y, x, s = matrices, matrices, torch.linalg.svdvals(matrices)
     lam = s[:, :1].clone()  # as large as the largest singular value
     limit = tolerance * _norms(matrices) + 1e-12
@@ -205,13 +216,13 @@ def complete_nonconvex(
         moved = _norms(new - x)
         done = (moved <= limit) & (_norms((new - y) * known) <= limit)
         x, lam = new, torch.where((moved <= 10 * limit)[:, None], 0.9 * lam, lam)
-        answer[row] = x
+        completed[row] = x
         row, y, known, x, s, lam, limit = (
             part[~done] for part in (row, y, known, x, s, lam, limit)
         )
         if not len(row):
             break
-    return answer, len(row)
+    return completed, len(row)
 
 
 def irnn_step(
@@ -220,11 +231,15 @@ def irnn_step(
     """One step of IRNN; lam sum_i g(sigma_i) + 1/2 ||X - y||^2 over known pixels never rises.
 
     Args:
-        x: (N, H, W) and its singular values s: (N, K), largest first; y, known: (N, H, W); lam: (N,
-            1); slope: g's, a function.
+        x: (N, H, W).
+        s: (N, K), its singular values, the largest first.
+        y: (N, H, W), read where known.
+        known: (N, H, W) bool.
+        lam: (N, 1).
+        slope: the derivative of g, a function.
 
     Returns:
-        the next x and s.
+        The next x and s.
     """
     # the gradient step of length 1 puts the known pixels back
     new, _, s, _ = shrink(torch.where(known, y, x), lam * slope(s))

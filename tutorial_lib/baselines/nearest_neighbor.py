@@ -1,5 +1,4 @@
-"""Nearest-neighbor filling: find the picture that agrees best with what is known, and take the hole
-from it.
+"""Nearest-neighbor filling: the hole of the picture that agrees best with the known pixels.
 
 Scene completion from a large collection (Hays & Efros 2007), in the form of the paper's Fig. 7: the
 collection is the training set, "best" is the sum of squared differences over the known pixels.
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave
+from tutorial_lib.baselines.validation import enter, leave
 from tutorial_lib.images import to_float
 from tutorial_lib.inpainting.blending import poisson_blend
 
@@ -70,36 +69,31 @@ class NearestNeighbor:
         y, known = enter(images, mask)
         if self.pixels.shape[1:3] != y.shape[2:]:
             raise ValueError(
-                f"the pictures are {tuple(y.shape[2:])}, those of the collection {self.pixels.shape[1:3]}: resize "
-                "one of them"
+                f"the pictures are {tuple(y.shape[2:])}, those of the collection "
+                f"{self.pixels.shape[1:3]}: resize one of them"
             )
         weight = known.expand(len(y), -1, -1, -1).double()
         if weights is not None:
             weight = weight * _check_weights(weights, weight)
-        # as the collection's memory lies: height, width, channel
-        y = (
-            y.cpu().permute(0, 2, 3, 1).flatten(1).numpy() + 1
-        ) * 127.5  # in gray levels, like the collection
-        weight = weight.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).flatten(1).numpy()
-        counts = weight.any(0)  # a pixel without weight in every picture need not be looked at
-        y, weight = y[:, counts], weight[:, counts]
-        same = (weight == weight[:1]).all()
-        pull, weight = 2 * (weight * y).T, (weight[:1] if same else weight).T
+        # as the collection's memory lies, (B, H * W * 3), and in its gray levels
+        levels = (y.cpu().permute(0, 2, 3, 1).flatten(1).numpy() + 1) * 127.5
+        w = weight.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).flatten(1).numpy()
+        counts = w.any(0)  # a pixel without weight in every picture need not be looked at
+        levels, w = levels[:, counts], w[:, counts]
+        same = (w == w[:1]).all()
+        pull, w = 2 * (w * levels).T, (w[:1] if same else w).T
         flat = self.pixels.reshape(len(self.pixels), -1)
-        best, distance = np.zeros(len(y), np.int64), np.full(len(y), np.inf)
+        best, distance = np.zeros(len(levels), np.int64), np.full(len(levels), np.inf)
         for start in range(0, len(flat), _CHUNK):
-            x = flat[start : start + _CHUNK][:, counts].astype(
-                np.float64
-            )  # for differences of large sums are compared
-            # sum w (x - y)^2 without the sum of w y^2, which is the same for all: two products of
-            # matrices
-            found = x**2 @ weight - x @ pull
+            # float64, because differences of large sums are compared
+            x = flat[start : start + _CHUNK][:, counts].astype(np.float64)
+            # sum w (x - y)^2 without sum w y^2, which is the same for all: two matrix products
+            found = x**2 @ w - x @ pull  # (chunk, B)
             nearest = found.argmin(0)
-            nearer = found[nearest, np.arange(len(y))] < distance
-            best[nearer], distance[nearer] = (
-                start + nearest[nearer],
-                found[nearest, np.arange(len(y))][nearer],
-            )
+            least = found[nearest, np.arange(len(levels))]
+            nearer = least < distance
+            best[nearer] = start + nearest[nearer]
+            distance[nearer] = least[nearer]
         return torch.from_numpy(best)
 
     def fill(
@@ -108,7 +102,9 @@ class NearestNeighbor:
         """The hole taken from the closest picture.
 
         Args:
-            images, mask, weights: see `indices`.
+            images: as for `indices`.
+            mask: as for `indices`.
+            weights: as for `indices`.
             blend: keep the closest picture's gradients instead of its pixels (Eq. 6), which hides
                 the seam.
 
@@ -116,7 +112,7 @@ class NearestNeighbor:
             (B, 3, H, W) float32 in [-1, 1].
 
         Raises:
-            as `indices`.
+            ValueError: as `indices`.
         """
         closest = to_float(self.pixels[self.indices(images, mask, weights).numpy()])
         if blend:
@@ -133,8 +129,10 @@ def nearest_neighbor_fill(
 
 
 def _check_weights(weights: Tensor, like: Tensor) -> Tensor:
-    """The weights, (B, 1, H, W) float64 and 0 in the hole; ValueError for another shape, negative
-    values or only zeros.
+    """The weights, (B, 1, H, W) float64 and 0 in the hole.
+
+    Raises:
+        ValueError: for another shape, negative values or only zeros.
     """
     if (
         weights.dim() != 4
@@ -147,6 +145,7 @@ def _check_weights(weights: Tensor, like: Tensor) -> Tensor:
     weights = torch.where(like > 0, weights.to(like), 0.0)
     if not bool((weights >= 0).all()) or not bool(weights.flatten(1).any(1).all()):
         raise ValueError(
-            "weights must not be negative or NaN, and some known pixel of each picture needs a weight"
+            "weights must not be negative or NaN, "
+            "and some known pixel of each picture needs a weight"
         )
     return weights

@@ -1,6 +1,4 @@
-"""PatchMatch (Barnes et al. 2009).
-
-Fill a hole with patches of the same picture, each the nearest to what it replaces.
+"""PatchMatch (Barnes et al. 2009): a hole filled with the nearest patches of the same picture.
 
 Two things in one file. `nearest_neighbor_field` is the algorithm that gave the name: for every
 patch a similar one elsewhere, found by guessing and by asking the neighbors instead of comparing
@@ -16,14 +14,12 @@ import torch.nn.functional as F
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave
+from tutorial_lib.baselines.validation import enter, leave
 from tutorial_lib.device import seeded_generator
 from tutorial_lib.inpainting.blending import poisson_blend
 
 ROUNDS = 12  # of matching and voting at each scale, at most
-_STILL = (
-    0.5 / 127.5
-)  # the hole has come to rest when a round moves its pixels by less than half a gray level on average
+_STILL = 0.5 / 127.5  # half a gray level: the hole rests when a round moves it by less on average
 _SMALLEST = 16  # side of the coarsest picture
 _ENOUGH = 20  # known patches that make a coarse scale worth a visit
 _JUMPS = (8, 4, 2, 1)
@@ -43,14 +39,13 @@ def nearest_neighbor_field(
     sweeps: int = 7,
     rng: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """For each patch of one picture a patch of another at a small sum of squared differences
-    (Barnes et al. 2009, section 3).
+    """For each patch of one picture a patch of another with a small sum of squared differences.
 
-    Random initialization, propagation and random search as in the paper, except that all patches
-    move at once: good matches spread by jumps of 8, 4, 2 and 1 pixels (jump flooding, Rong & Tan
-    2006) instead of in scan order. The result is approximate; a test compares it with the
-    exhaustive search. (At 64x64 that one is affordable too: what PatchMatch saves shows at the
-    megapixels it was made for.)
+    Barnes et al. 2009, section 3. Random initialization, propagation and random search as in the
+    paper, except that all patches move at once: good matches spread by jumps of 8, 4, 2 and 1
+    pixels (jump flooding, Rong & Tan 2006) instead of in scan order. The result is approximate; a
+    test compares it with the exhaustive search. (At 64x64 that one is affordable too: what
+    PatchMatch saves shows at the megapixels it was made for.)
 
     Args:
         target: (C, H, W), the picture whose patches are matched.
@@ -94,9 +89,7 @@ def nearest_neighbor_field(
     cost = (ours - theirs[best[:, 0] * source_grid[1] + best[:, 1]]).square().sum(1)
 
     def offer(rows: Tensor, matches: Tensor) -> None:
-        """Take a match (n, 2) for each of the patches `rows` (n,) where it is usable and nearer
-        than the present one.
-        """
+        """Take a match (n, 2) for each patch `rows` (n,) where it is usable and nearer."""
         inside = ((matches >= 0) & (matches < limits)).all(1) & (matches != best[rows]).any(1)
         rows, matches = rows[inside], matches[inside]
         allowed = usable[matches[:, 0], matches[:, 1]]
@@ -130,14 +123,14 @@ def nearest_neighbor_field(
 
 
 def patchmatch_fill(images: Tensor, mask: Tensor, side: int = 7, seed: int = 0) -> Tensor:
-    """Fill holes with patches of the same picture, from coarse to fine (Barnes et al. 2009, section
-    4; Wexler et al. 2007).
+    """Fill holes with patches of the same picture, from coarse to fine.
 
-    At each scale: match the patches that touch the hole, let them vote, repeat. A vote weighs more
-    when the match is near (a Gaussian of the distance whose width is the 75th percentile) and when
-    the patch lies close to known pixels (both Wexler et al.). A match is always wholly known; where
-    a coarse scale has too few such patches, smaller ones are used there. The coarsest scale begins
-    with a smooth fill (Eq. 6 without gradients).
+    Barnes et al. 2009, section 4; Wexler et al. 2007. At each scale: match the patches that touch
+    the hole, let them vote, repeat. A vote weighs more when the match is near (a Gaussian of the
+    distance whose width is the 75th percentile) and when the patch lies close to known pixels (both
+    Wexler et al.). A match is always wholly known; where a coarse scale has too few such patches,
+    smaller ones are used there. The coarsest scale begins with a smooth fill (Eq. 6 without
+    gradients).
 
     A scale ends when a round changes the hole by less than half a gray level on average, or after
     12 rounds: matching is random, and nothing guarantees that the votes come to rest.
@@ -163,8 +156,9 @@ def patchmatch_fill(images: Tensor, mask: Tensor, side: int = 7, seed: int = 0) 
     for row, where in enumerate(known):
         if min(where.shape[1:]) < side or not bool(_whole(where, side).any()):
             raise ValueError(
-                f"picture {row} has no wholly known {side}x{side} patch, so PatchMatch has nothing to copy from: "
-                "take a smaller side=..., or a method that needs no patches, such as total variation"
+                f"picture {row} has no wholly known {side}x{side} patch, so PatchMatch has nothing "
+                "to copy from: take a smaller side=..., or a method that needs no patches, such as "
+                "total variation"
             )
     filled = [
         _fill(picture, where, side, seeded_generator(seed))
@@ -178,16 +172,14 @@ def _fill(y: Tensor, known: Tensor, side: int, rng: torch.Generator) -> Tensor:
     scales = [(y, known, side)]
     while (smaller := _halve(*scales[-1][:2], side)) is not None:
         scales.append(smaller)
-    filled = None
+    picture, known, side = scales.pop()
+    flat = torch.zeros_like(picture)
+    guess = poisson_blend(flat[None], picture[None], known[None].float())[0]
+    filled = _settle(torch.where(known, picture, guess), known, side, rng)
     for picture, known, side in reversed(scales):
-        if filled is None:
-            guess = poisson_blend(
-                torch.zeros_like(picture)[None], picture[None], known[None].float()
-            )[0]
-        else:
-            guess = F.interpolate(
-                filled[None], size=picture.shape[1:], mode="bilinear", align_corners=False
-            )[0]
+        guess = F.interpolate(
+            filled[None], size=picture.shape[1:], mode="bilinear", align_corners=False
+        )[0]
         filled = _settle(torch.where(known, picture, guess), known, side, rng)
     return filled
 

@@ -1,19 +1,19 @@
-"""Two yardsticks: the trivial one, and a modern smooth one from scikit-image."""
+"""Two simple fills for comparison: the mean color, and a smooth one from scikit-image."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave
+from tutorial_lib.baselines.validation import enter, leave
 
 
 def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
     """The hole in the mean color of the known pixels, picture by picture (notebook 01).
 
     Args:
-        images: (B, 3, H, W) in [-1, 1], hole pixels are never read; mask: (B, 1, H, W) or (1, 1, H,
-            W), 1 = known.
+        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
 
     Returns:
         (B, 3, H, W) float32 in [-1, 1].
@@ -22,20 +22,26 @@ def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
         ValueError: for wrong pictures or masks.
     """
     y, known = enter(images, mask)
-    return leave(
-        (y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)).expand_as(y), images, mask
-    )
+    mean = y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)  # (B, 3, 1, 1)
+    return leave(mean.expand_as(y), images, mask)
 
 
 def biharmonic_fill(images: Tensor, mask: Tensor) -> Tensor:
-    """The hole as smooth as can be: the biharmonic equation (Damelin & Hoang 2018), scikit-image's
-    `inpaint_biharmonic`.
+    """The hole as smooth as can be: the biharmonic equation (Damelin & Hoang 2018).
 
-    Solved directly, so there is nothing to converge. Unlike total variation it carries slopes on
-    into the hole, for better (a gradient of light) and worse (a half picture, where it runs away
-    until it is clamped).
+    By scikit-image's `inpaint_biharmonic`. Solved directly, so there is nothing to converge. Unlike
+    total variation it carries slopes on into the hole, for better (a gradient of light) and worse
+    (a half picture, where it runs away until it is clamped).
 
-    Args, Returns, Raises: as `mean_fill`.
+    Args:
+        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+
+    Returns:
+        (B, 3, H, W) float32 in [-1, 1].
+
+    Raises:
+        ValueError: for wrong pictures or masks.
     """
     from skimage.restoration import inpaint_biharmonic
 

@@ -1,6 +1,4 @@
-"""Total variation inpainting.
-
-Of all pictures that agree with the known pixels, the one with the least total variation.
+"""Total variation inpainting: of all pictures with these known pixels the one that varies least.
 
 Shen & Chan 2002 brought total variation to inpainting; Afonso et al. 2011, whom the paper compares
 with, solve the constrained problem by splitting it and the alternating direction method of
@@ -16,7 +14,7 @@ import torch
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from tutorial_lib.baselines.door import enter, leave, warn_not_converged
+from tutorial_lib.baselines.validation import enter, leave, warn_not_converged
 
 _CHECK_EVERY = 10  # steps
 # of 1, 3, 10 and 30 the one with the fewest steps for four training faces and all four masks
@@ -25,15 +23,17 @@ _OVER = 1.7  # over-relaxation of ADMM, between 1 (none) and 2
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """sum_i sqrt(sum over channels and both directions of (forward difference at pixel i)^2), one
-    value a picture.
+    """The total variation of each picture.
 
-    The vectorial, isotropic total variation: a pixel's 2 x 3 differences share one norm, which
-    makes the edges of the three channels fall together. Differences over the picture's edge count
-    as 0.
+    sum_i sqrt(sum over channels and both directions of (forward difference at pixel i)^2). The
+    vectorial, isotropic total variation: a pixel's 2 x 3 differences share one norm, which makes
+    the edges of the three channels fall together. Differences over the picture's edge count as 0.
 
     Args:
-        images: (B, C, H, W). Returns: (B,) of the same type.
+        images: (B, C, H, W).
+
+    Returns:
+        (B,) of the same type.
     """
     right = torch.nn.functional.pad(images.diff(dim=3), (0, 1))
     down = torch.nn.functional.pad(images.diff(dim=2), (0, 0, 0, 1))
@@ -43,17 +43,17 @@ def total_variation(images: Tensor) -> Tensor:
 def total_variation_fill(
     images: Tensor, mask: Tensor, tolerance: float = 1e-3, max_steps: int = 3000
 ) -> Tensor:
-    """min_x TV(x) subject to x = y where the mask is 1 (Shen & Chan 2002; Afonso et al. 2011).
+    """Fill holes with the least total variation (Shen & Chan 2002; Afonso et al. 2011).
 
-    Edges that lead into a hole are joined by the shortest way: a straight edge crosses a thin hole,
-    and a wide hole is cut into flat areas. The minimum need not be unique: any of them may come
-    out.
+    min_x TV(x) subject to x = y where the mask is 1. Edges that lead into a hole are joined by the
+    shortest way: a straight edge crosses a thin hole, and a wide hole is cut into flat areas. The
+    minimum need not be unique: any of them may come out.
 
     Args:
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
         mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
         tolerance: a picture is done when its total variation around the hole is proven to lie
-            within this share of the smallest possible (the duality gap).
+            within this fraction of the smallest possible (the duality gap).
         max_steps: of ADMM; a RuntimeWarning says when they were not enough.
 
     Returns:
@@ -77,10 +77,10 @@ def total_variation_fill(
 
 
 def _differences(hole: np.ndarray) -> sparse.csr_matrix:
-    """(2n, H * W): forward differences, n to the right and n down, at the n pixels where one of
-    them touches the (H, W) hole.
+    """(2n, H * W): the forward differences that touch the (H, W) hole.
 
-    Only these terms of the sum can change. A row over the picture's edge is empty.
+    They belong to n pixels: first all those to the right, then all those down. Only these terms of
+    the sum can change. A row over the picture's edge is empty.
     """
 
     def one(count: int) -> sparse.csr_matrix:

@@ -1,4 +1,4 @@
-"""How good is a completion: PSNR, SSIM, what the eye would say in numbers, and the experiments."""
+"""How good is a completion: metrics, and the experiments whose results are stored."""
 
 from tutorial_lib.evaluation.metrics import auc, psnr, seam_strength, ssim
 from tutorial_lib.evaluation.sliced_wasserstein import sliced_wasserstein

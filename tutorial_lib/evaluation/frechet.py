@@ -1,10 +1,8 @@
-"""Two yardsticks for what PSNR misses, on rendered pictures.
+"""Two metrics for what PSNR misses: is the attribute recovered, is the set like real pictures?
 
-Was the attribute recovered, and do the pictures look alike as a set.
-
-Both see through a small classifier (`models.attributes`), and neither is the truth. The classifier
-makes mistakes, its card says how many; it was trained on renderings of the same kind, so its eye is
-good for these and for nothing else.
+For rendered pictures only. Both see through a small classifier (`models.attributes`), and neither
+is the truth. The classifier makes mistakes, its card says how many; it was trained on renderings of
+the same kind, so its eye is good for these and for nothing else.
 """
 
 from __future__ import annotations
@@ -41,15 +39,18 @@ class Judge:
     def recovered(
         self, completed: Tensor, rows: Sequence[int] | None = None
     ) -> dict[str, list[float | None]]:
-        """ "recovered ATTRIBUTE" -> 1, 0 or None (unclear) a picture.
+        """Whether each picture shows the true attributes.
 
-        `rows` are the held-out pictures that were completed, or all.
+        Args:
+            completed: (B, 3, 64, 64) in [-1, 1].
+            rows: which of the held-out pictures were completed; None: all.
+
+        Returns:
+            "recovered ATTRIBUTE" -> for each picture 1, 0 or None (unclear).
         """
-        truths = (
-            self.truths
-            if rows is None
-            else {key: truth[list(rows)] for key, truth in self.truths.items()}
-        )
+        truths = self.truths
+        if rows is not None:
+            truths = {key: truth[list(rows)] for key, truth in truths.items()}
         return {
             f"recovered {key}": [None if np.isnan(value) else value for value in values.tolist()]
             for key, values in recovered(self.classifier, completed, truths).items()
@@ -66,11 +67,14 @@ def load_judge(
     """The shipped judge of a rendered set.
 
     Args:
-        held_out: the test set; indices: of the pictures that will be completed; training: the set
-            to measure distances to.
+        held_out: the test set.
+        indices: of the pictures that will be completed.
+        training: the set to measure distances to.
+        device: of the classifier.
 
     Raises:
-        FileNotFoundError: for a set without a classifier, ValueError for one that is not rendered.
+        FileNotFoundError: for a set without a classifier.
+        ValueError: for a set that is not rendered.
     """
     name = f"{held_out.name}-attributes"
     classifier = load_attributes(name, device)
@@ -92,9 +96,9 @@ def recovered(
     its pixels differ. What it cannot: the classifier reads the whole picture, so what the known
     pixels give away (a beard on the chin, the arms of the glasses) counts as recovered, and a wrong
     guess of its own as lost. Therefore show the same figure for the originals (the best it can be),
-    for the corrupted pictures (what the known pixels alone say) and the share of the commonest
-    class. A completion that shows another plausible face is no failure of the method, though it
-    scores 0 here.
+    for the corrupted pictures (what the known pixels alone say) and the fraction of the most
+    common class. A completion that shows another plausible face is no failure of the method, though
+    it scores 0 here.
 
     Args:
         classifier: in eval mode, for the set the pictures are from.
@@ -109,8 +113,8 @@ def recovered(
     """
     if truths.keys() != classifier.heads.keys():
         raise ValueError(
-            f"the classifier knows {', '.join(classifier.heads)}, the truths are of {', '.join(truths)}: take both "
-            "from the same data set"
+            f"the classifier knows {', '.join(classifier.heads)}, "
+            f"the truths are of {', '.join(truths)}: take both from the same data set"
         )
     lengths = {len(truth) for truth in truths.values()}
     if lengths != {len(completed)}:
@@ -127,30 +131,26 @@ def recovered(
 def classifier_features(
     classifier: AttributeClassifier, images: Tensor, batch_size: int = 128
 ) -> np.ndarray:
-    """The 64 numbers a picture from which the classifier reads its attributes, for
-    `frechet_distance`.
+    """The 64 numbers from which the classifier reads a picture's attributes.
 
     Args:
-        classifier: in eval mode; images: (B, 3, 64, 64) in [-1, 1]; batch_size: pictures at a time.
+        classifier: in eval mode.
+        images: (B, 3, 64, 64) in [-1, 1].
+        batch_size: pictures at a time.
 
     Returns:
         (B, 64) float64.
     """
     device = next(classifier.parameters()).device
-    return (
-        torch.cat(
-            [classifier.features(batch.to(device)).cpu() for batch in images.split(batch_size)]
-        )
-        .double()
-        .numpy()
-    )
+    batches = [classifier.features(batch.to(device)).cpu() for batch in images.split(batch_size)]
+    return torch.cat(batches).double().numpy()
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
-    """Squared Frechet distance of two Gaussians fitted to two sets of features (Dowson & Landau
-    1982; Heusel et al. 2017).
+    """Squared Frechet distance of two Gaussians fitted to two sets of features.
 
-    |mean_a - mean_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)), with the covariances C that divide by n - 1.
+    |mean_a - mean_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)), with the covariances C that divide
+    by n - 1 (Dowson & Landau 1982; Heusel et al. 2017).
 
     What it can show: that completed pictures as a set differ from real ones in what the classifier
     looks at (all smile alike, the eyes are smeared); a set of blurred means has a small spread and
@@ -161,10 +161,11 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     disjoint sets of real pictures of that size as its zero.
 
     Args:
-        features_a, features_b: (N, F) and (M, F), N and M above F.
+        features_a: (N, F), N above F.
+        features_b: (M, F), M above F.
 
     Returns:
-        the distance, 0 or more.
+        The distance, 0 or more.
 
     Raises:
         ValueError: for arrays that do not fit, are not finite, or hold too few pictures.
@@ -177,14 +178,12 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     needed = a.shape[1] + 1
     if min(len(a), len(b)) < needed:
         raise ValueError(
-            f"{len(a)} and {len(b)} pictures are too few for a covariance of {a.shape[1]} features: take at least "
-            f"{needed}, better several hundred"
+            f"{len(a)} and {len(b)} pictures are too few for a covariance of {a.shape[1]} "
+            f"features: take at least {needed}, better several hundred"
         )
     # C = R^T R by QR of the centered features; then trace (C_a C_b)^(1/2) is the sum of the
     # singular values of R_a R_b^T, and no root of a nearly singular product is taken
     roots = [np.linalg.qr(x - x.mean(0), mode="r") / np.sqrt(len(x) - 1) for x in (a, b)]
-    spread = (
-        sum(np.square(root).sum() for root in roots)
-        - 2 * np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
-    )
+    common = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
+    spread = sum(np.square(root).sum() for root in roots) - 2 * common
     return max(0.0, float(np.square(a.mean(0) - b.mean(0)).sum() + spread))

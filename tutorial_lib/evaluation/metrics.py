@@ -1,5 +1,4 @@
-"""How good is a completion: PSNR and SSIM (scikit-image's), on the whole picture or the hole alone;
-AUC; faces found.
+"""How good is a completion: PSNR and SSIM of picture or hole, visible seams, AUC, faces found.
 
 The paper's Table 1 states PSNR without saying over which pixels: whole-picture and hole-only
 figures differ by 10 log10(all pixels / hole pixels), 6.02 dB for the center 32x32 hole.
@@ -15,20 +14,20 @@ from torch import Tensor
 from tutorial_lib.faces import find_faces
 
 DATA_RANGE = 2.0  # of pictures in [-1, 1]; passing 1 makes every PSNR 6.02 dB too low
-SSIM_OF_WANG = {
-    "gaussian_weights": True,
-    "sigma": 1.5,
-    "use_sample_covariance": False,
-}  # the window is 11x11
+# scikit-image's options for the definition of Wang et al.; the window is 11x11
+SSIM_OF_WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
 
-def _pair(images: Tensor, originals: Tensor, mask: Tensor | None) -> Tensor | None:
+def _check_pair(images: Tensor, originals: Tensor) -> None:
     if images.shape != originals.shape or images.dim() != 4:
         raise ValueError(
-            f"need two batches (B, 3, H, W) of one shape, got {tuple(images.shape)} and {tuple(originals.shape)}"
+            "need two batches (B, 3, H, W) of one shape, "
+            f"got {tuple(images.shape)} and {tuple(originals.shape)}"
         )
-    if mask is None:
-        return None
+
+
+def _hole_of(mask: Tensor, images: Tensor) -> Tensor:
+    """(B, 1, H, W) bool on the CPU, True = hole."""
     if (
         mask.dim() != 4
         or mask.shape[1] != 1
@@ -39,16 +38,15 @@ def _pair(images: Tensor, originals: Tensor, mask: Tensor | None) -> Tensor | No
     hole = (mask == 0).expand(len(images), -1, -1, -1)
     if not bool(hole.flatten(1).any(1).all()):
         raise ValueError("hole-only metrics need at least one hole pixel (mask 0) in every picture")
-    return hole.to(images.device)
+    return hole.cpu()
 
 
 def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in dB, one value a picture.
-
-    10 log10(range^2 / mean squared error).
+    """Peak signal-to-noise ratio in dB: 10 log10(range^2 / mean squared error), one a picture.
 
     Args:
-        images, originals: (B, 3, H, W) in [-1, 1].
+        images: (B, 3, H, W) in [-1, 1].
+        originals: (B, 3, H, W) in [-1, 1].
         mask: (B, 1, H, W), 1 = known; given, only hole pixels count.
 
     Returns:
@@ -57,12 +55,12 @@ def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     Raises:
         ValueError: for unequal shapes or a mask without a hole.
     """
-    hole = _pair(images, originals, mask)
+    _check_pair(images, originals)
     error = (images.cpu().double() - originals.cpu().double()).square()  # MPS has no float64
-    if hole is None:
+    if mask is None:
         mean = error.flatten(1).mean(1)
     else:
-        hole = hole.cpu()
+        hole = _hole_of(mask, images)
         mean = (error * hole).flatten(1).sum(1) / (3 * hole.flatten(1).sum(1))
     return 10 * torch.log10(DATA_RANGE**2 / mean)
 
@@ -78,14 +76,20 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     is another number. Here black is 0, as with the usual 8 bit pixels.
 
     Args:
-        as for `psnr`; with a mask, the similarity map is averaged over the hole's pixels alone.
+        images: (B, 3, H, W) in [-1, 1].
+        originals: (B, 3, H, W) in [-1, 1].
+        mask: (B, 1, H, W), 1 = known; given, the similarity map is averaged over the hole alone.
 
     Returns:
         (B,) float64, 1 for equal pictures.
+
+    Raises:
+        ValueError: for unequal shapes or a mask without a hole.
     """
     from skimage.metrics import structural_similarity
 
-    hole = _pair(images, originals, mask)
+    _check_pair(images, originals)
+    hole = None if mask is None else _hole_of(mask, images)
     values = []
     for row, (image, original) in enumerate(
         zip(images.cpu().double() + 1, originals.cpu().double() + 1, strict=True)
@@ -98,16 +102,16 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
             full=True,
             **SSIM_OF_WANG,
         )
-        values.append(mean if hole is None else local[:, hole[row, 0].cpu().numpy()].mean())
+        values.append(mean if hole is None else local[:, hole[row, 0].numpy()].mean())
     return torch.tensor(np.array(values))
 
 
 def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference between neighbours of which one is known and one is in the hole: how
-    visible the edge is.
+    """How visible the hole's edge is: the mean absolute difference between neighbors across it.
 
     Args:
-        images: (B, 3, H, W) in [-1, 1]; mask: (B, 1, H, W), 1 = known.
+        images: (B, 3, H, W) in [-1, 1].
+        mask: (B, 1, H, W), 1 = known.
 
     Returns:
         (B,); compare it with the same figure for the original.
@@ -115,14 +119,14 @@ def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: for shapes that do not fit or a mask without a hole.
     """
-    hole = _pair(images, images, mask)
-    total = count = 0
+    _check_pair(images, images)
+    hole = _hole_of(mask, images).to(images.device)
+    total = images.new_zeros(len(images))
+    count = total.long()
     for axis in (2, 3):
-        across = hole.narrow(axis, 1, hole.shape[axis] - 1) ^ hole.narrow(
-            axis, 0, hole.shape[axis] - 1
-        )
-        total = total + (images.diff(dim=axis).abs() * across).flatten(1).sum(1)
-        count = count + across.flatten(1).sum(1)
+        across = hole.diff(dim=axis)  # one of two neighbors is in the hole, the other is not
+        total += (images.diff(dim=axis).abs() * across).flatten(1).sum(1)
+        count += across.flatten(1).sum(1)
     return total / (count * images.shape[1])
 
 
@@ -138,17 +142,18 @@ def auc(positives: Tensor, negatives: Tensor) -> float:
 
 
 def face_found(images: Tensor) -> np.ndarray:
-    """Whether scikit-image's cascade finds a face in each 64x64 picture, enlarged to 160 and padded
-    to 240.
+    """Whether scikit-image's cascade finds a face in each picture.
 
-    Weak evidence: a mean face pasted into the hole is found nearly always. Look at the pictures.
+    Each is enlarged to 160x160 and padded to 240x240. Weak evidence: a mean face pasted into the
+    hole is found nearly always. Look at the pictures.
 
     Args:
-        images: (B, 3, 64, 64) in [-1, 1]. Returns: (B,) bool.
+        images: (B, 3, 64, 64) in [-1, 1].
+
+    Returns:
+        (B,) bool.
     """
-    large = F.interpolate(images.detach().cpu().float(), size=(160, 160), mode="bicubic").clamp(
-        -1, 1
-    )
-    padded = F.pad(large, (40, 40, 40, 40), mode="replicate")
+    large = F.interpolate(images.detach().cpu().float(), size=(160, 160), mode="bicubic")
+    padded = F.pad(large.clamp(-1, 1), (40, 40, 40, 40), mode="replicate")
     pixels = ((padded + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return np.array([bool(find_faces(picture, 80, 240)) for picture in pixels])

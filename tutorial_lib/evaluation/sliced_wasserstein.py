@@ -23,19 +23,20 @@ _KERNEL = (1.0, 4.0, 6.0, 4.0, 1.0)  # Burt and Adelson 1983
 def sliced_wasserstein(images: Tensor, others: Tensor, seed: int = 0) -> dict[str, float]:
     """The distance of two sets of pictures at each level of a Laplacian pyramid, times 1000.
 
-    It falls with the number of pictures: compare only equal numbers, and state the distance of two
-    sets of real pictures as its zero.
+    Karras et al. 2018, "Progressive Growing of GANs", section 5. It falls with the number of
+    pictures: compare only equal numbers, and state the distance of two sets of real pictures as its
+    zero.
 
     Args:
-        images, others: (B, 3, 64, 64) in [-1, 1], as many of one as of the other.
+        images: (B, 3, 64, 64) in [-1, 1].
+        others: as many, likewise.
         seed: of patches and directions.
 
     Returns:
         "64x64" (finest structure), "32x32", "16x16" (all that is coarser) and "mean".
 
     Raises:
-        ValueError: for pictures of another size, or two sets of unequal size. Source: Karras et al.
-            2018, "Progressive Growing of GANs", section 5.
+        ValueError: for pictures of another size, or two sets of unequal size.
     """
     check_images(images)
     check_images(others, "others")

@@ -67,6 +67,7 @@ class Judge(nn.Module):
         self.to_logit = nn.Linear(64, 1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(B, 4, h, w) -> (B,) logits."""
         features = self.layers(images).mean(dim=(2, 3))  # (B, 4, h, w) -> (B, 64)
         return self.to_logit(features)[:, 0]
 
@@ -81,11 +82,12 @@ def two_sample_auc(
 ) -> TwoSampleResult:
     """Can a network tell completions from originals by the hole and the four pixels around it?
 
-    The pictures are divided into five folds; an original and its completion are in the same one.
-    Five networks are trained, each without one fold, and asked about the fold they have not seen.
-    They see images at half their size: so it is shapes that are judged, not the noise of single
-    pixels, by which every generator gives itself away and which nobody notices. More pictures make
-    the judge stronger: compare only figures for equal numbers of pictures.
+    Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests". The pictures are divided
+    into five folds; an original and its completion are in the same one. Five networks are trained,
+    each without one fold, and asked about the fold they have not seen. They see images at half
+    their size: so it is shapes that are judged, not the noise of single pixels, by which every
+    generator gives itself away and which nobody notices. More pictures make the judge stronger:
+    compare only figures for equal numbers of pictures.
 
     Args:
         originals: (B, 3, H, W) in [-1, 1], B at least 20.
@@ -95,11 +97,10 @@ def two_sample_auc(
         device: where to train.
 
     Returns:
-        a `TwoSampleResult`.
+        A `TwoSampleResult`.
 
     Raises:
-        ValueError: for pictures or masks that do not fit, or fewer than 20 pictures. Source:
-            Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample Tests".
+        ValueError: for pictures or masks that do not fit, or fewer than 20 pictures.
     """
     check_images(originals, "originals")
     check_images(completed, "completed")
@@ -157,7 +158,7 @@ def _train(pairs: Tensor, rng: torch.Generator, device: torch.device) -> Judge:
     """A judge trained on (2, N, 4, H, W) pairs of originals and completions, in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
-        judge = Judge().to(device, memory_format=torch.channels_last)
+        judge = Judge().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=WEIGHT_DECAY)
     count = pairs.shape[1]
     steps = EPOCHS * -(-count // BATCH)

@@ -1,4 +1,4 @@
-"""Eq. 6: keep G's gradients in the hole and the known pixels around it.
+"""Eq. 6, Poisson blending: keep G's gradients in the hole and the known pixels around it.
 
 Notebook 05 derives and draws it.
 
@@ -23,9 +23,7 @@ from tutorial_lib.masks import check_mask
 
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 _KEPT = 32  # masks whose factor is kept, at 64x64 at most two megabytes each
-_DENSE = (
-    150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels many more
-)
+_DENSE = 150_000  # numbers, 1.2 MB: a center block and a half have fewer, scattered pixels more
 _AT_ONCE = 16  # pictures: what is computed for more does not stay in the processor's cache
 _TOLERANCE = 1e-10
 _MAX_ITERATIONS = 2000
@@ -69,20 +67,15 @@ def _by_factor(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
     for number, mask in enumerate(distinct):
         hole = _factored((~mask).numpy().tobytes(), *known.shape[-2:])
         for rows in _parts(which == number):
-            g, y = generated[rows].cpu().flatten(2), images[rows].cpu().flatten(2)
-            on_ring = (
-                (y - g).flatten(0, 1).T.index_select(0, hole.ring)
-            )  # a row a pixel, a column a channel
-            u = g.new_zeros(g.shape[2], on_ring.shape[1])
-            for pixels, values in zip(
-                (hole.white, hole.black), hole.harmonic(on_ring.double().numpy()), strict=True
-            ):
-                u.index_copy_(0, pixels, torch.from_numpy(values).to(g.dtype))
-            result[rows] = (
-                torch.where(mask, y, g + u.T.view_as(g))
-                .view(-1, *generated.shape[1:])
-                .to(generated.device)
-            )
+            g = generated[rows].cpu().flatten(2)  # (b, 3, H * W)
+            y = images[rows].cpu().flatten(2)
+            on_ring = (y - g).flatten(0, 1).T.index_select(0, hole.ring)  # (ring, b * 3)
+            white, black = hole.harmonic(on_ring.double().numpy())
+            u = g.new_zeros(g.shape[2], on_ring.shape[1])  # (H * W, b * 3)
+            u.index_copy_(0, hole.white, torch.from_numpy(white).to(g.dtype))
+            u.index_copy_(0, hole.black, torch.from_numpy(black).to(g.dtype))
+            blended = torch.where(mask, y, g + u.T.view_as(g))
+            result[rows] = blended.view(-1, *generated.shape[1:]).to(generated.device)
     return result
 
 
@@ -104,23 +97,21 @@ class _Hole:
     factor.
 
     Attributes:
-        white, black, ring: numbers of the hole's white pixels, of its black ones, and of its known
-            neighbours.
+        white: (n,) numbers of the hole's white pixels.
+        black: (m,) of its black ones.
+        ring: (k,) of its known neighbours.
     """
 
     def __init__(self, hole: np.ndarray):
         inside, around = _laplacian(hole)
         places = np.argwhere(hole)
         color = places.sum(1) % 2
-        white, black = (
-            np.flatnonzero(color != color[0]),
-            np.flatnonzero(color == color[0]),
-        )  # there is at least one black
+        white = np.flatnonzero(color != color[0])
+        black = np.flatnonzero(color == color[0])  # at least one
         numbers = places @ [hole.shape[1], 1]
-        self.white, self.black, self.ring = (
-            torch.from_numpy(part)
-            for part in (numbers[white], numbers[black], np.unique(around.indices).astype(np.int64))
-        )
+        self.white = torch.from_numpy(numbers[white])
+        self.black = torch.from_numpy(numbers[black])
+        self.ring = torch.from_numpy(np.unique(around.indices).astype(np.int64))
         around, degree = around[:, self.ring.numpy()], inside.diagonal()
         share = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
         across = -inside[white][:, black]  # 1 for each black neighbour
@@ -136,10 +127,8 @@ class _Hole:
     def harmonic(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """U in the hole, (white, columns) and (black, columns), from u on the ring."""
         if self._operators is None:
-            if (
-                ring.shape[1] < 3 * _AT_ONCE
-                or len(self.ring) * (len(self.white) + len(self.black)) > _DENSE
-            ):
+            numbers = len(self.ring) * (len(self.white) + len(self.black))
+            if ring.shape[1] < 3 * _AT_ONCE or numbers > _DENSE:
                 return self._solve(ring)
             self._operators = self._solve(
                 np.eye(len(self.ring))
@@ -148,9 +137,8 @@ class _Hole:
         return to_white @ ring, to_black @ ring
 
     def _solve(self, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty(
-            (len(self.black) + len(ring), ring.shape[1])
-        )  # one block of memory: copies of it cost as much as the factor
+        # one block of memory: copies of it cost as much as the factor
+        values = np.empty((len(self.black) + len(ring), ring.shape[1]))
         black = values[: len(self.black)]
         black[:], values[len(self.black) :] = self._factor.solve(self._to_black @ ring), ring
         return self._to_white @ values, black
@@ -164,7 +152,8 @@ def _factored(hole: bytes, height: int, width: int) -> _Hole:
 def _laplacian(hole: np.ndarray) -> tuple[sparse.csr_array, sparse.csr_array]:
     """For a (H, W) hole: the matrix over its pixels, and the one that sums their known neighbours.
 
-    The diagonal counts neighbours inside the picture: two at a corner, three at an edge, else four.
+    The diagonal counts neighbours inside the picture: two at a
+    corner, three at an edge, else four.
     """
     height, width = hole.shape
     number = np.full((height + 2, width + 2), -1)  # a frame of -1 stands for "outside"
@@ -204,9 +193,7 @@ def neighbour_sum(x: Tensor) -> Tensor:
 
 
 def _by_iteration(generated: Tensor, images: Tensor, known: Tensor) -> Tensor:
-    """The same as `_by_factor`, by conjugate gradients on all pictures at once.
-
-    What a GPU is good at.
+    """The same as `_by_factor`, by conjugate gradients on all pictures at once, as suits a GPU.
 
     Raises:
         RuntimeError: when a picture has not converged (never seen: the matrix is positive

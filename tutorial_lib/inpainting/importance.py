@@ -1,4 +1,4 @@
-"""Eq. 3: known pixels near the hole say more about it. Notebook 03 derives and draws it."""
+"""Eq. 3, importance weights: known pixels near the hole say more about it (notebook 03)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from tutorial_lib.masks import check_mask
 
 
 def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
-    """W_i = share of missing pixels in the window around i where i is known, 0 in the hole (Eq. 3).
+    """The weight W of each pixel in the context loss (Eq. 3).
 
-    |N(i)| counts the pixels of the window that lie in the picture, i included.
+    W_i is the fraction of missing pixels in the window around i where i is known, and 0 in the
+    hole. |N(i)| counts the pixels of the window that lie in the picture, i included.
 
     Args:
         mask: (B, 1, H, W), 1 = known.
@@ -30,5 +31,6 @@ def window_weights(mask: Tensor, window: int) -> Tensor:
     """`importance_weights` of a mask that was checked."""
     if window < 3 or window % 2 == 0:
         raise ValueError(f"window must be odd and at least 3, got {window}")
+    # (B, 1, H, W) -> (B, 1, H, W): the mean over the window's pixels that lie in the picture
     missing = F.avg_pool2d(1 - mask, window, stride=1, padding=window // 2, count_include_pad=False)
     return mask * missing  # (B, 1, H, W)

@@ -20,9 +20,7 @@ from torch import Tensor
 
 from tutorial_lib.inpainting.blending import neighbour_sum
 
-_TOLERANCE = (
-    0.5 / 127.5
-)  # half a gray level: no pixel's last correction is larger, and all are made
+_TOLERANCE = 0.5 / 127.5  # half a gray level: no pixel's last correction is larger
 _MAX_CYCLES = 100
 _COARSEST = 64  # pixels of the grid that is solved directly
 # Step sizes of damped Jacobi sweeps, from the roots of a Chebyshev polynomial: together they damp
@@ -53,9 +51,8 @@ def blend_large(generated: Tensor, image: Tensor, hole: Tensor, known: Tensor) -
     offset = torch.where(known, image - generated, 0.0)
     right = neighbour_sum(offset) * hole  # (3, H, W)
     grids = _make_grids(hole, to_known)
-    u = torch.stack(
-        [_solve(grids, channel) for channel in right]
-    )  # alone, a channel fits the cache
+    # one channel at a time, which fits the processor's cache
+    u = torch.stack([_solve(grids, channel) for channel in right])
     return torch.where(hole, generated + u, image)
 
 

@@ -1,4 +1,4 @@
-"""Eqs. 4 and 5: does G(z) agree with the known pixels, and does D take it for real?
+"""Eq. 4, context loss, and Eq. 5, prior loss: does G(z) fit, and does D take it for real?
 
 Notebook 04 writes them out.
 """
@@ -18,7 +18,7 @@ PRIORS = ("saturating", "non-saturating")
 
 
 def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str = "l1") -> Tensor:
-    """|| W * (G(z) - y) ||_1, a sum over pixels and channels (Eq. 4).
+    """The context loss || W * (G(z) - y) ||_1, a sum over pixels and channels (Eq. 4).
 
     Pixels of weight 0 are never read.
 
@@ -37,7 +37,7 @@ def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str =
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
     # where, not a product: 0 * NaN is NaN
-    difference = weights * torch.where(weights > 0, generated - images, 0.0)
+    difference = weights * torch.where(weights > 0, generated - images, 0.0)  # (B, 3, H, W)
     return (difference.abs() if norm == "l1" else difference.square()).flatten(1).sum(1)
 
 

@@ -1,4 +1,4 @@
-"""The way back: a filled 64x64 picture put into the photo it was taken from, at the photo's size.
+"""A filled 64x64 picture put back into the photo it was taken from, at the photo's size.
 
 The search sees 64x64 pixels (`hole_in_picture`). The photo keeps all of its own: only its hole is
 filled, from the enlarged completion, and blended there by Eq. 6 (`put_back`).

@@ -1,1 +1,1 @@
-"""What the notebooks show and ask: figures, widgets, exercises."""
+"""What the notebooks show and ask: figures, widgets, checks of exercises."""

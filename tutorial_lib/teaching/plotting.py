@@ -1,6 +1,7 @@
-"""Figures from arrays.
+"""Figures of pictures, masks, weights, losses and maps, each with a description in words.
 
-Every function returns a matplotlib figure that carries a description for those who cannot see it.
+Every `show_...` function returns a matplotlib figure with the attribute `alt`, for those who cannot
+see it.
 """
 
 from __future__ import annotations
@@ -108,9 +109,7 @@ def show_rows(
 
 
 def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
-    """Images in labelled rows, each pixel a square of `scale` by `scale` pixels.
-
-    Nothing is smoothed.
+    """Images in labelled rows, each pixel a square of `scale` by `scale` pixels, never smoothed.
 
     Args:
         rows: label -> (B, 3, H, W) in [-1, 1]; all of the same B, H and W.
@@ -130,8 +129,10 @@ def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
     figure = plt.figure(
         figsize=(total_x / DPI, total_y / DPI), dpi=DPI, FigureClass=DescribedFigure
     )
+    assert isinstance(figure, DescribedFigure)
     plt.close(figure)
-    figure.alt, figure.exact = alt, True
+    figure.alt = alt
+    figure.exact = True
     for line, (label, images) in enumerate(rows.items()):
         bottom = total_y - line * step_y - height * scale
         middle = (bottom + height * scale / 2) / total_y
@@ -178,9 +179,7 @@ def show_images(
 def show_inpainting(
     images: Tensor, mask: Tensor, result, originals: Tensor | None = None
 ) -> Figure:
-    """The stages of an inpainting.
-
-    Corrupted, generated, completed, and the original when it is given.
+    """The stages of an inpainting: corrupted, generated, completed, and the original if given.
 
     Args:
         images: (B, 3, H, W), as given to `inpaint`.
@@ -203,8 +202,9 @@ def error_pictures(completed: Tensor, originals: Tensor, factor: float = 1.0) ->
     Black where there is no error, white where it is the range / factor or more.
 
     Args:
-        completed, originals: (B, 3, H, W) in [-1, 1]; factor: amplification, to be stated beside
-            the pictures.
+        completed: (B, 3, H, W) in [-1, 1].
+        originals: (B, 3, H, W) in [-1, 1].
+        factor: amplification, to be stated beside the pictures.
 
     Returns:
         (B, 3, H, W) in [-1, 1].
@@ -218,9 +218,9 @@ def show_masks(
     """Masks (1, 1, H, W) by name, white where known."""
     figure, axes = new_figure(alt, 1, len(masks), (1.7 * len(masks), 2.0))
     for ax, (name, mask) in zip(axes[0], masks.items(), strict=True):
-        share = 1 - check_mask(mask).mean().item()
+        missing = 1 - check_mask(mask).mean().item()
         ax.imshow(mask[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        ax.set(title=f"{name}\n{share:.0%} missing", xticks=[], yticks=[])
+        ax.set(title=f"{name}\n{missing:.0%} missing", xticks=[], yticks=[])
     return figure
 
 
@@ -264,9 +264,14 @@ def show_curve_panels(
     xlabel: str = "step",
     **axis,
 ) -> Figure:
-    """`show_curves` side by side.
+    """`show_curves` side by side, a dot for each value.
 
-    Axis label -> curves by name, all over one x and told apart in the same way; a dot a value.
+    Args:
+        panels: axis label -> curves by name, told apart in the same way in all panels.
+        alt: what is to be seen, in words.
+        x: of all curves.
+        xlabel: of each panel.
+        axis: further arguments for `Axes.set`.
     """
     figure, axes = new_figure(alt, 1, len(panels), (3.6 * len(panels), 3.2))
     for ax, (label, curves) in zip(axes[0], panels.items(), strict=True):
@@ -277,26 +282,17 @@ def show_curve_panels(
 
 
 def _draw_curves(ax, curves: dict[str, Sequence[float]], x: Sequence[float] | None, **line) -> None:
-    for color, (style, (name, values)) in zip(
-        COLORS * 2, zip(("-", "--", "-.", ":") * 4, curves.items(), strict=False), strict=False
+    for color, style, (name, values) in zip(
+        COLORS * 2, ("-", "--", "-.", ":") * 4, curves.items(), strict=False
     ):
-        values = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-        ax.plot(
-            np.arange(len(values)) if x is None else x,
-            values,
-            style,
-            color=color,
-            label=name,
-            **line,
-        )
+        y = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        places = np.arange(len(y)) if x is None else x
+        ax.plot(places, y, style, color=color, label=name, **line)
     ax.grid(alpha=0.3)
 
 
 def lam_positions(lams: Sequence[float]) -> list[float]:
-    """Places on a logarithmic axis.
-
-    Log10(lam), and one decade below the smallest positive lam for 0.
-    """
+    """Places on a logarithmic axis: log10(lam), and for 0 a decade below the smallest other."""
     lowest = min((math.log10(lam) for lam in lams if lam > 0), default=1.0)
     return [math.log10(lam) if lam > 0 else lowest - 1 for lam in lams]
 
@@ -307,8 +303,7 @@ def lam_labels(lams: Sequence[float]) -> list[str]:
 
 
 def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
-    """Curves over lam, a panel a quantity: each row of values as a thin line, their mean as a thick
-    one.
+    """Curves over lam, one panel for each quantity: thin lines for rows, a thick one for the mean.
 
     Args:
         lams: L values; 0 has a place at the left end.
@@ -326,7 +321,8 @@ def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], a
         ):
             if values.dim() != 2 or values.shape[1] != len(lams):
                 raise ValueError(
-                    f"{name}: need a row a picture and a column a lam, (N, {len(lams)}), got {tuple(values.shape)}"
+                    f"{name}: need a row a picture and a column a lam, (N, {len(lams)}), "
+                    f"got {tuple(values.shape)}"
                 )
             values = values.detach().cpu().double()
             ax.plot(places, values.mean(0), style, color=color, label=name, marker=".", linewidth=2)
@@ -390,14 +386,11 @@ def show_intervals(
 
 
 def draw_framework() -> Figure:
-    """The paper's framework (Fig. 3a) as a diagram.
-
-    What is computed from what, and the way back to z.
-    """
+    """The paper's framework (Fig. 3a) as a diagram: what is computed from what, and back to z."""
     figure, axes = new_figure(
-        "Diagram: z goes through G to a picture; it is compared with the known pixels (context loss) and "
-        "judged by D (prior loss); the gradient of their sum flows back to z; at the end G(z_hat) is "
-        "blended with the corrupted picture.",
+        "Diagram: z goes through G to a picture; it is compared with the known pixels (context "
+        "loss) and judged by D (prior loss); the gradient of their sum flows back to z; at the end "
+        "G(z_hat) is blended with the corrupted picture.",
         size=(9, 3.4),
     )
     ax = axes[0, 0]
@@ -468,8 +461,7 @@ def show_map(
     thumbnail: float = 0.055,
     title: str = "",
 ) -> Figure:
-    """Samples on a t-SNE map, some as thumbnails, and the paths of searches over it (paper's Fig.
-    3b).
+    """Samples on a t-SNE map and the paths of searches over it (paper's Fig. 3b).
 
     Args:
         embedding: what `manifold.embed` returned.
@@ -479,7 +471,7 @@ def show_map(
         paths: name -> which of the embedding's paths; each in a color of its own, its z(0) a circle
             and its z_hat a star.
         marked: points of each drawn path to mark with a diamond, z(k).
-        thumbnail: side of a thumbnail, as a share of the map's longer side.
+        thumbnail: side of a thumbnail, as a fraction of the map's longer side.
         title: above the map.
 
     Raises:
@@ -514,7 +506,7 @@ def show_map(
 
 
 def draw_samples(ax, embedding, pictures: Tensor | None = None, thumbnail: float = 0.055) -> None:
-    """The ground of a map: a dot a sample, and thumbnails where they fit. See `show_map`."""
+    """The ground of a map: a dot for each sample, thumbnails where they fit; see `show_map`."""
     places = embedding.samples
     if pictures is not None and len(pictures) != len(places):
         raise ValueError(
@@ -524,11 +516,11 @@ def draw_samples(ax, embedding, pictures: Tensor | None = None, thumbnail: float
     low, high = everything.min(0), everything.max(0)
     side = thumbnail * (high - low).max()
     ax.scatter(*places.T, s=3, color="0.75", zorder=1)
-    shown = [] if pictures is None else spaced_out(places, side)
-    for (x, y), pixels in zip(
-        places[shown], to_uint8(pictures[shown]) if shown else (), strict=True
-    ):
-        ax.imshow(pixels, extent=(x - side / 2, x + side / 2, y - side / 2, y + side / 2), zorder=2)
+    if pictures is not None:
+        shown = spaced_out(places, side)
+        for (x, y), pixels in zip(places[shown], to_uint8(pictures[shown]), strict=True):
+            box = (x - side / 2, x + side / 2, y - side / 2, y + side / 2)
+            ax.imshow(pixels, extent=box, zorder=2)
     ax.set(
         xlim=(low[0] - side, high[0] + side),
         ylim=(low[1] - side, high[1] + side),
@@ -562,9 +554,16 @@ def draw_path(ax, path: np.ndarray, color: str, name: str | None = None) -> list
 
 
 def colored(values: Tensor | np.ndarray, scale: int = 4, cmap: str = "viridis") -> np.ndarray:
-    """A map (H, W) in [0, 1] in colors, each pixel enlarged to scale x scale: uint8 (H * scale, W *
-    scale, 3).
+    """A map in colors, each pixel enlarged to scale x scale.
+
+    Args:
+        values: (H, W) in [0, 1].
+        scale: a whole number.
+        cmap: one of matplotlib's.
+
+    Returns:
+        (H * scale, W * scale, 3) uint8.
     """
-    values = torch.as_tensor(values).cpu().numpy()
-    rgb = (plt.get_cmap(cmap)(values)[..., :3] * 255).round().astype(np.uint8)
+    levels = torch.as_tensor(values).cpu().numpy()
+    rgb = (plt.get_cmap(cmap)(levels)[..., :3] * 255).round().astype(np.uint8)
     return rgb.repeat(scale, 0).repeat(scale, 1)

@@ -1,6 +1,4 @@
-"""Rendered cars that need no download.
-
-64x64 RGB pictures of one car, each a pure function of (seed, index).
+"""Rendered cars: 64x64 RGB pictures of one car, each a pure function of (seed, index).
 
 They stand in for the Stanford Cars of the paper, which are cut out by the car's box and squeezed
 into a square: a low, wide car is stretched here too, though by at most 1.35.
@@ -15,11 +13,12 @@ at four times the size and averages down to 64x64; road, backdrop and shadow lie
 
 Attributes (all of them)
     style           "sedan", "hatchback", "suv", "pickup", "van", "coupe"
-    view            "front", "front left", "left", "rear left", "rear", "rear right", "right", "front right"
-                                    which of the car's sides are seen; its left side drives to the picture's left
+    view            "front", "front left", "left", "rear left", "rear", "rear right", "right",
+                    "front right": which of the car's sides are seen; its left side drives to the
+                    picture's left
     yaw             float -14..14   degrees off that view
-    color           "white", "silver", "gray", "black", "red", "maroon", "blue", "navy", "green", "yellow", "orange",
-                    "beige"
+    color           "white", "silver", "gray", "black", "red", "maroon", "blue", "navy", "green",
+                    "yellow", "orange", "beige"
     tint            float -1..1     lighter or darker than the named color
     gloss           float 0..1      of the paint
     length, tallness                float 0..1    within the style
@@ -31,7 +30,8 @@ Attributes (all of them)
     grille          "wide", "split", "low"
     plate           "white", "yellow", "none"
     windows         float 0..1      clear to tinted dark
-    cargo           "no", "yes"     a van without rear side windows, a pickup with a load; nothing for the others
+    cargo           "no", "yes"     a van without rear side windows, a pickup with a load; nothing
+                                    for the others
     rails           "no", "yes"     on the roof of a suv or a hatchback
     camera_height   float 1.2..2.4  meters
     distance        float 6.5..11   meters from the car's middle
@@ -53,6 +53,8 @@ Attributes (all of them)
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -109,7 +111,7 @@ _GROUNDS = {
 # heights of the upper edge at the nose, the windshield's foot and the tail; base, roof: where the
 # cabin begins and ends, front to rear from the car's middle, at its foot and its top; top: height
 # of the roof; axles: of the wheels; radius: of the tires; doors: seams.
-_STYLES = {
+_STYLES: dict[str, dict[str, Any]] = {
     "sedan": dict(
         length=4.6,
         width=1.8,
@@ -211,9 +213,15 @@ def sample_attributes(seed: int, index: int) -> dict:
     """Draw what car `index` of stream `seed` is like.
 
     Args:
-        seed, index: integers >= 0. Returns the dictionary described at the top of this module.
-            Raises ValueError for negative numbers. A pure function: no global random state is read
-            or changed.
+        seed: 0 or more.
+        index: 0 or more.
+
+    Returns:
+        The dictionary described at the top of this module. A pure function: no global random state
+        is read or changed.
+
+    Raises:
+        ValueError: for negative numbers.
     """
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
@@ -285,17 +293,17 @@ def sample_attributes(seed: int, index: int) -> dict:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Shape. Car coordinates in meters: x to the front, y to the car's left, z up; the origin on the ground under its middle.
-# ---------------------------------------------------------------------------------------------------------------------
+# -- shape --
+
+# Car coordinates in meters: x to the front, y to the car's left, z up; the origin on the ground
+# under its middle.
 
 
 class _Shape:
     """The measures of one car, and the points on its skin."""
 
-    STATIONS = np.sin(
-        np.linspace(-0.5, 0.5, 17) * math.pi
-    )  # along the body, dense where nose and tail are rounded
+    # along the body, dense where nose and tail are rounded
+    STATIONS = np.sin(np.linspace(-0.5, 0.5, 17) * math.pi)
     POWER = 5.5  # of the superellipse that is the body's plan
 
     def __init__(self, a: dict):
@@ -305,18 +313,14 @@ class _Shape:
         self.sill = s["sill"]
         lift = s["sill"] + (0.95 + 0.1 * a["tallness"]) * (s["top"] - s["sill"]) - s["top"]
         self.top = s["top"] + lift
-        self.hood, self.cowl, self.deck = (
-            s["hood"] + 0.1 * (0.5 - a["nose"]),
-            s["cowl"] + 0.4 * lift,
-            s["deck"] + 0.4 * lift,
-        )
+        self.hood = s["hood"] + 0.1 * (0.5 - a["nose"])
+        self.cowl = s["cowl"] + 0.4 * lift
+        self.deck = s["deck"] + 0.4 * lift
         self.base = [x * stretch for x in s["base"]]
         self.roof = [x * stretch for x in s["roof"]]
         self.axles = [x * stretch for x in s["axles"]]
-        self.doors, self.pillars = (
-            [x * stretch for x in s["doors"]],
-            [x * stretch for x in s["pillars"]],
-        )
+        self.doors = [x * stretch for x in s["doors"]]
+        self.pillars = [x * stretch for x in s["pillars"]]
         self.radius = s["radius"] * (0.95 + 0.12 * a["wheel_size"])
         self.boxy = a["style"] in ("van", "suv", "hatchback")
 
@@ -335,8 +339,8 @@ class _Shape:
         ]
         return np.interp(x, xs, zs)
 
-    # The skin's cross-section: (share of the height, reach to the front, to the rear, half width),
-    # as shares of the whole.
+    # The skin's cross-section: (height, reach to the front, to the rear, half width), as fractions
+    # of the whole.
     SECTION = np.array(
         [
             (0.0, 0.965, 0.975, 0.955),
@@ -348,9 +352,7 @@ class _Shape:
     )
 
     def section(self, x, z, ahead) -> tuple[np.ndarray, np.ndarray]:
-        """How far the body reaches to the front (where `ahead`) or rear, and its half width, at the
-        height z.
-        """
+        """How far the body reaches to the front (if `ahead`) or rear at z, and its half width."""
         share = (z - self.sill) / (self.edge(x) - self.sill)
         heights, front, rear, wide = self.SECTION.T
         reach = np.where(ahead, np.interp(share, heights, front), np.interp(share, heights, rear))
@@ -361,23 +363,23 @@ class _Shape:
         return np.clip(1 - np.abs(share) ** self.POWER, 0, 1) ** (1 / self.POWER)
 
     def skin(self, x, z, side: float) -> np.ndarray:
-        """(N, 3) points on the body's flank (side 1.
-
-        Left, -1: right) at x, z; the nose and the tail are its ends.
-        """
+        """(N, 3) points at x, z on a flank (1: left, -1: right); nose and tail are its ends."""
         x, z = np.broadcast_arrays(np.asarray(x, float), np.asarray(z, float))
         reach, wide = self.section(x, z, x > 0)
         return np.stack([x, side * wide * self.rounded(x / reach), z], -1)
 
     def end(self, y, z, front: bool) -> np.ndarray:
-        """(..., 3) points on the nose or the tail; y from -1 to 1, as a share of the half width."""
+        """(..., 3) points on the nose or the tail; y from -1 to 1, a fraction of the half width."""
         x = self.half if front else -self.half
         reach, wide = self.section(0.97 * x, z, front)
         return np.stack([math.copysign(1.0, x) * reach * self.rounded(y), y * wide, z], -1)
 
     def body(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(F, 4, 3) faces of the flanks, nose and tail included, (F,) their level from 0 to 3, (S,
-        4, 3) faces of the top.
+        """The faces of the body.
+
+        Returns:
+            (F, 4, 3) those of the flanks, nose and tail included; (F,) their level from 0 to 3;
+            (S, 4, 3) those of the top.
         """
         share, front, rear, wide = (column[:, None] for column in self.SECTION.T)
         x = self.STATIONS * np.where(self.STATIONS > 0, front, rear) * self.half
@@ -394,9 +396,10 @@ class _Shape:
         return faces.reshape(-1, 4, 3), level.reshape(-1), np.concatenate(top)
 
     def cabin(self) -> dict[str, np.ndarray]:
-        """Faces of the cabin, (4, 3) each: the sides foot-front, foot-rear, top-rear, top-front; of
-        the front and the rear the left half, from the edge to the middle, foot first. They bulge a
-        little.
+        """Faces of the cabin, (4, 3) each; they bulge a little.
+
+        The corners of the sides are foot-front, foot-rear, top-rear, top-front. Of the front and
+        the rear it is the left half, from the edge to the middle, foot first.
         """
         foot, top = 0.90 * self.width, (0.80 if self.boxy else 0.70) * self.width
         foot_front, foot_rear = self.edge(self.base[0]) - 0.03, self.edge(self.base[1]) - 0.03
@@ -423,9 +426,7 @@ class _Shape:
         return faces
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Painting.
-# ---------------------------------------------------------------------------------------------------------------------
+# -- painting --
 
 
 def _mirrored(points: np.ndarray) -> np.ndarray:
@@ -529,9 +530,7 @@ class _Car:
     def shaded(
         self, color, normals: np.ndarray, centers: np.ndarray, gloss: float = 0.0
     ) -> np.ndarray:
-        """(F, 3) colors of faces: sun and sky light, the sky mirrored from above, the ground from
-        below, a highlight.
-        """
+        """(F, 3) colors of faces: sun and sky light, mirrored sky and ground, a highlight."""
         a = self.a
         direct = np.maximum(normals @ self.sun, 0.0)[:, None]
         up = normals[:, 2:3]
@@ -565,11 +564,16 @@ class _Car:
         )
 
     def mesh(self, faces: np.ndarray, colors, inside, gloss: float = 0.0) -> np.ndarray:
-        """Paint (F, 4, 3) faces that look at the eye, from far to near. inside.
+        """Paint the faces that look at the eye, from far to near.
 
-        A point behind all of them.
+        Args:
+            faces: (F, 4, 3).
+            colors: (3,) or (F, 3) in [0, 1].
+            inside: (3,) a point behind all of them.
+            gloss: from 0 to 1.
 
-        Returns (F,) which faces look at the eye.
+        Returns:
+            (F,) bool, which faces look at the eye.
         """
         normals = _cross(faces[:, 2] - faces[:, 0], faces[:, 3] - faces[:, 1])
         normals /= np.maximum(np.sqrt((normals**2).sum(1, keepdims=True)), 1e-9)
@@ -582,7 +586,8 @@ class _Car:
         lit = self.shaded(colors[seen], normals[seen], centers[seen], gloss)
         pixels = self.pixels(faces[seen])
         inks = (np.clip(lit, 0, 1) * 255).astype(int).tolist()
-        for corners, ink in zip((pixels * SUPERSAMPLE).reshape(len(seen), -1).tolist(), inks):
+        outlines = (pixels * SUPERSAMPLE).reshape(len(seen), -1).tolist()
+        for corners, ink in zip(outlines, inks, strict=True):
             self.pen.polygon(corners, fill=(*ink, 255))
         return looks
 
@@ -783,7 +788,7 @@ class _Car:
         cuts = [(s.base[0] - x) / length for x in s.pillars]
         low, high = (0.11, 0.76) if a["style"] == "van" else (0.07, 0.86)
         edges = [0.045, *cuts, 0.90 if a["style"] == "coupe" else 0.94]
-        for k, (start, stop) in enumerate(zip(edges, edges[1:])):
+        for k, (start, stop) in enumerate(pairwise(edges)):
             if a["style"] == "van" and a["cargo"] == "yes" and k > 0:
                 continue
             start, stop = start + 0.016 * (k > 0), stop - 0.016 * (k < len(cuts))
@@ -812,10 +817,9 @@ class _Car:
                 self.polygon(cap, self.paint * 0.7)
 
     def decals(self, front: bool, patches: list) -> None:
-        """Patches (y0, y1, z0, z1, color) on nose or tail, y as a share of the half width, z of the
-        height.
+        """Paint the parts of patches on nose or tail that look at the eye.
 
-        Only the parts that look at the eye are painted.
+        A patch is (y0, y1, z0, z1, color), y in fractions of the half width, z of the height.
         """
         s = self.shape
         bounds = np.array([patch[:4] for patch in patches])
@@ -826,15 +830,13 @@ class _Car:
             for k in (2, 3)
         )
         corners = self.pixels(np.stack([low[:, :-1], low[:, 1:], high[:, 1:], high[:, :-1]], 2))
-        first, second = (
-            corners[..., 2, :] - corners[..., 0, :],
-            corners[..., 3, :] - corners[..., 1, :],
-        )
+        first = corners[..., 2, :] - corners[..., 0, :]
+        second = corners[..., 3, :] - corners[..., 1, :]
         # Seen from outside, y grows to the picture's right on the nose and to its left on the tail.
         seen = (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) * (
             1 if front else -1
         ) < 0
-        for patch, quads, shown in zip(patches, corners, seen):
+        for patch, quads, shown in zip(patches, corners, seen, strict=True):
             for quad in quads[shown]:
                 self.fill(quad, np.asarray(patch[4]))
 
@@ -909,7 +911,7 @@ class _Car:
         ]
 
     def bed(self) -> None:
-        """A pickup's open bed: its floor's darkness and the far walls, before the cabin is painted."""
+        """A pickup's open bed, before the cabin is painted: its dark floor and the far walls."""
         s = self.shape
         if self.a["style"] != "pickup":
             return
@@ -1095,8 +1097,10 @@ class SyntheticCars(RenderedPictures):
 
     @staticmethod
     def sample(seed: int, index: int) -> dict:
+        """See `sample_attributes`."""
         return sample_attributes(seed, index)
 
     @staticmethod
     def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """See `render_car`."""
         return render_car(seed, index)

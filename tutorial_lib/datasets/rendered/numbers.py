@@ -1,6 +1,4 @@
-"""Rendered house numbers that need no download.
-
-64x64 RGB crops of one digit, each a pure function of (seed, index).
+"""Rendered house numbers: 64x64 RGB crops of one digit, each a pure function of (seed, index).
 
 They stand in for the SVHN crops of the paper: the digit in the middle is the label, its neighbors
 in the number, if it has any, are cut by the picture's border. `sample_attributes(seed, index)`
@@ -15,26 +13,29 @@ shadows, blur and grain follow in numpy.
 Attributes (all of them; the pixel unit is that of the 64x64 picture)
     digit           int 0..9        the one in the middle
     left, right     int -1..9       its neighbors in the number; -1: none
-    font            "sans", "sans bold", "sans oblique", "condensed", "serif", "serif bold", "modern", "roman",
-                    "roman bold", "roman italic", "grotesque", "typewriter"
+    font            "sans", "sans bold", "sans oblique", "condensed", "serif", "serif bold",
+                    "modern", "roman", "roman bold", "roman italic", "grotesque", "typewriter"
     weight          float 0..1      thickens the strokes, by up to 1.6 pixels
     height          float 38..52    of the digits, in pixels
     stretch         float 0.85..1.15    wider than the font has it
     spacing         float 0..1      tight to wide
     slant           float -12..12   degrees, positive: leans to the right
     turn            float -9..9     degrees, positive: clockwise
-    tilt_x, tilt_y  float -1..1     perspective; positive: the right side, the bottom is farther away
+    tilt_x, tilt_y  float -1..1     perspective; positive: right side, bottom are farther away
     shift_x, shift_y                float -1..1, times 2.5 pixels
     ground          "plate", "oval", "tiles", "wall"    what the digits stand on
-    ground_color    "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red", "brass"
+    ground_color    "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red",
+                    "brass"
     wall            "plain", "stucco", "brick", "wood"  around the plate, or behind the digits
     wall_color      "white", "cream", "gray", "brick", "brown", "slate", "sage"
-    digit_color     "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red", "brass"
+    digit_color     "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red",
+                    "brass"
     digit_tint, ground_tint         float -1..1     lighter or darker than the named color
     finish          "painted", "outlined", "raised", "embossed", "engraved"
     rim             float 0..1      the plate's edge line; below 0.4: none
     screws          "none", "sides", "corners"      on a plate; an oval has them at its sides
-    light_x, light_y                float -1..1     where the light comes from; positive: from the right, from below
+    light_x, light_y                float -1..1     where the light comes from; positive: from the
+                                    right, from below
     light_strength  float 0..1      fall-off over the picture, depth of shadows
     shade           float 0..1      a shadow that falls across; 0: none
     exposure        float 0..1      dark to bright
@@ -49,6 +50,7 @@ from __future__ import annotations
 
 import functools
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,38 @@ _WALLS = {
 CONTRAST = 0.3  # least difference in lightness between digits and what is behind them
 
 
+_GROUND_WEIGHTS: dict[str, float] = {
+    "white": 24,
+    "cream": 12,
+    "gray": 8,
+    "black": 14,
+    "navy": 9,
+    "blue": 10,
+    "green": 8,
+    "brown": 8,
+    "red": 5,
+    "brass": 6,
+}
+_DIGIT_WEIGHTS: dict[str, float] = {
+    "white": 24,
+    "cream": 6,
+    "gray": 5,
+    "black": 26,
+    "navy": 8,
+    "blue": 7,
+    "green": 5,
+    "brown": 6,
+    "red": 5,
+    "brass": 8,
+}
+_FINISHES: dict[str, dict[str, float]] = {
+    "plate": {"painted": 46, "outlined": 14, "raised": 14, "embossed": 16, "engraved": 10},
+    "oval": {"painted": 50, "outlined": 14, "raised": 10, "embossed": 16, "engraved": 10},
+    "tiles": {"painted": 80, "outlined": 20},
+    "wall": {"painted": 18, "outlined": 8, "raised": 62, "embossed": 12},
+}
+
+
 def lightness(color) -> float:
     """Rec. 709 luma, 0..1, of a color 0..255."""
     return float(np.dot(color, (0.2126, 0.7152, 0.0722)) / 255.0)
@@ -125,55 +159,34 @@ def sample_attributes(seed: int, index: int) -> dict:
     """Draw what number `index` of stream `seed` is like.
 
     Args:
-        seed, index: integers >= 0. Returns the dictionary described at the top of this module.
-            Raises ValueError for negative numbers. A pure function: no global random state is read
-            or changed.
+        seed: 0 or more.
+        index: 0 or more.
+
+    Returns:
+        The dictionary described at the top of this module. A pure function: no global random state
+        is read or changed.
+
+    Raises:
+        ValueError: for negative numbers.
     """
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
     digits = choice({"alone": 22, "left": 22, "right": 22, "both": 34})
     ground = choice({"plate": 42, "oval": 10, "tiles": 12, "wall": 36})
     wall = choice({"plain": 30, "stucco": 26, "brick": 22, "wood": 22})
-    wall_color = choice(
-        {
-            "plain": {"white": 3, "cream": 3, "gray": 3, "slate": 2, "sage": 2},
-            "stucco": {"white": 3, "cream": 3, "gray": 3, "slate": 1, "sage": 2},
-            "brick": {"brick": 6, "brown": 2, "gray": 2, "cream": 1},
-            "wood": {"brown": 4, "white": 2, "slate": 2, "sage": 2, "gray": 1},
-        }[wall]
-    )
-    ground_color = choice(
-        {
-            "white": 24,
-            "cream": 12,
-            "gray": 8,
-            "black": 14,
-            "navy": 9,
-            "blue": 10,
-            "green": 8,
-            "brown": 8,
-            "red": 5,
-            "brass": 6,
-        }
-        if ground != "tiles"
-        else {"white": 10, "cream": 6, "navy": 2, "blue": 3, "green": 1}
-    )
-    behind = lightness(_WALLS[wall_color] if ground == "wall" else _COLORS[ground_color])
-    common = {
-        "white": 24,
-        "cream": 6,
-        "gray": 5,
-        "black": 26,
-        "navy": 8,
-        "blue": 7,
-        "green": 5,
-        "brown": 6,
-        "red": 5,
-        "brass": 8,
+    wall_colors: dict[str, dict[str, float]] = {
+        "plain": {"white": 3, "cream": 3, "gray": 3, "slate": 2, "sage": 2},
+        "stucco": {"white": 3, "cream": 3, "gray": 3, "slate": 1, "sage": 2},
+        "brick": {"brick": 6, "brown": 2, "gray": 2, "cream": 1},
+        "wood": {"brown": 4, "white": 2, "slate": 2, "sage": 2, "gray": 1},
     }
+    wall_color = choice(wall_colors[wall])
+    glazed: dict[str, float] = {"white": 10, "cream": 6, "navy": 2, "blue": 3, "green": 1}
+    ground_color = choice(glazed if ground == "tiles" else _GROUND_WEIGHTS)
+    behind = lightness(_WALLS[wall_color] if ground == "wall" else _COLORS[ground_color])
     readable = {
         name: weight
-        for name, weight in common.items()
+        for name, weight in _DIGIT_WEIGHTS.items()
         if abs(lightness(_COLORS[name]) - behind) >= CONTRAST
     }
     return {
@@ -213,26 +226,7 @@ def sample_attributes(seed: int, index: int) -> dict:
         "digit_color": choice(readable),
         "digit_tint": number(-1.0, 1.0),
         "ground_tint": number(-1.0, 1.0),
-        "finish": choice(
-            {
-                "plate": {
-                    "painted": 46,
-                    "outlined": 14,
-                    "raised": 14,
-                    "embossed": 16,
-                    "engraved": 10,
-                },
-                "oval": {
-                    "painted": 50,
-                    "outlined": 14,
-                    "raised": 10,
-                    "embossed": 16,
-                    "engraved": 10,
-                },
-                "tiles": {"painted": 80, "outlined": 20},
-                "wall": {"painted": 18, "outlined": 8, "raised": 62, "embossed": 12},
-            }[ground]
-        ),
+        "finish": choice(_FINISHES[ground]),
         "rim": number(),
         "screws": choice({"none": 55, "sides": 25, "corners": 20}),
         "light_x": number(-1.0, 1.0),
@@ -248,9 +242,10 @@ def sample_attributes(seed: int, index: int) -> dict:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Painting. Plane coordinates: pixels of the 64x64 picture, x right, y down, origin in the middle of the digit.
-# ---------------------------------------------------------------------------------------------------------------------
+# -- painting --
+
+# Plane coordinates: pixels of the 64x64 picture, x right, y down, origin in the middle of the
+# digit.
 
 
 @functools.lru_cache(maxsize=64)
@@ -268,13 +263,11 @@ def _font(name: str) -> ImageFont.FreeTypeFont:
 
 @functools.lru_cache(maxsize=4096)
 def _glyph(font: str, digit: int, stroke: float) -> tuple[Image.Image, float]:
-    """Mask of a digit with its strokes thickened, and the digit's width; cached, as thousands of
-    pictures share it.
-    """
+    """Mask of a digit with thickened strokes, and its width; cached, as many pictures share it."""
     face = _font(font)
     left, top, right, bottom = face.getbbox(str(digit))
     pad = math.ceil(stroke) + 2
-    picture = Image.new("L", (right - left + 2 * pad, bottom - top + 2 * pad))
+    picture = Image.new("L", (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad))
     ImageDraw.Draw(picture).text(
         (pad - left, pad - top), str(digit), font=face, fill=255, stroke_width=stroke
     )
@@ -331,7 +324,7 @@ class _Number:
     # -- tools --
 
     def paint(self, mask: np.ndarray, color) -> None:
-        """Lay a color (3,) or a picture (64, 64, 3) over the canvas where the mask (64, 64) is 1."""
+        """Lay a color (3,) or a picture (64, 64, 3) over the canvas where the mask is 1."""
         self.canvas += mask[..., None] * (color - self.canvas)
 
     def darken(self, mask: np.ndarray, amount: float) -> None:
@@ -377,8 +370,10 @@ class _Number:
         return places
 
     def glyphs(self, stroke: float) -> np.ndarray:
-        """(64, 64) mask of all digits; stroke: how much thicker, in strip pixels, rounded so that
-        glyphs can be cached.
+        """(64, 64) mask of all digits.
+
+        Args:
+            stroke: how much thicker, in strip pixels; rounded so that glyphs can be cached.
         """
         stroke = round(2 * max(0.0, stroke)) / 2
         strip = Image.new("L", STRIP)
@@ -530,16 +525,12 @@ class _Number:
             )
 
     def tiles(self, color, horizontal: float) -> None:
-        """One glazed tile a digit, with grout between them; the border is blue or brown as on old
-        ones.
-        """
+        """A glazed tile for each digit, grout between them, and a blue or brown border."""
         a, half_height = self.a, self.a["height"] / 2 + 5.5
         xs = sorted(x * horizontal for _, x, _ in self.places)
-        half = (
-            max(min(b - a for a, b in zip(xs, xs[1:])) / 2 - 0.7, 10.0)
-            if len(xs) > 1
-            else 0.66 * half_height
-        )
+        half = 0.66 * half_height
+        if len(xs) > 1:
+            half = max(min(b - a for a, b in pairwise(xs)) / 2 - 0.7, 10.0)
         for x in xs:
             inside = np.minimum(half - np.abs(self.x - x), half_height - np.abs(self.y))
             mask = np.clip(inside + 0.5, 0, 1)
@@ -665,8 +656,10 @@ class SyntheticNumbers(RenderedPictures):
 
     @staticmethod
     def sample(seed: int, index: int) -> dict:
+        """See `sample_attributes`."""
         return sample_attributes(seed, index)
 
     @staticmethod
     def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """See `render_number`."""
         return render_number(seed, index)

@@ -1,0 +1,75 @@
+"""Checks for the notebooks' exercises, a file for each notebook.
+
+Each takes the reader's function and says in one line what holds or what does not hold yet. A check
+compares with the library or with a plain restatement, on inputs that the reader has not seen.
+"""
+
+from tutorial_lib.teaching.exercises.ablations import check_paired_interval, check_pictures_needed
+from tutorial_lib.teaching.exercises.comparisons import (
+    check_error_picture,
+    check_frechet,
+    check_whole_psnr,
+)
+from tutorial_lib.teaching.exercises.faster_search import check_fold, check_time_to
+from tutorial_lib.teaching.exercises.importance_weights import check_reach, check_weight_at
+from tutorial_lib.teaching.exercises.lambda_explorer import (
+    check_lam_for_sum,
+    check_lam_with_share,
+    check_search_rows,
+)
+from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
+from tutorial_lib.teaching.exercises.poisson_blending import check_blend_line, check_seam_strength
+from tutorial_lib.teaching.exercises.searching_the_latent_space import (
+    check_context_loss,
+    check_prior_slope,
+    check_stochastic_clip,
+)
+from tutorial_lib.teaching.exercises.start_here import check_missing_share, check_two_holes
+from tutorial_lib.teaching.exercises.the_inpainting_problem import (
+    check_hole_psnr,
+    check_mean_fill,
+    check_nearest,
+)
+from tutorial_lib.teaching.exercises.training_a_gan import (
+    check_average,
+    check_discriminator_loss,
+    check_divergence,
+)
+from tutorial_lib.teaching.exercises.walking_the_manifold import (
+    check_detour,
+    check_perplexity,
+    check_trustworthiness,
+)
+
+__all__ = [
+    "check_average",
+    "check_blend_line",
+    "check_context_loss",
+    "check_detour",
+    "check_diagnosis",
+    "check_discriminator_loss",
+    "check_divergence",
+    "check_error_picture",
+    "check_fold",
+    "check_frechet",
+    "check_hole_psnr",
+    "check_lam_for_sum",
+    "check_lam_with_share",
+    "check_mean_fill",
+    "check_missing_share",
+    "check_nearest",
+    "check_paired_interval",
+    "check_perplexity",
+    "check_pictures_needed",
+    "check_prior_slope",
+    "check_reach",
+    "check_seam_strength",
+    "check_search_rows",
+    "check_stochastic_clip",
+    "check_time_to",
+    "check_trustworthiness",
+    "check_two_holes",
+    "check_weight_at",
+    "check_whole_psnr",
+    "check_worst",
+]
