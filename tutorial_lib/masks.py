@@ -15,7 +15,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.images import IMAGE_SIZE, check_images, has_alpha, load_picture, open_picture
+from tutorial_lib.images import (
+    IMAGE_SIZE,
+    check_images,
+    check_shape,
+    has_alpha,
+    load_picture,
+    open_picture,
+)
 
 FAMILIES = ("center", "pattern", "random", "half")
 HOLES = ("black", "white")  # what a drawn hole may look like
@@ -278,6 +285,7 @@ def check_batch(
     Raises:
         ValueError: for wrong shapes or ranges, or an invalid mask.
     """
+    check_shape(images)
     mask = check_mask(mask, images, may_be_whole=may_be_whole)
     corrupted = torch.where(mask > 0, images, 0.0)
     check_images(corrupted)

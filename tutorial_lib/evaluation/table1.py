@@ -242,7 +242,7 @@ class StoredCompletions:
             {} if context is None else {"context": context.numpy()}
         )
         with atomic_write(path) as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         return arrays
 
 
