@@ -368,7 +368,7 @@ def test_the_command_trains_a_classifier_for_rendered_pictures_only(tmp_path, ca
 
 @pytest.fixture(scope="module", params=SETS)
 def shipped(request):
-    """Name, classifier, 192 held-out pictures of another seed than the card's, and what they show."""
+    """Name, classifier, 192 held-out images of another seed than the card's, what they show."""
     dataset = load_dataset(request.param, split="test", limit=192)
     return (
         request.param,

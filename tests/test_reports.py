@@ -1,4 +1,4 @@
-"""What is said of a discriminator, for discriminators whose ranking can be told by looking at them."""
+"""What is said of a discriminator, for some whose ranking can be told by looking at them."""
 
 import pytest
 import torch
@@ -83,7 +83,7 @@ def test_the_kinds_are_what_they_are_called():
     assert torch.equal(probes["upside down"], real[:, :, torch.arange(63, -1, -1)])
     z = gan.sample_z(20, torch.Generator().manual_seed(5))
     assert torch.equal(probes["generated"], gan.generator(z))
-    for before, after in zip(real, probes["shuffled pixels"]):
+    for before, after in zip(real, probes["shuffled pixels"], strict=True):
         assert torch.equal(before.flatten(1).sort(1).values, after.flatten(1).sort(1).values)
     noise, blurred = probes["uniform noise"], probes["blurred noise"]
     assert noise.std() == pytest.approx(3**-0.5, abs=0.01) and noise.mean().abs() < 0.01
