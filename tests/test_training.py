@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.models.latent_model import sample_uniform
+from tutorial_lib.models.vae import VAE, vae_latent_model
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.checkpoint import CHECKPOINT
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask, adversarial_losses
@@ -126,6 +127,8 @@ def test_weights_of_other_sizes_are_no_beginning(pictures):
         GANTask(GANSettings(**TINY, norm="spectral")).start_from(model)
     with pytest.raises(ValueError, match="batch norm"):
         GANTask(GANSettings(**TINY)).start_from(model)
+    with pytest.raises(ValueError, match="without D"):
+        GANTask(GANSettings(**TINY, norm="none")).start_from(vae_latent_model(VAE(2)))
 
 
 def test_d_moves_as_many_times_faster_as_asked(pictures):

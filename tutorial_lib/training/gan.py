@@ -163,7 +163,7 @@ class GANTask(Task):
                 normalization written out.
 
         Raises:
-            ValueError: for other sizes, or a D that has batch norm.
+            ValueError: for other sizes, no D, or a D that has batch norm.
         """
         if self.settings.norm == "batch":
             raise ValueError(
@@ -172,7 +172,8 @@ class GANTask(Task):
         weights = {
             key: value.to(self.device) for key, value in model.generator.state_dict().items()
         }
-        assert model.discriminator is not None
+        if model.discriminator is None:
+            raise ValueError("a model without D, such as a VAE, is no beginning: take a DCGAN")
         sources, targets = convolutions(model.discriminator), convolutions(self.discriminator)
         here = {key: value.shape for key, value in self.generator.state_dict().items()}
         if {key: value.shape for key, value in weights.items()} != here or any(

@@ -98,19 +98,8 @@ def train(
     end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     with _only_here(folder), distributed.together(task), _held_signals() as came:
         log = _resumed(task, folder, config)
-        first = rank == 0  # it alone writes and shows
-        board = _tensorboard(folder, log.steps) if folder and first else None
-        if first and on_preview and log.steps < steps:
-            on_preview(log.steps, task.preview())
-        bar = tqdm(
-            total=steps,
-            initial=log.steps,
-            unit="step",
-            disable=not (progress and first),
-            desc=f"training {task.kind}",
-        )
         signal_number = 0
-        with bar, board or nullcontext():
+        with _reporting(task, folder, log, steps, preview_every, on_preview, progress) as report:
             while log.steps < steps:
                 signal_number, late = distributed.largest(
                     [came(), time.monotonic() > end], task.device
@@ -123,16 +112,8 @@ def train(
                 values = _averaged(task.step(batch, rng, log.steps))
                 _check_finite(values, log.steps, folder)
                 log.add(values)
-                bar.set_postfix({name: f"{value:.2f}" for name, value in values.items()}, False)
-                bar.update()
-                if not first:
-                    continue
-                if on_preview and (log.steps % preview_every == 0 or log.steps == steps):
-                    on_preview(log.steps, task.preview())
-                if board:
-                    for name, value in values.items():
-                        board.add_scalar(name, value, log.steps)
-                if folder and log.steps % checkpoint_every == 0:
+                report(values)
+                if folder and rank == 0 and log.steps % checkpoint_every == 0:
                     save_checkpoint(folder / CHECKPOINT, task, config, log)
         if folder:  # the others wait: a process that ends early makes torchrun end them all
             last = folder / CHECKPOINT
@@ -262,6 +243,48 @@ def _held_signals() -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _reporting(
+    task: Task,
+    folder: Path | None,
+    log: TrainingLog,
+    steps: int,
+    preview_every: int,
+    on_preview: Callable[[int, Tensor], None] | None,
+    progress: bool,
+) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A block with a progress bar, previews and TensorBoard; of several processes, the first shows.
+
+    Yields:
+        a function of a step's values, to be called after each step.
+    """
+    if distributed.rank():
+        yield lambda values: None
+        return
+    if on_preview and log.steps < steps:
+        on_preview(log.steps, task.preview())
+    bar = tqdm(
+        total=steps,
+        initial=log.steps,
+        unit="step",
+        disable=not progress,
+        desc=f"training {task.kind}",
+    )
+    board = _tensorboard(folder, log.steps) if folder else None
+
+    def report(values: dict[str, float]) -> None:
+        bar.set_postfix({name: f"{value:.2f}" for name, value in values.items()}, refresh=False)
+        bar.update()
+        if on_preview and (log.steps % preview_every == 0 or log.steps == steps):
+            on_preview(log.steps, task.preview())
+        if board:
+            for name, value in values.items():
+                board.add_scalar(name, value, log.steps)
+
+    with bar, board or nullcontext():
+        yield report
 
 
 def _tensorboard(folder: Path, steps: int) -> Any:
