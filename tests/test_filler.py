@@ -53,7 +53,10 @@ def picture(seed=0, size=SIDE):
     return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def make(mask=center_mask(size=SIDE), how=SHORT, **options):
+CENTER = center_mask(size=SIDE)
+
+
+def make(mask=CENTER, how=SHORT, **options):
     return HoleFiller(model(), picture(), mask, how, **options)
 
 

@@ -9,7 +9,7 @@ from tutorial_lib.masks import check_mask
 
 
 def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
-    """W_i = share of missing pixels in the window around i where i is known, 0 in the hole (Eq. 3).
+    """Eq. 3: W_i = fraction of missing pixels in the window around i where i is known, else 0.
 
     |N(i)| counts the pixels of the window that lie in the picture, i included.
 
