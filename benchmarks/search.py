@@ -62,9 +62,7 @@ def raced(
 def near_after(
     clock: list[float], losses: torch.Tensor, target: float, settings: SearchSettings
 ) -> float | None:
-    """Seconds until the mean loss was within 5 % of the target; what approximate steps say of theirs
-    does not count.
-    """
+    """Seconds until the mean loss was within 5 % of the target, at an exact step."""
     exact = range(round(settings.approximate * settings.steps), len(clock))
     return next((round(clock[k], 2) for k in exact if losses[k].mean() <= NEAR * target), None)
 
@@ -173,11 +171,9 @@ def told(row: dict) -> str:
             f", loss {100 * (statistics.mean(row['loss_over_paper']) - 1):+.1f} %; "
             f"within 5 % after {row['paper_seconds_to_near']} s and {row['seconds_to_near']} s"
         )
-    return text + (
-        f"; the plain loop {statistics.median(row['plain_over_default']):.0f} times as long"
-        if "plain_over_default" in row
-        else ""
-    )
+    if "plain_over_default" in row:
+        text += f"; the plain loop {statistics.median(row['plain_over_default']):.0f} times as long"
+    return text
 
 
 def main() -> None:

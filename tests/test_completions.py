@@ -1,6 +1,4 @@
-"""Several completions: on a landscape whose valleys are known, and compared with SciPy's clustering on
-a small generator.
-"""
+"""Several completions: on a landscape whose valleys are known, and against SciPy's clustering."""
 
 import math
 from dataclasses import replace

@@ -274,6 +274,8 @@ def test_bad_input_is_refused_at_the_door(model, images):
         search(visible_nan, make_masks("center"), model, z0, progress=False)
     with pytest.raises(ValueError, match="negative"):
         search(images, MASKS, model, z0, lam=-1.0, progress=False)
+    with pytest.raises(ValueError, match="one value a picture"):
+        search(images, MASKS, model, z0, lam=torch.ones(3), progress=False)
     for bad in (
         {"steps": 0},
         {"clip": "hard"},
@@ -362,7 +364,7 @@ def test_iterating_again_begins_anew_and_watching_changes_nothing(model, images)
     with pytest.raises(RuntimeError, match="nothing is found yet"):
         searching.result()
     for state in searching:
-        searching.result()  # at any time, and it leaves no trace in what follows
+        assert searching.result().path_steps[-1] == state.step  # at any time
         if state.step == 3:
             break
     with torch.no_grad():  # whoever iterates need not think of gradients

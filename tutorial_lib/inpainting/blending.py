@@ -113,11 +113,11 @@ class _Hole:
         self.black = torch.from_numpy(numbers[black])
         self.ring = torch.from_numpy(np.unique(around.indices).astype(np.int64))
         around, degree = around[:, self.ring.numpy()], inside.diagonal()
-        share = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
+        mean = sparse.diags_array(1 / degree[white], shape=(len(white), len(white)))
         across = -inside[white][:, black]  # 1 for each black neighbour
-        self._to_white = (share @ sparse.hstack([across, around[white]])).tocsr()
-        self._to_black = (around[black] + across.T @ share @ around[white]).tocsr()
-        matrix = sparse.diags_array(degree[black]) - across.T @ share @ across
+        self._to_white = (mean @ sparse.hstack([across, around[white]])).tocsr()
+        self._to_black = (around[black] + across.T @ mean @ around[white]).tocsr()
+        matrix = sparse.diags_array(degree[black]) - across.T @ mean @ across
         # symmetric ordering: the matrix is symmetric positive definite, fill-in stays small
         self._factor = splu(
             matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}

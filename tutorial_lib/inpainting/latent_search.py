@@ -219,19 +219,41 @@ def search(
             f"z0 must have shape ({len(images)}, {model.z_dim}), an initial z a row, "
             f"got {tuple(z0.shape)}"
         )
-    if lam is not None and bool((torch.as_tensor(lam) < 0).any()):
-        raise ValueError("lam must not be negative")
+    lam = lam_of_rows(settings.lam if lam is None else lam, len(images))
     searching = LatentSearch(
         images, mask, model, z0, settings, lam=lam, weights=weights, path_points=path_points
     )
     return searching.run(progress)
 
 
-class LatentSearch:
-    """Eq. 2 as an iterator over the states of the search, from before the first update of z.
+def lam_of_rows(lam: float | Tensor, count: int) -> Tensor:
+    """(count,): one lambda a row, from a number or (count,) of them.
 
-    `for state in LatentSearch(...)` sees a `SearchState` before each update and after the last, and
-    may break at any of them; `result()` says what was found by then. Iterating again begins anew.
+    Raises:
+        ValueError: for another shape, or a negative one.
+    """
+    if not isinstance(lam, Tensor):
+        lam = torch.tensor(lam, dtype=torch.float64)
+    if lam.dim() > 1 or (lam.dim() == 1 and len(lam) != count):
+        raise ValueError(
+            f"lam must be a number or one value a picture ({count}), got shape {tuple(lam.shape)}"
+        )
+    if bool((lam < 0).any()):
+        raise ValueError("lam must not be negative")
+    return lam.expand(count)
+
+
+class LatentSearch:
+    """Eq. 2 as an iterator over the states of the search.
+
+    It gives a `SearchState` before each update of z and after the last. A loop over it may break at
+    any of them; `result()` says what was found by then. Iterating again begins anew.
+
+        searching = LatentSearch(*check_batch(images, mask), gan, initial_z(gan, len(images)))
+        for state in searching:
+            if state.losses["context"].max() < 20:
+                break
+        found = searching.result()
 
     The arguments are those of `search` and are trusted: (y, mask) as `masks.check_batch` returns
     them, z0 with a row for each picture.
@@ -396,9 +418,10 @@ class _Record:
 
     def result(self, generated: Tensor) -> SearchResult:
         """What was found, with G(z_hat)."""
-        path, steps = self.path, self.path_steps
+        path, steps = list(self.path), list(self.path_steps)
         if self.last.step not in steps:
-            path, steps = [*path, self.last.z], [*steps, self.last.step]
+            path.append(self.last.z)
+            steps.append(self.last.step)
         return SearchResult(
             self.best_z,
             generated,

@@ -20,6 +20,7 @@ from tutorial_lib.inpainting.latent_search import (
     LatentSearch,
     SearchResult,
     SearchSettings,
+    lam_of_rows,
 )
 from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
@@ -98,8 +99,8 @@ def inpaint(
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     settings = _with_overrides(settings, overrides)
-    lam = _lam_per_picture(settings.lam if lam is None else lam, len(images))
-    # uniform on [-1, 1], as the model's codes are (section 3.4)
+    lam = lam_of_rows(settings.lam if lam is None else lam, len(images))
+    # where the searches begin, drawn from the model's prior (section 3.4: uniform on [-1, 1])
     z0 = initial_z(gan, len(images), restarts, seed, settings.start)  # (B * restarts, z_dim)
     return complete(
         corrupted,
@@ -234,17 +235,6 @@ def _with_overrides(settings: SearchSettings, overrides: dict[str, Any]) -> Sear
             f"{', '.join(SearchSettings.__dataclass_fields__)}"
         )
     return replace(settings, **overrides)
-
-
-def _lam_per_picture(lam: float | Tensor, count: int) -> Tensor:
-    lam = torch.as_tensor(lam, dtype=torch.float32)
-    if lam.dim() > 1 or (lam.dim() == 1 and len(lam) != count):
-        raise ValueError(
-            f"lam must be a number or one value a picture ({count}), got shape {tuple(lam.shape)}"
-        )
-    if bool((lam < 0).any()):
-        raise ValueError("lam must not be negative")
-    return lam.expand(count)  # (B,)
 
 
 def _rows(found: SearchResult, rows: Tensor) -> SearchResult:

@@ -32,8 +32,8 @@ class Embedding:
         paths: a (K, 2) array a path, where its points lie.
         sample_features: (N, D), what t-SNE was given of the samples.
         path_features: a (K, D) array a path, what t-SNE was given of its points.
-        kept_variance: share of the samples' variance that the principal components keep; 1 without
-            them.
+        kept_variance: fraction of the samples' variance that the principal components keep; 1
+            without them.
         trustworthiness: 0 to 1, of samples and path points together: 1 when those that are near
             each other on the map are near each other in the features as well (Venna & Kaski 2001;
             scikit-learn's).
@@ -163,7 +163,7 @@ def own_path_share(
 ) -> np.ndarray:
     """How much a path keeps to itself.
 
-    Of its points' nearest neighbors, the share that belong to the same path.
+    Of its points' nearest neighbors, the fraction that belong to the same path.
 
     Args:
         samples: (N, D), features or places on a map.
@@ -171,7 +171,7 @@ def own_path_share(
         neighbors: how many are counted, the point itself left out.
 
     Returns:
-        (paths,) shares, 0 to 1.
+        (paths,) fractions, 0 to 1.
 
     Raises:
         ValueError: for no paths, or more neighbors than there are other points.
