@@ -100,7 +100,7 @@ def test_whatever_breaks_off_is_resumed(server, tmp_path_factory, cuts):
     path = get(server, tmp_path_factory.mktemp("fetched") / "deep" / "a.bin")
     assert path.read_bytes() == CONTENT and there(path.parent) == [path]
     have = 0
-    for (_, asked_for), cut in zip(Server.asked, [*cuts, 0]):
+    for (_, asked_for), cut in zip(Server.asked, [*cuts, 0], strict=False):
         assert asked_for == (f"bytes={have}-" if have else None)
         have += cut
 

@@ -15,10 +15,12 @@ at four times the size and averages down to 64x64; road, backdrop and shadow lie
 
 Attributes (all of them)
     style           "sedan", "hatchback", "suv", "pickup", "van", "coupe"
-    view            "front", "front left", "left", "rear left", "rear", "rear right", "right", "front right"
-                                    which of the car's sides are seen; its left side drives to the picture's left
+    view            "front", "front left", "left", "rear left", "rear", "rear right", "right",
+                    "front right"   which of the car's sides are seen; its left side drives to the
+                                    picture's left
     yaw             float -14..14   degrees off that view
-    color           "white", "silver", "gray", "black", "red", "maroon", "blue", "navy", "green", "yellow", "orange",
+    color           "white", "silver", "gray", "black", "red", "maroon", "blue", "navy", "green",
+                    "yellow", "orange",
                     "beige"
     tint            float -1..1     lighter or darker than the named color
     gloss           float 0..1      of the paint
@@ -31,7 +33,8 @@ Attributes (all of them)
     grille          "wide", "split", "low"
     plate           "white", "yellow", "none"
     windows         float 0..1      clear to tinted dark
-    cargo           "no", "yes"     a van without rear side windows, a pickup with a load; nothing for the others
+    cargo           "no", "yes"     a van without rear side windows, a pickup with a load;
+                                    nothing for the others
     rails           "no", "yes"     on the roof of a suv or a hatchback
     camera_height   float 1.2..2.4  meters
     distance        float 6.5..11   meters from the car's middle
@@ -53,6 +56,8 @@ Attributes (all of them)
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -109,7 +114,7 @@ _GROUNDS = {
 # heights of the upper edge at the nose, the windshield's foot and the tail; base, roof: where the
 # cabin begins and ends, front to rear from the car's middle, at its foot and its top; top: height
 # of the roof; axles: of the wheels; radius: of the tires; doors: seams.
-_STYLES = {
+_STYLES: dict[str, dict[str, Any]] = {
     "sedan": dict(
         length=4.6,
         width=1.8,
@@ -210,10 +215,17 @@ _ROWS, _COLUMNS = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
 def sample_attributes(seed: int, index: int) -> dict:
     """Draw what car `index` of stream `seed` is like.
 
+    A pure function: no global random state is read or changed.
+
     Args:
-        seed, index: integers >= 0. Returns the dictionary described at the top of this module.
-            Raises ValueError for negative numbers. A pure function: no global random state is read
-            or changed.
+        seed: an integer >= 0.
+        index: an integer >= 0.
+
+    Returns:
+        the dictionary described at the top of this module.
+
+    Raises:
+        ValueError: for negative numbers.
     """
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
@@ -285,9 +297,10 @@ def sample_attributes(seed: int, index: int) -> dict:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Shape. Car coordinates in meters: x to the front, y to the car's left, z up; the origin on the ground under its middle.
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
+# Shape. Car coordinates in meters: x to the front, y to the car's left, z up; the origin on the
+# ground under its middle.
+# --------------------------------------------------------------------------------------------------
 
 
 class _Shape:
@@ -348,8 +361,9 @@ class _Shape:
     )
 
     def section(self, x, z, ahead) -> tuple[np.ndarray, np.ndarray]:
-        """How far the body reaches to the front (where `ahead`) or rear, and its half width, at the
-        height z.
+        """How far the body reaches at the height z, and its half width.
+
+        To the front where `ahead`, else to the rear.
         """
         share = (z - self.sill) / (self.edge(x) - self.sill)
         heights, front, rear, wide = self.SECTION.T
@@ -376,8 +390,10 @@ class _Shape:
         return np.stack([math.copysign(1.0, x) * reach * self.rounded(y), y * wide, z], -1)
 
     def body(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(F, 4, 3) faces of the flanks, nose and tail included, (F,) their level from 0 to 3, (S,
-        4, 3) faces of the top.
+        """Faces of the body.
+
+        (F, 4, 3) of the flanks, nose and tail included, (F,) their level from 0 to 3, (S, 4, 3) of
+        the top.
         """
         share, front, rear, wide = (column[:, None] for column in self.SECTION.T)
         x = self.STATIONS * np.where(self.STATIONS > 0, front, rear) * self.half
@@ -394,9 +410,10 @@ class _Shape:
         return faces.reshape(-1, 4, 3), level.reshape(-1), np.concatenate(top)
 
     def cabin(self) -> dict[str, np.ndarray]:
-        """Faces of the cabin, (4, 3) each: the sides foot-front, foot-rear, top-rear, top-front; of
-        the front and the rear the left half, from the edge to the middle, foot first. They bulge a
-        little.
+        """Faces of the cabin, (4, 3) each.
+
+        The sides foot-front, foot-rear, top-rear, top-front; of the front and the rear the left
+        half, from the edge to the middle, foot first. They bulge a little.
         """
         foot, top = 0.90 * self.width, (0.80 if self.boxy else 0.70) * self.width
         foot_front, foot_rear = self.edge(self.base[0]) - 0.03, self.edge(self.base[1]) - 0.03
@@ -423,9 +440,9 @@ class _Shape:
         return faces
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Painting.
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def _mirrored(points: np.ndarray) -> np.ndarray:
@@ -529,8 +546,9 @@ class _Car:
     def shaded(
         self, color, normals: np.ndarray, centers: np.ndarray, gloss: float = 0.0
     ) -> np.ndarray:
-        """(F, 3) colors of faces: sun and sky light, the sky mirrored from above, the ground from
-        below, a highlight.
+        """(F, 3) colors of faces.
+
+        Sun and sky light, the sky mirrored from above, the ground from below, a highlight.
         """
         a = self.a
         direct = np.maximum(normals @ self.sun, 0.0)[:, None]
@@ -582,7 +600,9 @@ class _Car:
         lit = self.shaded(colors[seen], normals[seen], centers[seen], gloss)
         pixels = self.pixels(faces[seen])
         inks = (np.clip(lit, 0, 1) * 255).astype(int).tolist()
-        for corners, ink in zip((pixels * SUPERSAMPLE).reshape(len(seen), -1).tolist(), inks):
+        for corners, ink in zip(
+            (pixels * SUPERSAMPLE).reshape(len(seen), -1).tolist(), inks, strict=True
+        ):
             self.pen.polygon(corners, fill=(*ink, 255))
         return looks
 
@@ -783,7 +803,7 @@ class _Car:
         cuts = [(s.base[0] - x) / length for x in s.pillars]
         low, high = (0.11, 0.76) if a["style"] == "van" else (0.07, 0.86)
         edges = [0.045, *cuts, 0.90 if a["style"] == "coupe" else 0.94]
-        for k, (start, stop) in enumerate(zip(edges, edges[1:])):
+        for k, (start, stop) in enumerate(pairwise(edges)):
             if a["style"] == "van" and a["cargo"] == "yes" and k > 0:
                 continue
             start, stop = start + 0.016 * (k > 0), stop - 0.016 * (k < len(cuts))
@@ -812,10 +832,10 @@ class _Car:
                 self.polygon(cap, self.paint * 0.7)
 
     def decals(self, front: bool, patches: list) -> None:
-        """Patches (y0, y1, z0, z1, color) on nose or tail, y as a share of the half width, z of the
-        height.
+        """Patches (y0, y1, z0, z1, color) on nose or tail.
 
-        Only the parts that look at the eye are painted.
+        y is a share of the half width, z of the height. Only the parts that look at the eye are
+        painted.
         """
         s = self.shape
         bounds = np.array([patch[:4] for patch in patches])
@@ -834,7 +854,7 @@ class _Car:
         seen = (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) * (
             1 if front else -1
         ) < 0
-        for patch, quads, shown in zip(patches, corners, seen):
+        for patch, quads, shown in zip(patches, corners, seen, strict=True):
             for quad in quads[shown]:
                 self.fill(quad, np.asarray(patch[4]))
 
@@ -909,7 +929,7 @@ class _Car:
         ]
 
     def bed(self) -> None:
-        """A pickup's open bed: its floor's darkness and the far walls, before the cabin is painted."""
+        """A pickup's open bed: its dark floor and the far walls, before the cabin is painted."""
         s = self.shape
         if self.a["style"] != "pickup":
             return
@@ -1095,8 +1115,10 @@ class SyntheticCars(RenderedPictures):
 
     @staticmethod
     def sample(seed: int, index: int) -> dict:
+        """See `sample_attributes`."""
         return sample_attributes(seed, index)
 
     @staticmethod
     def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """See `render_car`."""
         return render_car(seed, index)

@@ -28,7 +28,8 @@ Attributes (all of them; the pixel unit is that of the 64x64 picture)
     glasses_color   "black", "brown", "gold", "red", "blue", "silver" (given for "none" too)
     beard           "none", "stubble", "moustache", "goatee", "full"
     hair_style      "bald", "buzz", "short", "side part", "long", "curly", "bun", "fringe", "wavy"
-    hair_color      "black", "dark brown", "brown", "auburn", "red", "blond", "light blond", "gray", "white"
+    hair_color      "black", "dark brown", "brown", "auburn", "red", "blond", "light blond",
+                    "gray", "white"
     hair_tint       float -1..1     lighter or darker than the named color
     hair_volume     float 0..1
     hairline        float 0..1      1: high forehead
@@ -37,7 +38,8 @@ Attributes (all of them; the pixel unit is that of the 64x64 picture)
     undertone       float -1..1     positive: warmer
     blush           float 0..1
     head_width, jaw, chin           float 0..1: narrow to wide, tapered to square, short to long
-    yaw             float -1..1     turn of the head; positive: to the picture's right (nose moves by about 3 pixels)
+    yaw             float -1..1     turn of the head; positive: to the picture's right (the nose
+                                    moves by about 3 pixels)
     tilt            float -7..7     degrees, positive: clockwise
     shift_x, shift_y                float -1..1, pixels
     scale           float 0.97..1.05
@@ -116,10 +118,17 @@ _FRAMES = {
 def sample_attributes(seed: int, index: int) -> dict:
     """Draw what face number `index` of stream `seed` is like.
 
+    A pure function: no global random state is read or changed.
+
     Args:
-        seed, index: integers >= 0. Returns the dictionary described at the top of this module.
-            Raises ValueError for negative numbers. A pure function: no global random state is read
-            or changed.
+        seed: an integer >= 0.
+        index: an integer >= 0.
+
+    Returns:
+        the dictionary described at the top of this module.
+
+    Raises:
+        ValueError: for negative numbers.
     """
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
@@ -219,9 +228,10 @@ def sample_attributes(seed: int, index: int) -> dict:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Painting. Head coordinates: pixels of the 64x64 picture, x right, y down, origin between nose bridge and nose tip.
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
+# Painting. Head coordinates: pixels of the 64x64 picture, x right, y down, origin between nose
+# bridge and nose tip.
+# --------------------------------------------------------------------------------------------------
 
 
 def _bump(x: np.ndarray, y: np.ndarray, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
@@ -229,8 +239,9 @@ def _bump(x: np.ndarray, y: np.ndarray, cx: float, cy: float, sx: float, sy: flo
 
 
 class _Painter:
-    """A (64, 64, 3) canvas with the pose of the head: turns head coordinates into pixels and paints
-    through masks.
+    """A (64, 64, 3) canvas with the pose of the head.
+
+    Turns head coordinates into pixels and paints through masks.
     """
 
     def __init__(self, a: dict):
@@ -250,7 +261,7 @@ class _Painter:
         p = np.asarray(points, dtype=np.float64)
         columns = (self.center[0] + p[:, 0] * self.cos - p[:, 1] * self.sin) * SUPERSAMPLE
         rows = (self.center[1] + p[:, 0] * self.sin + p[:, 1] * self.cos) * SUPERSAMPLE
-        return list(zip(columns.tolist(), rows.tolist()))
+        return list(zip(columns.tolist(), rows.tolist(), strict=True))
 
     def mask(self, *shapes, lines=(), width: float = 1.0) -> np.ndarray:
         """(64, 64) mask in [0, 1]: filled outlines, and open `lines` drawn `width` pixels thick."""
@@ -268,7 +279,7 @@ class _Painter:
         return np.asarray(picture.reduce(SUPERSAMPLE), dtype=np.float32) / 255.0
 
     def paint(self, mask: np.ndarray, color) -> None:
-        """Lay a color (3,) or a picture (64, 64, 3) over the canvas where the mask (64, 64) is 1."""
+        """Lay a color (3,) or a (64, 64, 3) picture over the canvas where the mask is 1."""
         self.canvas += mask[..., None] * (color - self.canvas)
 
     def darken(self, mask: np.ndarray, amount: float) -> None:
@@ -317,8 +328,9 @@ def _curve(points, count: int = 24) -> np.ndarray:
 
 
 def _band(points, widths) -> np.ndarray:
-    """Outline of a stroke along a curve (N, 2) whose thickness varies (interpolated from `widths`),
-    as for brows.
+    """Outline of a stroke along a curve (N, 2) whose thickness varies, as for brows.
+
+    It is interpolated from `widths`.
     """
     p = np.asarray(points, dtype=float)
     half = np.interp(np.linspace(0, 1, len(p)), np.linspace(0, 1, len(widths)), widths)[:, None] / 2
@@ -381,8 +393,9 @@ class _Face(_Painter):
         self.light = light / np.linalg.norm(light)
 
     def width_at(self, y):
-        """Half width of the head at height y: an ellipse above the cheeks, a tapered superellipse
-        below.
+        """Half width of the head at height y.
+
+        An ellipse above the cheeks, a tapered superellipse below.
         """
         y = np.asarray(y, dtype=np.float32)
         up = np.sqrt(np.clip(1.0 - (y / self.top) ** 2, 0.0, 1.0))
@@ -403,8 +416,9 @@ class _Face(_Painter):
         return np.concatenate([np.stack([w, y], 1), np.stack([-w, y], 1)[::-1]])
 
     def shift(self, x, depth: float):
-        """Place of a feature at x when the head turns: near ones (depth 1) move most, far sides are
-        foreshortened.
+        """Place of a feature at x when the head turns.
+
+        Near ones (depth 1) move most, far sides are foreshortened.
         """
         return x * (1.0 - 0.05 * self.a["yaw"] * np.sign(x)) + self.turn * depth
 
@@ -814,8 +828,9 @@ class _Face(_Painter):
         self.paint(blurred(self.mask(*shapes), 0.4) * 0.85, color)
 
     def hair_shade(self) -> np.ndarray:
-        """(64, 64, 3) colors of the hair: strands away from the crown (or curls), a soft band of
-        light, the light's side.
+        """(64, 64, 3) colors of the hair.
+
+        Strands away from the crown (or curls), a soft band of light, the light's side.
         """
         a = self.a
         crown = (
@@ -1054,8 +1069,10 @@ class SyntheticFaces(RenderedPictures):
 
     @staticmethod
     def sample(seed: int, index: int) -> dict:
+        """See `sample_attributes`."""
         return sample_attributes(seed, index)
 
     @staticmethod
     def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """See `render_face`."""
         return render_face(seed, index)

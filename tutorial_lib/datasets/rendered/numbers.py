@@ -15,26 +15,28 @@ shadows, blur and grain follow in numpy.
 Attributes (all of them; the pixel unit is that of the 64x64 picture)
     digit           int 0..9        the one in the middle
     left, right     int -1..9       its neighbors in the number; -1: none
-    font            "sans", "sans bold", "sans oblique", "condensed", "serif", "serif bold", "modern", "roman",
-                    "roman bold", "roman italic", "grotesque", "typewriter"
+    font            "sans", "sans bold", "sans oblique", "condensed", "serif", "serif bold",
+                    "modern", "roman", "roman bold", "roman italic", "grotesque", "typewriter"
     weight          float 0..1      thickens the strokes, by up to 1.6 pixels
     height          float 38..52    of the digits, in pixels
     stretch         float 0.85..1.15    wider than the font has it
     spacing         float 0..1      tight to wide
     slant           float -12..12   degrees, positive: leans to the right
     turn            float -9..9     degrees, positive: clockwise
-    tilt_x, tilt_y  float -1..1     perspective; positive: the right side, the bottom is farther away
+    tilt_x, tilt_y  float -1..1     perspective; positive: the right side, the bottom is farther
     shift_x, shift_y                float -1..1, times 2.5 pixels
     ground          "plate", "oval", "tiles", "wall"    what the digits stand on
-    ground_color    "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red", "brass"
+    ground_color    "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red",
+                    "brass"
     wall            "plain", "stucco", "brick", "wood"  around the plate, or behind the digits
     wall_color      "white", "cream", "gray", "brick", "brown", "slate", "sage"
-    digit_color     "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red", "brass"
+    digit_color     "white", "cream", "gray", "black", "navy", "blue", "green", "brown", "red",
+                    "brass"
     digit_tint, ground_tint         float -1..1     lighter or darker than the named color
     finish          "painted", "outlined", "raised", "embossed", "engraved"
     rim             float 0..1      the plate's edge line; below 0.4: none
     screws          "none", "sides", "corners"      on a plate; an oval has them at its sides
-    light_x, light_y                float -1..1     where the light comes from; positive: from the right, from below
+    light_x, light_y                float -1..1     where the light is; positive: right, below
     light_strength  float 0..1      fall-off over the picture, depth of shadows
     shade           float 0..1      a shadow that falls across; 0: none
     exposure        float 0..1      dark to bright
@@ -49,6 +51,7 @@ from __future__ import annotations
 
 import functools
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -124,10 +127,17 @@ def lightness(color) -> float:
 def sample_attributes(seed: int, index: int) -> dict:
     """Draw what number `index` of stream `seed` is like.
 
+    A pure function: no global random state is read or changed.
+
     Args:
-        seed, index: integers >= 0. Returns the dictionary described at the top of this module.
-            Raises ValueError for negative numbers. A pure function: no global random state is read
-            or changed.
+        seed: an integer >= 0.
+        index: an integer >= 0.
+
+    Returns:
+        the dictionary described at the top of this module.
+
+    Raises:
+        ValueError: for negative numbers.
     """
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
@@ -248,9 +258,10 @@ def sample_attributes(seed: int, index: int) -> dict:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Painting. Plane coordinates: pixels of the 64x64 picture, x right, y down, origin in the middle of the digit.
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
+# Painting. Plane coordinates: pixels of the 64x64 picture, x right, y down, origin in the middle of
+# the digit.
+# --------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=64)
@@ -268,13 +279,14 @@ def _font(name: str) -> ImageFont.FreeTypeFont:
 
 @functools.lru_cache(maxsize=4096)
 def _glyph(font: str, digit: int, stroke: float) -> tuple[Image.Image, float]:
-    """Mask of a digit with its strokes thickened, and the digit's width; cached, as thousands of
-    pictures share it.
+    """Mask of a digit with its strokes thickened, and the digit's width.
+
+    Cached, as thousands of pictures share it.
     """
     face = _font(font)
     left, top, right, bottom = face.getbbox(str(digit))
     pad = math.ceil(stroke) + 2
-    picture = Image.new("L", (right - left + 2 * pad, bottom - top + 2 * pad))
+    picture = Image.new("L", (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad))
     ImageDraw.Draw(picture).text(
         (pad - left, pad - top), str(digit), font=face, fill=255, stroke_width=stroke
     )
@@ -331,7 +343,7 @@ class _Number:
     # -- tools --
 
     def paint(self, mask: np.ndarray, color) -> None:
-        """Lay a color (3,) or a picture (64, 64, 3) over the canvas where the mask (64, 64) is 1."""
+        """Lay a color (3,) or a (64, 64, 3) picture over the canvas where the mask is 1."""
         self.canvas += mask[..., None] * (color - self.canvas)
 
     def darken(self, mask: np.ndarray, amount: float) -> None:
@@ -377,8 +389,9 @@ class _Number:
         return places
 
     def glyphs(self, stroke: float) -> np.ndarray:
-        """(64, 64) mask of all digits; stroke: how much thicker, in strip pixels, rounded so that
-        glyphs can be cached.
+        """(64, 64) mask of all digits.
+
+        `stroke` is how much thicker, in strip pixels, rounded so that glyphs can be cached.
         """
         stroke = round(2 * max(0.0, stroke)) / 2
         strip = Image.new("L", STRIP)
@@ -530,13 +543,14 @@ class _Number:
             )
 
     def tiles(self, color, horizontal: float) -> None:
-        """One glazed tile a digit, with grout between them; the border is blue or brown as on old
-        ones.
+        """One glazed tile a digit, with grout between them.
+
+        The border is blue or brown as on old ones.
         """
         a, half_height = self.a, self.a["height"] / 2 + 5.5
         xs = sorted(x * horizontal for _, x, _ in self.places)
         half = (
-            max(min(b - a for a, b in zip(xs, xs[1:])) / 2 - 0.7, 10.0)
+            max(min(b - a for a, b in pairwise(xs)) / 2 - 0.7, 10.0)
             if len(xs) > 1
             else 0.66 * half_height
         )
@@ -665,8 +679,10 @@ class SyntheticNumbers(RenderedPictures):
 
     @staticmethod
     def sample(seed: int, index: int) -> dict:
+        """See `sample_attributes`."""
         return sample_attributes(seed, index)
 
     @staticmethod
     def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """See `render_number`."""
         return render_number(seed, index)
