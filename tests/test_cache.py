@@ -123,9 +123,11 @@ def test_a_locked_block_is_refused_or_waited_for(tmp_path, spawn):
     other = spawn.Process(target=hold, args=(path, ready, let_go))
     other.start()
     assert ready.wait(30)
-    with pytest.raises(InUse, match="another process is training into there"):
-        with locked(path, "training into there"):
-            raise AssertionError("two at once")
+    with (
+        pytest.raises(InUse, match="another process is training into there"),
+        locked(path, "training into there"),
+    ):
+        raise AssertionError("two at once")
     let_go.set()
     with locked(path, "training", wait=True):
         other.join()

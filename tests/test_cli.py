@@ -161,9 +161,9 @@ def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tm
         licence="",
         seed=0,
     )
-    assert (
-        _command(options)
-        == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips --seed 0 --out runs/a"
+    assert _command(options) == (
+        "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips "
+        "--seed 0 --out runs/a"
     )
 
 

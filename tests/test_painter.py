@@ -83,7 +83,7 @@ def test_nothing_is_painted_to_begin_with():
         and painter.array.all()
     )
     with pytest.raises(ValueError, match="paint a hole first"):
-        painter.mask
+        _ = painter.mask
 
 
 @given(MASKS)
@@ -109,7 +109,7 @@ def test_all_painted_is_no_mask_either():
     paint(painter, bytes(SIDE * SIDE))
     assert not painter.array.any()
     with pytest.raises(ValueError, match="smaller hole"):
-        painter.mask
+        _ = painter.mask
 
 
 def test_the_array_is_a_copy():

@@ -184,7 +184,7 @@ def test_the_framing_is_the_pack_s(congress):
     for wrong in (0.5, 0.9, 1.1, 1.5):  # another margin, the same center
         assert difference(
             congress,
-            lambda row, column, width: framed(
+            lambda row, column, width, wrong=wrong: framed(
                 row + width * MARGIN * (1 - wrong),
                 column + width * MARGIN * (1 - wrong),
                 width * (1 + 2 * MARGIN * wrong) / (1 + 2 * MARGIN),

@@ -612,7 +612,7 @@ def test_a_turned_head_moves_the_nose_by_about_three_pixels():
             yaw: face(index, yaw=yaw, **plain)[38:42, 24:41].sum((0, 2)) for yaw in (-1.0, 0.0, 1.0)
         }
 
-        def moved(yaw):
+        def moved(yaw, nose=nose):
             """By how many pixels the nostrils' shadow must be moved to match best."""
             return min(
                 range(-6, 7), key=lambda by: np.abs(np.roll(nose[0.0], by) - nose[yaw])[6:-6].sum()

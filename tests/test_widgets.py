@@ -43,12 +43,12 @@ def weights_by_loops(mask, window):
     for i in range(height):
         for j in range(width):
             inside = [
-                (k, l)
+                (k, m)
                 for k in range(i - reach, i + reach + 1)
-                for l in range(j - reach, j + reach + 1)
-                if 0 <= k < height and 0 <= l < width
+                for m in range(j - reach, j + reach + 1)
+                if 0 <= k < height and 0 <= m < width
             ]
-            weights[i, j] = mask[i, j] * sum(1 - mask[k, l] for k, l in inside) / len(inside)
+            weights[i, j] = mask[i, j] * sum(1 - mask[k, m] for k, m in inside) / len(inside)
     return weights
 
 
