@@ -24,7 +24,6 @@ from PIL import Image
 
 from tutorial_lib import load_dataset
 from tutorial_lib.datasets import celeba
-from tutorial_lib.images import to_uint8
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
 
@@ -41,9 +40,7 @@ SETTINGS = GANSettings(base_channels=24, discriminator_channels=16, precision="b
 def make_archive(path: Path) -> None:
     """img_align_celeba.zip as its makers pack it: a folder, then numbered files."""
     faces = []
-    for pixels in to_uint8(
-        load_dataset("synthetic-faces", split="train", limit=FACES).images(slice(None))
-    ):
+    for pixels in load_dataset("synthetic-faces", split="train", limit=FACES).pixels:
         file = io.BytesIO()
         Image.fromarray(pixels).resize((178, 178)).crop((0, -20, 178, 198)).save(
             file, "JPEG", quality=90
@@ -145,12 +142,14 @@ def main() -> None:
         part: round(seconds[part] / seconds["training"], 4) for part in ("prepare", "pictures")
     }
     print(
-        f"preparing takes {seconds['prepare'] / seconds['training']:.2f} of an epoch's time, once; an epoch's pictures {seconds['pictures'] / seconds['training']:.1%} of it"
+        f"preparing takes {seconds['prepare'] / seconds['training']:.2f} of an epoch's time, once; "
+        f"an epoch's pictures {seconds['pictures'] / seconds['training']:.1%} of it"
     )
     worst = max(each["memory_mb"] for each in figures["parts"].values())
     held = worst < LIMIT and seconds["pictures"] < WAITING * seconds["training"]
     print(
-        f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} (under {LIMIT} MB, under {WAITING:.0%})"
+        f"largest memory {worst} MB: the claim {'holds' if held else 'does NOT hold'} "
+        f"(under {LIMIT} MB, under {WAITING:.0%})"
     )
     print(store("preparing", figures))
 

@@ -164,9 +164,8 @@ def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tm
         licence="",
         seed=0,
     )
-    assert (
-        _command(options)
-        == "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips "
+    assert _command(options) == (
+        "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips "
         "--seed 0 --out runs/a"
     )
 
@@ -321,3 +320,29 @@ def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):
         and json.loads((tmp_path / "v" / "v.json").read_text())["held_out"]["pictures"] == 3
     )
     assert json.loads((tmp_path / "v" / "v.json").read_text())["training"]["noise"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ablations", "--variants", "l2", "typo"], "--variants typo: choose from"),
+        (["recipes", "--recipes", "typo", "--out", "a.json"], "--recipes typo: choose from"),
+        (["generators", "--shipped", "typo"], "--shipped typo: choose from"),
+        (["generators", "--sizes", "--lengths"], "nothing to measure"),
+        (["generators", "--lengths"], "nothing to measure"),
+    ],
+)
+def test_a_name_that_is_none_is_found_before_anything_is_read(words, said, capsys, monkeypatch):
+    for module in ("ablations", "generators", "recipes"):
+        monkeypatch.setattr(f"tutorial_lib.cli.{module}.set_threads", pytest.fail)
+    assert main(words) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["inpaint", "ablations", "table1", "generators"])
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+def test_a_seed_is_a_number_from_0_on(command, seed, capsys):
+    needed = ["a.png", "--out", "out"] if command == "inpaint" else []
+    with pytest.raises(SystemExit, match="2"):
+        main([command, *needed, "--seed", seed])
+    assert "--seed: must be a whole number from 0 on" in capsys.readouterr().err

@@ -1,20 +1,24 @@
 """Folders and zips of pictures."""
 
 import io
+import os
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image
 
 from tutorial_lib import load_dataset
 from tutorial_lib.baselines import NearestNeighbor
 from tutorial_lib.cli import main
-from tutorial_lib.datasets import folder
+from tutorial_lib.datasets import base, folder
 from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.faces import align
-from tutorial_lib.images import to_float, to_uint8
+from tutorial_lib.images import MAX_BYTES, to_float, to_uint8
 
 
 def png(value, size=(64, 64)):
@@ -202,3 +206,170 @@ def test_settings_that_a_set_does_not_have_are_refused(tmp_path, capsys):
             == 1
         )
         assert said in capsys.readouterr().err
+
+
+# -- what is a split, and what is data --
+
+
+def test_a_folder_with_a_class_called_train_is_classes(tmp_path):
+    files = {f"{kind}/{i}.png": png(i) for kind in ("bus", "car", "train") for i in range(20)}
+    root = write_folder(tmp_path / "classes", files)
+    found = [load_dataset("folder", split=split, root=root).files for split in ("train", "test")]
+    assert sorted(found[0] + found[1]) == sorted(files) and all(found)
+
+
+@pytest.mark.parametrize("above", ["", "data/", "data/all of it/", "data\\", "data\\sub\\"])
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "Test"), ("TRAIN", "test")])
+def test_splits_are_found_whatever_is_around_them_and_however_they_are_written(
+    tmp_path, above, names
+):
+    """A member's name may hold backslashes: zipfile mends those that it writes itself."""
+    between = "\\" if "\\" in above else "/"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for split, count in zip(names, (7, 3), strict=True):
+            for number in range(count):
+                entry = zipfile.ZipInfo("x")
+                entry.filename = f"{above}{split}{between}{number}.png"
+                archive.writestr(entry, png(number + 10 * (split == names[1])))
+    train, test = (
+        load_dataset("folder", split=split, root=tmp_path / "a.zip") for split in ("train", "test")
+    )
+    assert (len(train), len(test)) == (7, 3)
+    assert all("\\" not in name for name in train.files + test.files)
+    assert not {picture.tobytes() for picture in train.pixels} & {
+        picture.tobytes() for picture in test.pixels
+    }
+
+
+def test_splits_inside_classes_are_refused_not_trained_on(tmp_path):
+    files = {
+        f"{kind}/{split}/{i}.png": png(i)
+        for kind in ("a", "b")
+        for split in ("train", "test")
+        for i in range(5)
+    }
+    with pytest.raises(ValueError, match="train/ and test/ stand side by side in a/, not at the"):
+        load_dataset("folder", root=write_folder(tmp_path, files))
+
+
+@pytest.mark.parametrize("store", [write_folder, write_zip])
+def test_what_was_found_and_skipped_is_said_once(tmp_path, store, capsys):
+    hidden = [".thumbnails/a.png", "train/.ipynb_checkpoints/a.png", "__MACOSX/train/._a.png"]
+    files = {f"{split}/{i}.png": png(i) for split in ("train", "test") for i in range(3)}
+    files |= dict.fromkeys(hidden, png(0)) | {"train/a.heic": b"x", "cover.jpg": png(9)}
+    root = store(tmp_path / "pictures.zip", files)
+    for _ in range(2):
+        assert len(load_dataset("folder", root=root)) == 3
+        assert len(load_dataset("folder", root=root, split="test")) == 3
+    said = capsys.readouterr().out
+    assert said.count("3 pictures to train, 3 to test (train/ and test/)") == 1
+    assert "3 hidden, 1 that are no pictures (.heic), 1 beside train/ and test/" in said
+
+
+@pytest.mark.parametrize("folders", [("train", "val"), ("us", "us"), ("train", "train")])
+def test_why_a_split_is_empty_is_said(tmp_path, folders):
+    write_folder(tmp_path, {f"{name}/{i}.png": png(i) for i, name in enumerate(folders)})
+    with pytest.raises(
+        ValueError,
+        match="no pictures for the test split: 2 pictures to train, 0 to test .*10% are held out"
+        ".*put some into train/ and some into test/",
+    ):
+        load_dataset("folder", split="test", root=tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows needs a privilege to make links")
+def test_linked_folders_are_read_once(tmp_path):
+    store = write_folder(tmp_path / "store", {f"{i}.png": png(i) for i in range(60)})
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "one").symlink_to(store, target_is_directory=True)
+    (root / "two").symlink_to(store, target_is_directory=True)
+    (root / "round").symlink_to(root, target_is_directory=True)
+    found = [load_dataset("folder", split=split, root=root).files for split in ("train", "test")]
+    assert sorted(found[0] + found[1]) == sorted(f"one/{i}.png" for i in range(60))
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".gif", ".JPG", ".webp", ".bmp", ".tiff"])
+def test_every_format_that_is_read_is_found(tmp_path, suffix):
+    formats = {".jfif": "JPEG", ".gif": "GIF", ".JPG": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        picture = Image.new("RGB", (64, 64), "red")
+        picture.save(tmp_path / split / f"a{suffix}", formats.get(suffix, "TIFF"))
+    assert load_dataset("folder", root=tmp_path).files == [f"train/a{suffix}"]
+
+
+# -- what cannot be read --
+
+
+@pytest.mark.parametrize("store", [write_folder, write_zip])
+@pytest.mark.parametrize("many", [False, True])
+def test_all_broken_pictures_are_named_at_once_and_the_others_are_read(
+    tmp_path, store, many, monkeypatch, capsys
+):
+    monkeypatch.setattr(folder, "MANY", 1 if many else 500)
+    files = {f"train/{i}.png": png(i) for i in range(8)} | {"test/a.png": png(1)}
+    broken = {"train/1.png": b"<html>", "train/3.png": png(5)[:40], "train/5.png": png(1, (9, 9))}
+    root = store(tmp_path / "pictures.zip", files | broken)
+    for again in range(2):  # from what was prepared, where many
+        pictures = load_dataset("folder", root=root, cache_dir=tmp_path / "cache")
+        assert pictures.files == [f"train/{i}.png" for i in (0, 2, 4, 6, 7)]
+        assert pictures.pixels[:, 0, 0, 0].tolist() == [0, 2, 4, 6, 7]
+        assert pictures.problems.keys() == broken.keys()
+        said = capsys.readouterr().err
+        assert "3 of 8 pictures cannot be read, left out" in said
+        assert all(name in said for name in broken)
+        assert "each side needs 32 pixels" in said or (many and again)
+    monkeypatch.setattr(folder, "_SHOWN", 2)
+    load_dataset("folder", root=root, cache_dir=tmp_path / "cache")
+    assert "and 1 more" in capsys.readouterr().err
+
+
+def test_a_black_picture_is_a_picture(tmp_path):
+    files = {f"{split}/black.png": png(0) for split in ("train", "test")}
+    Image.new("RGB", (64, 64)).save(tmp_path / "black.png")
+    files["train/blacker.png"] = (tmp_path / "black.png").read_bytes()
+    assert len(load_dataset("folder", root=write_folder(tmp_path / "root", files))) == 2
+
+
+def test_a_command_ends_with_1_when_pictures_were_left_out(tmp_path, capsys):
+    files = {f"{split}/{i}.png": png(i) for split in ("train", "test") for i in range(6)}
+    root = write_folder(tmp_path / "pictures", files | {"train/cut.png": png(3)[:50]})
+    command = ["train", "--data", "folder", "--root", str(root), "--steps", "1"]
+    command += ["--batch-size", "4", "--base-channels", "2", "--device", "cpu", "--threads", "1"]
+    threads = torch.get_num_threads()
+    try:
+        assert main([*command, "--out", str(tmp_path / "run")]) == 1
+    finally:
+        torch.set_num_threads(threads)
+    assert "cut.png cannot be read" in capsys.readouterr().err
+    assert (tmp_path / "run" / "run.safetensors").exists()
+
+
+def test_a_member_that_is_too_large_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "MAX_BYTES", 50_000)
+    root = write_zip(tmp_path / "a.zip", {"train/bomb.jpg": bytes(50_001), "test/a.png": png(0)})
+    monkeypatch.setattr(zipfile.ZipFile, "read", pytest.fail)
+    monkeypatch.setattr(zipfile.ZipFile, "open", pytest.fail)
+    with pytest.raises(ValueError, match="train/bomb.jpg is too large: 50,001 bytes unpacked"):
+        load_dataset("folder", root=root)
+    assert base.MAX_BYTES < MAX_BYTES <= 120_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_a_name_that_is_no_unicode_is_read_and_shown(tmp_path):
+    """In a process of its own, whose output knows few letters, as a file's on Windows may."""
+    files = {f"{split}/{i}.png": png(i) for split in ("train", "test") for i in range(3)}
+    root = write_folder(tmp_path / "emoji \U0001f600", files)
+    (root / "train" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"<html>")
+    words = ["train", "--data", "folder", "--root", str(root), "--steps", "1", "--batch-size", "2"]
+    words += ["--base-channels", "2", "--device", "cpu", "--threads", "1", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tutorial_lib", *words],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+    assert b"1 of 4 pictures cannot be read" in done.stderr and b"caf" in done.stderr
+    assert b"3 to test" in done.stdout

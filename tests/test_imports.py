@@ -137,25 +137,6 @@ def test_only_device_asks_what_there_is():
     assert asks_for_a_device("if torch.cuda.is_available(): pass")
 
 
-def loaded_by(module):
-    """The top-level packages that a fresh interpreter holds after importing a module."""
-    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    command = [sys.executable, "-c", code]
-    return set(
-        subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout.split()
-    )
-
-
-def test_import_loads_torch_only_when_something_is_used():
-    assert "torch" not in loaded_by("tutorial_lib")
-
-
-def test_the_method_loads_no_drawing_and_no_notebook():
-    loaded = loaded_by("tutorial_lib.inpainting.pipeline")
-    assert "torch" in loaded
-    assert not loaded & {"matplotlib", "sklearn", "skimage", "IPython", "ipywidgets"}
-
-
 def test_the_public_names_are_there_and_no_others():
     import tutorial_lib
     from tutorial_lib.datasets import load_dataset

@@ -169,6 +169,30 @@ class TestNonsenseFromTheBrowser:
             painter.known = b"\x00\x01\x02"
         assert painter.array.all()
 
+    @pytest.mark.parametrize(
+        ("content", "buffers"),
+        [
+            ({"kind": "photo"}, [b"x"]),
+            ({"kind": "photo", "part": "0", "parts": 1}, [b"x"]),
+            ({"kind": "photo", "part": 0, "parts": None}, [b"x"]),
+            ({"kind": "photo", "part": -1, "parts": 1}, [b"x"]),
+            ({"kind": "photo", "part": 0, "parts": 1}, []),
+            ({"kind": "photo", "part": 0, "parts": 1}, [b"x", b"y"]),
+        ],
+    )
+    def test_what_is_no_part_of_a_photo_is_said(self, content, buffers):
+        painter = MaskPainter(picture())
+        with pytest.raises(ValueError, match="no part of a photo"):
+            painter._receive(painter, content, buffers)
+        assert "drop it again" in painter.message and torch.equal(painter.image, picture())
+
+    def test_more_than_a_photo_is_not_kept(self, monkeypatch):
+        monkeypatch.setattr(painter_module, "MAX_BYTES", 25)
+        painter = MaskPainter(picture())
+        with pytest.raises(AssertionError, match="logged"), callback_errors_raise():
+            send_photo(painter, *[bytes(10)] * 3)
+        assert "more than 25 bytes" in painter.message and not painter._parts
+
     def test_a_part_of_a_photo_that_is_missing_is_said(self, hopper):
         painter = MaskPainter(picture())
         with pytest.raises(AssertionError, match="logged"), callback_errors_raise():

@@ -8,17 +8,21 @@ import random
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 import tutorial_lib
 from tutorial_lib import load_dataset
+from tutorial_lib.cache import lock_of, locked
 from tutorial_lib.datasets.rendered import base as rendered
 from tutorial_lib.datasets.rendered import faces as synthetic_faces
 from tutorial_lib.datasets.rendered.faces import (
@@ -339,6 +343,49 @@ def test_an_interrupted_rendering_keeps_what_was_done(calls, tmp_path, monkeypat
     assert calls == [(0, index) for index in (4, 5, 6, 7)]
 
 
+TWICE = """
+import hashlib, sys
+from tutorial_lib.datasets.rendered.faces import SyntheticFaces
+faces = SyntheticFaces(limit=40, cache_dir=sys.argv[1], workers=1)
+print(hashlib.sha256(faces.pixels.tobytes()).hexdigest())
+"""
+
+
+def test_two_first_renderings_at_once_end_alike(tmp_path):
+    words = [sys.executable, "-c", TWICE, str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    both = [subprocess.Popen(words, **pipes) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert said[0][0] == said[1][0] and not any("Traceback" in err for _, err in said)
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(files) == [".seed0-train.lock", "000000.npz"]
+
+
+def test_one_renders_while_the_other_waits(calls, tmp_path):
+    """The lock is held as by another process: nothing is rendered until it is released."""
+    one = SyntheticFaces(limit=4, cache_dir=tmp_path)
+    calls.clear()
+    done = threading.Thread(target=lambda: SyntheticFaces(limit=8, cache_dir=tmp_path))
+    with locked(lock_of(one.folder), "rendering"):
+        done.start()
+        time.sleep(0.3)
+        assert not calls
+    done.join(30)
+    assert len(calls) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_who_shares_the_cache_may_read_it(calls, tmp_path):
+    before = os.umask(0o022)
+    try:
+        SyntheticFaces(limit=4, cache_dir=tmp_path)
+    finally:
+        os.umask(before)
+    (chunk,) = tmp_path.rglob("*.npz")
+    assert chunk.stat().st_mode & 0o777 == 0o644
+
+
 # -- attributes against their documentation --
 
 
@@ -347,9 +394,8 @@ def documented():
     docstring.
     """
     table = {}
-    for names, what in re.findall(
-        r"^    (\w+(?:, \w+)*) +(float .*|int .*|\".*)$", synthetic_faces.__doc__, re.M
-    ):
+    lines = re.sub(r"\n {20,}", " ", synthetic_faces.__doc__)  # rows that go on in the next line
+    for names, what in re.findall(r"^    (\w+(?:, \w+)*) +(float .*|int .*|\".*)$", lines, re.M):
         what = re.sub(r"\(.*", "", what)
         bounds = re.match(r"float (-?[\d.]+?)\.\.(-?[\d.]+)", what)
         for name in names.split(", "):

@@ -4,19 +4,26 @@ the shipped weights.
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tutorial_lib.cli import main
 from tutorial_lib.evaluation.results import (
     RESULTS_DIR,
     evenly_spaced,
     load_results,
     mean_interval,
+    only_writer,
     open_results,
     write_results,
 )
@@ -83,10 +90,15 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, change):
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("{", "holds no results"), ("[]", "made_from"), ('{"variants": {}}', "made_from")],
+    [
+        ("{", "holds no results"),
+        ("\\udcff", "holds no results"),
+        ("[]", "made_from"),
+        ('{"variants": {}}', "made_from"),
+    ],
 )
 def test_what_holds_no_results_is_refused(tmp_path, text, problem):
-    (tmp_path / "a.json").write_text(text)
+    (tmp_path / "a.json").write_text(text, errors="surrogateescape")
     with pytest.raises(ValueError, match=problem):
         load_results(tmp_path / "a.json")
 
@@ -102,6 +114,71 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_results(path, {"made_from": {}, "variants": {"half": 1}})
     assert load_results(path)["made_from"]["pictures"] == 2
+
+
+WRITE = """
+import sys
+from tutorial_lib.evaluation.results import write_results
+for number in range(150):
+    write_results(sys.argv[1], {"made_from": {}, "variants": {sys.argv[2]: [number] * 2000}})
+"""
+
+
+def test_who_reads_while_two_processes_write_sees_one_or_the_other(tmp_path):
+    path = write_results(tmp_path / "a.json", {"made_from": {}, "variants": {"begin": [0] * 2000}})
+    words = [sys.executable, "-c", WRITE, str(path)]
+    writers = [subprocess.Popen([*words, name], cwd=ROOT) for name in "ab"]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        ((name, values),) = load_results(path)["variants"].items()
+        assert len(values) == 2000 and len(set(values)) == 1
+        seen.add(name)
+    assert [writer.wait() for writer in writers] == [0, 0] and {"a", "b"} & seen
+    assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+HOLD = """
+import sys
+from tutorial_lib.evaluation.results import only_writer
+with only_writer(sys.argv[1]):
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_command_whose_results_another_process_writes_says_so_at_once(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tutorial_lib.cli.ablations.open_data", pytest.fail)
+    path, pipes = (
+        tmp_path / "deep" / "a.json",
+        {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE},
+    )
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], cwd=ROOT, **pipes) as other:
+        assert other.stdout.readline() == b"begun\n"
+        words = ["ablations", "--limit", "1", "--device", "cpu", "--out", str(path)]
+        assert main(words) == 1
+        assert f"another process is writing {path}" in capsys.readouterr().err
+    with only_writer(path):
+        pass
+
+
+@pytest.mark.parametrize("command", ["ablations", "generators", "table1"])
+def test_no_shipped_result_is_what_a_command_writes_by_default(command, tmp_path, monkeypatch):
+    """With no --out: the results go below the folder that the command is called in."""
+    locks = []
+
+    def noted(path):
+        locks.append(Path(path))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"tutorial_lib.cli.{command}.only_writer", noted)
+    threads = torch.get_num_threads()
+    try:
+        assert main([command, "--device", "cpu"]) == 130
+    finally:
+        torch.set_num_threads(threads)
+    assert not locks[0].is_absolute() and locks[0].parts[0] == "runs"
 
 
 @given(st.integers(1, 500), st.data())

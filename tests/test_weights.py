@@ -91,3 +91,46 @@ def test_an_unknown_name_lists_the_shipped_ones(monkeypatch, saved):
     assert load_gan("tiny", "cpu").card["name"] == "tiny"
     with pytest.raises(FileNotFoundError, match="tiny"):
         load_gan("no-such-faces", "cpu")
+
+
+def test_a_card_with_a_byte_order_mark_is_read(saved):
+    _, path = saved
+    card = path.with_suffix(".json")
+    card.write_text(card.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load_gan(path, "cpu").card["name"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda card: card.pop("sha256"), "tiny.json is no model card: it has no 'sha256'"),
+        (lambda card: card.pop("kind"), "it has no 'kind'"),
+        (lambda card: card.update(architecture=[]), "it has no 'architecture'"),
+        (lambda card: card["architecture"].pop("z_dim"), "names an architecture that is none"),
+        (lambda card: card["architecture"].update(base_channels=10**9), "is 1000000000, not"),
+        (lambda card: card["architecture"].update(base_channels="4"), "architecture that is none"),
+        (lambda card: card["architecture"].update(base_channels=0), "is 0, not"),
+        (lambda card: card["architecture"].update(norm="none at all"), "tiny.json names"),
+    ],
+)
+def test_an_edited_card_is_named_with_what_is_wrong(saved, change, said):
+    _, path = saved
+    card = json.loads(path.with_suffix(".json").read_text())
+    change(card)
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=said):
+        load_gan(path, "cpu")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "<html>", "[" * 100_000])
+def test_what_is_no_card_is_named(saved, text):
+    _, path = saved
+    path.with_suffix(".json").write_text(text)
+    with pytest.raises(ValueError, match="tiny.json is no model card"):
+        load_gan(path, "cpu")
+
+
+@pytest.mark.parametrize("name", ["x.pt", "weights/x", "model.pth", "a.safetensors.zip"])
+def test_a_path_that_is_none_of_weights_says_what_weights_are(name):
+    with pytest.raises(ValueError, match=f"^{name}: weights are a .safetensors file"):
+        load_gan(name, "cpu")

@@ -1,3 +1,5 @@
+"""`python -m tutorial_lib COMMAND`: what `semantic-inpaint COMMAND` does."""
+
 import os
 import sys
 

@@ -133,7 +133,9 @@ class PictureFolder(ArrayImages):
         if not self.root.exists():
             raise FileNotFoundError(f"{self.root}: no such folder or zip archive")
         stored = _files(self.root) if self.root.is_dir() else zip_names(self.root)
-        names = _choose(self.root, [name for name in stored if name[-1] != "/"], split)[:limit]
+        names = _choose(self.root, [name for name in stored if not name.endswith("/")], split)[
+            :limit
+        ]
         place = f"{self.root.resolve()} {split} {limit} {crop}"
         source = _FolderSource(self.root, {name: stored[name] for name in names}, crop, place)
         slow = crop == "face" or len(source) >= MANY

@@ -107,7 +107,8 @@ def evenly_spaced(available: int, count: int) -> list[int]:
 def mean_interval(values) -> tuple[float, float]:
     """Mean of n values and half the width of its 95 % confidence interval.
 
-    By Student's t with n - 1 degrees of freedom. Give it paired differences to compare two variants on the same pictures.
+    By Student's t with n - 1 degrees of freedom. Give it paired differences to compare two variants
+    on the same pictures.
 
     Raises:
         ValueError: for fewer than two values, or one that is not finite.

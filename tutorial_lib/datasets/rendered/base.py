@@ -16,7 +16,7 @@ import os
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -59,7 +59,7 @@ class Draws:
         """Normal with mean 0, clipped to [-limit, limit]."""
         return float(np.clip(self.rng.normal(0.0, spread), -limit, limit))
 
-    def choice(self, options: dict[str, float]) -> str:
+    def choice(self, options: Mapping[str, float]) -> str:
         """One of the words, with probabilities in proportion to their weights."""
         weights = np.array(list(options.values()), dtype=float)
         return list(options)[int(self.rng.choice(len(weights), p=weights / weights.sum()))]
