@@ -347,9 +347,8 @@ def documented():
     docstring.
     """
     table = {}
-    for names, what in re.findall(
-        r"^    (\w+(?:, \w+)*) +(float .*|int .*|\".*)$", synthetic_faces.__doc__, re.M
-    ):
+    lines = re.sub(r"\n {20,}", " ", synthetic_faces.__doc__)  # rows that go on in the next line
+    for names, what in re.findall(r"^    (\w+(?:, \w+)*) +(float .*|int .*|\".*)$", lines, re.M):
         what = re.sub(r"\(.*", "", what)
         bounds = re.match(r"float (-?[\d.]+?)\.\.(-?[\d.]+)", what)
         for name in names.split(", "):
