@@ -33,8 +33,8 @@ cp "$run/portraits.json" "$run/log.csv" "$out/"
 cp "$(ls "$run"/samples/*.png | tail -n 1)" "$out/samples.png"
 
 [ "$device" = cpu ] && exit 0
-for tests in tests/test_device.py tests/test_blending.py tests/test_training.py; do
-    echo "== $tests"; timeout 60 "$python" -m pytest -q -p no:cacheprovider "$tests" 2>&1 | tail -n 3
+for tests in device blending training; do
+    echo "== $tests"; timeout 60 "$python" -m pytest -q -p no:cacheprovider "tests/unit/test_$tests.py" 2>&1 | tail -n 3
 done
 for script in training search; do
     echo "== benchmarks/$script.py"; timeout 90 "$python" "benchmarks/$script.py" 2>&1 | tail -n 25

@@ -9,10 +9,9 @@ from tutorial_lib.masks import check_mask
 
 
 def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
-    """The weight W of each pixel in the context loss (Eq. 3).
+    """Eq. 3: W_i = fraction of missing pixels in the window around i where i is known, else 0.
 
-    W_i is the fraction of missing pixels in the window around i where i is known, and 0 in the
-    hole. |N(i)| counts the pixels of the window that lie in the picture, i included.
+    |N(i)| counts the pixels of the window that lie in the picture, i included.
 
     Args:
         mask: (B, 1, H, W), 1 = known.

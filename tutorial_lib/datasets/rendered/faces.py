@@ -39,8 +39,7 @@ Attributes (all of them; the pixel unit is that of the 64x64 picture)
     blush           float 0..1
     head_width, jaw, chin           float 0..1: narrow to wide, tapered to square, short to long
     yaw             float -1..1     turn of the head; positive: to the picture's right (the nose
-    moves by
-                                    about 3 pixels)
+                                    moves by about 3 pixels)
     tilt            float -7..7     degrees, positive: clockwise
     shift_x, shift_y                float -1..1, pixels
     scale           float 0.97..1.05

@@ -49,6 +49,7 @@ def pictures():
     return torch.cat([load_dataset("two-portraits", limit=2).images(slice(None)), faces])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, source", [(0, 1), (1, 0), (2, 3), (3, 0)])
 def test_the_field_comes_close_to_the_exhaustive_one(pictures, target, source):
     ratio, exact = compare(pictures[target], pictures[source], 7)

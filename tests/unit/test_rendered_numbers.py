@@ -321,6 +321,7 @@ def test_light_lens_and_sensor_do_what_they_say():
         assert number(index, dirt=1.0).sum() < number(index).sum()
 
 
+@pytest.mark.slow
 def test_digits_are_learned_from_a_few_hundred_pictures():
     """Gradient histograms and a linear classifier.
 

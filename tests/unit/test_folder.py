@@ -112,7 +112,7 @@ def test_faces_are_framed_and_pictures_without_one_are_left_out_and_counted(
 ):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
     files = {"train/c.png": png(9, (300, 200)), "test/d.png": png(9)}
-    for name, photo in zip("ab", photographs().values(), strict=True):
+    for name, (_, photo) in zip("ab", photographs().items(), strict=True):
         buffer = io.BytesIO()
         photo.save(buffer, "PNG")
         files[f"train/{name}.png"] = buffer.getvalue()

@@ -366,6 +366,7 @@ def test_lens_and_sensor_do_what_they_say():
         )
 
 
+@pytest.mark.slow
 def test_views_and_styles_are_learned_from_a_few_hundred_pictures():
     """Gradient histograms and a linear classifier.
 

@@ -24,7 +24,6 @@ from tutorial_lib.teaching.widgets import HoleFiller, filler
 
 SIDE = 16
 SHORT = SearchSettings(steps=12, lam=0.0)
-CENTER = center_mask(size=SIDE)
 LONG = replace(SHORT, steps=10**7)
 
 
@@ -52,6 +51,9 @@ def model(size=SIDE):
 
 def picture(seed=0, size=SIDE):
     return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+CENTER = center_mask(size=SIDE)
 
 
 def make(mask=CENTER, how=SHORT, **options):

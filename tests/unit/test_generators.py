@@ -136,6 +136,7 @@ def test_the_figures_are_those_of_the_plain_calls(pictures, judge, short):
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(
     pictures, judge, short, tmp_path, monkeypatch
 ):

@@ -111,9 +111,9 @@ def threads(monkeypatch):
 
 def test_what_is_not_ours_goes_to_pytest_in_its_order():
     options, rest = ours.parse(
-        ["test", "-x", "-k", "blend or mask", "--cpu", "tests/test_masks.py", "--co"]
+        ["test", "-x", "-k", "blend or mask", "--cpu", "tests/unit/test_masks.py", "--co"]
     )
-    assert options.cpu and rest == ["-x", "-k", "blend or mask", "tests/test_masks.py", "--co"]
+    assert options.cpu and rest == ["-x", "-k", "blend or mask", "tests/unit/test_masks.py", "--co"]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch)
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(ours.os, "cpu_count", lambda: 4)
     for rest in (
-        ["tests/test_masks.py"],
+        ["tests/unit/test_masks.py"],
         ["-k", "x", "tests"],
-        ["tests/test_masks.py::test_x"],
+        ["tests/unit/test_masks.py::test_x"],
         ["-n", "0"],
     ):
         assert ours.test_command(rest) == ["pytest", "--durations=15", *rest]
@@ -151,6 +151,7 @@ def test_fast_leaves_out_what_is_slow_and_keeps_to_the_unit_tests():
     command = ours.test_command(rest, options.fast)
     chosen = ["-m", "not slow and not fuzz"]
     assert command[2:5] == [*chosen, "tests/unit"] and command[-1] == "-x"
+    assert (ROOT / "tests" / "unit").is_dir()
     named = ["tests/conftest.py"]
     assert ours.test_command(named, True)[2:] == [*chosen, *named]
 

@@ -199,6 +199,7 @@ def test_features_do_not_depend_on_the_batch_and_the_logits_are_linear_in_them(c
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["synthetic-faces", "synthetic-numbers", "synthetic-cars"])
 def test_an_empty_hole_is_far_from_real_pictures_and_loses_attributes(name):
     """Against the zero: two halves of real pictures.
