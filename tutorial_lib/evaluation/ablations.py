@@ -306,6 +306,6 @@ def _weights(kind: str, mask: Tensor) -> Tensor | None:
         return None
     if kind == "none":
         return mask
-    # where a pixel is known, the fraction of missing neighbors is Eq. 3's weight: what is left are the
-    # known ones
+    # where a pixel is known, the fraction of missing neighbors is Eq. 3's weight: what is left are
+    # the known ones
     return mask * (1 - importance_weights(mask))
