@@ -162,13 +162,14 @@ def timed(
 
 def told(row: dict) -> str:
     text = (
-        f"{row['mask']:8s} {row['what']:13s} PAPER {row['paper_seconds']:6.1f} s, DEFAULT {row['seconds']:5.2f} s: "
+        f"{row['mask']:8s} {row['what']:13s} PAPER {row['paper_seconds']:6.1f} s, "
+        f"DEFAULT {row['seconds']:5.2f} s: "
         f"{statistics.median(row['paper_over_default']):.1f} times faster"
     )
     if "loss_over_paper" in row:
         text += (
-            f", loss {100 * (statistics.mean(row['loss_over_paper']) - 1):+.1f} %; within 5 % after {row['paper_seconds_to_near']} s and "
-            f"{row['seconds_to_near']} s"
+            f", loss {100 * (statistics.mean(row['loss_over_paper']) - 1):+.1f} %; within 5 % "
+            f"after {row['paper_seconds_to_near']} s and {row['seconds_to_near']} s"
         )
     if "plain_over_default" in row:
         text += f"; the plain loop {statistics.median(row['plain_over_default']):.0f} times as long"
@@ -217,9 +218,13 @@ def main() -> None:
         if row["paper_seconds_to_near"] and row["seconds_to_near"]
     )
     print(
-        f"{statistics.median(faster):.1f} times faster than PAPER ({faster[0]:.1f} to {faster[-1]:.1f}), {statistics.median(plain):.0f} times than the plain loop "
-        f"({plain[0]:.0f} to {plain[-1]:.0f}); to within 5 % in {len(near)} of {len(whole_searches)} races, there {statistics.median(near):.1f} times sooner ({near[0]:.1f} to {near[-1]:.1f}); one picture {min(alone):.2f} to "
-        f"{max(alone):.2f} s; loss over PAPER's, median {statistics.median(loss):.3f}, worst {loss[-1]:.3f}, within 5 %: {sum(value < NEAR for value in loss)} of {len(loss)}"
+        f"{statistics.median(faster):.1f} times faster than PAPER ({faster[0]:.1f} to "
+        f"{faster[-1]:.1f}), {statistics.median(plain):.0f} times than the plain loop "
+        f"({plain[0]:.0f} to {plain[-1]:.0f}); to within 5 % in {len(near)} of "
+        f"{len(whole_searches)} races, there {statistics.median(near):.1f} times sooner "
+        f"({near[0]:.1f} to {near[-1]:.1f}); one picture {min(alone):.2f} to {max(alone):.2f} s; "
+        f"loss over PAPER's, median {statistics.median(loss):.3f}, worst {loss[-1]:.3f}, "
+        f"within 5 %: {sum(value < NEAR for value in loss)} of {len(loss)}"
     )
 
 

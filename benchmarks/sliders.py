@@ -83,8 +83,10 @@ def main() -> None:
         figures[name] = summary(moves(*(getattr(widget, control) for control in controls)))
         figures[name]["median_over_search_step"] = round(figures[name]["median"] / step_ms, 3)
         print(
-            f"{name:22s} median {figures[name]['median']:6.2f} ms, worst of {figures[name]['count']} moves {figures[name]['worst']:6.2f} ms, "
-            f"{figures[name]['median_over_search_step']:.2f} of a search step, within {LIMIT:.0f} ms: {figures[name]['worst'] < LIMIT}"
+            f"{name:22s} median {figures[name]['median']:6.2f} ms, worst of "
+            f"{figures[name]['count']} moves {figures[name]['worst']:6.2f} ms, "
+            f"{figures[name]['median_over_search_step']:.2f} of a search step, "
+            f"within {LIMIT:.0f} ms: {figures[name]['worst'] < LIMIT}"
         )
     print(
         "wrote",

@@ -306,5 +306,10 @@ def _weights(kind: str, mask: Tensor) -> Tensor | None:
         return None
     if kind == "none":
         return mask
-    # where a pixel is known, Eq. 3's weight is the fraction of missing neighbors; the rest are known
+<<<<<<< HEAD
+    # where a pixel is known, Eq. 3's weight is the fraction of missing neighbors: here the others
+=======
+    # where a pixel is known, the fraction of missing neighbors is Eq. 3's weight: what is left are
+    # the known ones
+>>>>>>> h-search
     return mask * (1 - importance_weights(mask))
