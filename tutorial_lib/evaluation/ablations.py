@@ -306,10 +306,6 @@ def _weights(kind: str, mask: Tensor) -> Tensor | None:
         return None
     if kind == "none":
         return mask
-<<<<<<< HEAD
-    # where a pixel is known, Eq. 3's weight is the fraction of missing neighbors: here the others
-=======
     # where a pixel is known, the fraction of missing neighbors is Eq. 3's weight: what is left are
     # the known ones
->>>>>>> h-search
     return mask * (1 - importance_weights(mask))
