@@ -76,8 +76,9 @@ def open_picture(
 ) -> Image.Image:
     """Read a picture in the mode that it has, turned as its EXIF tag says.
 
-    The one gate for picture files. Only the formats of `FORMATS` are tried, by decoders inside
-    Pillow: no file starts another program. Of an animation the first frame is read.
+    The one gate for picture files: whether a photo is refused is decided here. Only the formats of
+    `FORMATS` are tried, by decoders inside Pillow: no file starts another program. Of an animation
+    the first frame is read.
 
     Args:
         source: a path, the bytes of a file, or a Pillow picture.

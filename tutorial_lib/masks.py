@@ -1,6 +1,7 @@
 """Masks: (B, 1, H, W) float, 1 = known, 0 = hole.
 
-The paper's four families, rectangles, and any array or picture file.
+The paper's four mask families (`FAMILIES`; `make_masks` draws one by name), rectangles, and any
+array or picture file. To add a mask family, see CONTRIBUTING.
 
 Random masks draw from the torch.Generator given, never from the global one.
 """
