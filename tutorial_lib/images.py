@@ -76,7 +76,7 @@ def open_picture(
 ) -> Image.Image:
     """Read a picture in the mode that it has, turned as its EXIF tag says.
 
-    The one gate for picture files: whether a photo is refused is decided here. Only the formats of
+    The one gate for picture files: whether a file is refused is decided here. Only the formats of
     `FORMATS` are tried, by decoders inside Pillow: no file starts another program. Of an animation
     the first frame is read.
 
@@ -87,7 +87,8 @@ def open_picture(
     Raises:
         FileNotFoundError: when the path is not there.
         PictureError: when it cannot be read as a picture, has more than `Image.MAX_IMAGE_PIXELS`
-            pixels, or a side is shorter than 32 pixels.
+            pixels (Pillow's 89 million: photos of 108 megapixels are refused), or a side is shorter
+            than 32 pixels.
     """
     name = _name_of(source) if name is None else name
     try:

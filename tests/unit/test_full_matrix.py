@@ -126,3 +126,13 @@ def test_zero_gradients_leave_z_where_it_is():
 def test_codes_are_wanted():
     with pytest.raises(ValueError, match=r"\(B, n\), got \(3,\)"):
         FullMatrixAdam([torch.zeros(3, requires_grad=True)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_goes_on_after_the_warm_up(dtype):
+    z = torch.ones(2, 3, dtype=dtype, requires_grad=True)
+    optimizer = FullMatrixAdam([z], 0.05, (0.9, 0.98))
+    for _ in range(WARM_UP + 20):
+        z.grad = (2 * z).detach()
+        optimizer.step()
+    assert z.dtype == dtype and z.abs().max() < 0.7

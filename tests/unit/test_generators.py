@@ -228,7 +228,7 @@ def test_the_command(tmp_path, capsys, monkeypatch, short):
     monkeypatch.setenv("TUTORIAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(
         "tutorial_lib.cli.generators.load_dataset",
-        lambda name, *, split, limit: load_little(name, split=split, limit=limit or 70),
+        lambda name, *, split, limit=None: load_little(name, split=split, limit=limit or 70),
     )
     threads = torch.get_num_threads()
     arguments = [

@@ -603,3 +603,20 @@ def test_approximate_steps_end_where_exact_steps_end(faces):
     )
     way = exact.losses["total"][0] - exact.final["total"]
     assert bool(((rough.final["total"] - exact.final["total"]).abs() < 0.05 * way).all())
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("window", 4),
+        ("window", 1),
+        ("momentum", 1.0),
+        ("beta2", -0.1),
+        ("lam", float("nan")),
+        ("learning_rate", float("nan")),
+        ("optimizer", "rmsprop"),
+    ],
+)
+def test_settings_that_cannot_be_searched_with_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        SearchSettings(**{name: value})

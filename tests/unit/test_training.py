@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import signal
@@ -476,3 +477,21 @@ def test_r1_penalty_is_the_squared_slope():
     weight = task.discriminator[1].weight
     penalty = task._r1_penalty(torch.rand(5, 3, 2, 2))
     assert penalty.item() == pytest.approx(weight.square().sum().item(), rel=1e-5)
+
+
+def test_weights_that_are_not_finite_are_never_stored(pictures, tmp_path):
+    """The losses of a step are computed before its update."""
+
+    class Broken(GANTask):
+        def step(self, images, rng, number):
+            values = super().step(images, rng, number)
+            if number == 2:
+                with torch.no_grad():
+                    next(self.generator.parameters()).fill_(math.nan)
+            return values
+
+    options = {"batch_size": 4, "run_dir": tmp_path, "checkpoint_every": 1, "progress": False}
+    with pytest.raises(TrainingDiverged, match="after step 3 a weight of the generator"):
+        train(Broken(GANSettings(**TINY)), pictures, steps=5, **options)
+    with safe_open(tmp_path / CHECKPOINT, "pt") as stored:
+        assert stored.metadata()["steps"] == "2"

@@ -108,7 +108,8 @@ def run(options) -> int:
     drawn = None if options.mask in FAMILIES else _mask_file(options.mask, options.mask_hole)
     gan = load_gan(options.weights, pick_device(options.device))
     data = gan.card["data"]
-    faces = shows_faces(data["name"]) or data.get("crop") == "face"
+    crop = data.get("crop")  # how the training pictures were framed, where the card says it
+    faces = crop == "face" if crop else shows_faces(data["name"])
     frame = options.frame or ("face" if faces else "square")
     print(
         f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -92,7 +93,8 @@ def archive_hash(options) -> str | None:
 
 def shows_faces(name: str) -> bool:
     """Whether the pictures of the data set of that name are faces."""
-    return "faces" in name or name in ("celeba", "portraits")
+    words = re.split(r"[^a-z]+", name.lower())
+    return "faces" in words or name in ("celeba", "portraits", "two-portraits")
 
 
 def what_is_read(options, dataset) -> dict:

@@ -1,4 +1,4 @@
-"""How the face in any photo is framed.
+"""How the two faces of `two-portraits` are framed; any other photo: `faces.align`.
 
 Found by scikit-image's cascade, and cut as the faces are that the shipped weights know.
 """

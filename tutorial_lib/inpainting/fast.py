@@ -1,7 +1,7 @@
-"""Everything done for speed, and nothing else: fewer operations, prepacked weights, rough steps.
+"""Everything done for speed, and nothing else: fused layers, prepacked weights, approximate steps.
 
 Whatever cannot be made faster here comes back as it was, so the search is right without this
-module. Three measures, each measured in notebook 11:
+module. Three techniques, each timed in notebook 11:
 
 - `fuse_batch_norm`: in eval mode a batch norm is a scale and a shift, which the convolution before
   it can do. The same function, to rounding.
@@ -56,7 +56,8 @@ def fast_generator(generator: nn.Module, rows: int) -> Pictures:
 def approximate_generator(generator: nn.Module, rows: int) -> Pictures:
     """Nearly the same function as `generator`: in bfloat16 where that is faster.
 
-    It is to be called within `low_precision`. Arguments and result as for `fast_generator`.
+    It is to be called within `device.autocast`, as `ApproximateStep` does. Arguments and result as
+    for `fast_generator`.
     """
     fused = fuse_batch_norm(generator)
     precision = fast_precision(next(generator.parameters()).device)
@@ -72,12 +73,11 @@ def _in_own_precision(network: nn.Module) -> Pictures:
 
 
 class ApproximateStep:
-    """The losses and their gradient at z, roughly and for less.
+    """The losses and their gradient at z, approximately and at lower cost.
 
     The generator runs in bfloat16 where that is faster. The discriminator, whose term is under 1 %
     of the loss at the paper's lambda, is asked in every tenth step; its gradient in z is kept in
-    between. The first call is exact but for the kept gradient, so that the losses of the initial z
-    are.
+    between. The first call is exact, and with it the losses of the initial z.
 
     Args:
         objective: what is minimized.

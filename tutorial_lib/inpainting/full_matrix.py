@@ -82,10 +82,11 @@ def inverse_root(products: Tensor) -> Tensor:
     """(P + damping)^(-1/2) of each symmetric positive semidefinite (B, n, n) matrix P."""
     square = products.diagonal(dim1=1, dim2=2).mean(1)  # (B,)
     # on the CPU: small matrices are slow on a GPU, and MPS has no eigh
-    values, vectors = torch.linalg.eigh(products.cpu())  # (B, n), (B, n, n)
+    wide = products.cpu().to(torch.promote_types(products.dtype, torch.float32))
+    values, vectors = torch.linalg.eigh(wide)  # (B, n), (B, n, n)
     values = (
         values.clamp(min=0)
         + DAMPING * square[:, None].cpu()
         + torch.finfo(values.dtype).tiny ** 0.5
     )
-    return ((vectors * values.rsqrt()[:, None, :]) @ vectors.transpose(1, 2)).to(products.device)
+    return ((vectors * values.rsqrt()[:, None, :]) @ vectors.transpose(1, 2)).to(products)

@@ -29,11 +29,27 @@ from tutorial_lib.inpainting.losses import NORMS, PRIORS, Objective
 from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
 
-OPTIMIZERS = ("adam", "full-matrix", "nesterov")
 SCHEDULES = ("constant", "cosine", "linear")
 CLIPS = ("project", "stochastic", "none")
 KEEPS = ("best", "last")
 STARTS = ("prior", "normal")
+
+
+def _adam(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
+    return torch.optim.Adam([z], settings.learning_rate, (settings.momentum, settings.beta2))
+
+
+def _full_matrix(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
+    return FullMatrixAdam([z], settings.learning_rate, (settings.momentum, settings.beta2))
+
+
+def _nesterov(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
+    return torch.optim.SGD([z], settings.learning_rate, momentum=settings.momentum, nesterov=True)
+
+
+# Name -> (z, settings) -> the optimizer that moves z, (B, z_dim). Its `step` gets no closure, the
+# rate of its one parameter group is set anew before each step, and rows must not depend on others.
+OPTIMIZERS = {"adam": _adam, "full-matrix": _full_matrix, "nesterov": _nesterov}
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,7 @@ class SearchSettings:
 
     def __post_init__(self):
         for name, allowed in (
-            ("optimizer", OPTIMIZERS),
+            ("optimizer", tuple(OPTIMIZERS)),
             ("schedule", SCHEDULES),
             ("norm", NORMS),
             ("prior", PRIORS),
@@ -95,12 +111,19 @@ class SearchSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
-        if self.steps < 1 or self.learning_rate <= 0:
+        if self.steps < 1 or not self.learning_rate > 0:
             raise ValueError(
                 f"steps and learning_rate must be positive, got {self.steps} and "
                 f"{self.learning_rate}"
             )
-        if self.lam < 0:
+        if not (0 <= self.momentum < 1 and 0 <= self.beta2 < 1):
+            raise ValueError(
+                "momentum and beta2 must lie from 0 to below 1, got "
+                f"{self.momentum} and {self.beta2}"
+            )
+        if self.window < 3 or self.window % 2 == 0:
+            raise ValueError(f"window must be odd and at least 3, got {self.window}")
+        if not self.lam >= 0:
             raise ValueError(f"lam must not be negative, got {self.lam}")
         if not 0 <= self.approximate < 1:
             raise ValueError(
@@ -238,7 +261,7 @@ def lam_of_rows(lam: float | Tensor, count: int) -> Tensor:
         raise ValueError(
             f"lam must be a number or one value a picture ({count}), got shape {tuple(lam.shape)}"
         )
-    if bool((lam < 0).any()):
+    if not bool((lam >= 0).all()):
         raise ValueError("lam must not be negative")
     return lam.expand(count)
 
@@ -297,7 +320,7 @@ class LatentSearch:
     def __iter__(self) -> Iterator[SearchState]:
         settings = self.settings
         z = self.z0.clone().requires_grad_(True)  # (B, z_dim)
-        optimizer = _optimizer(z, settings)
+        optimizer = OPTIMIZERS[settings.optimizer](z, settings)
         redraw = torch.Generator().manual_seed(0)
         approximate_step = ApproximateStep(self.objective, self.generator, self.approximate)
         self._record = record = _Record(z, settings, self._kept_steps)
@@ -344,7 +367,9 @@ class LatentSearch:
         return self.result()
 
     def result(self) -> SearchResult:
-        """What was found by the last state that the iteration gave; all of it is exact.
+        """What was found by the last state that the iteration gave.
+
+        z, G(z_hat) and the final losses are exact; the history holds what each step computed.
 
         Raises:
             RuntimeError: before the first state.
@@ -438,13 +463,6 @@ def learning_rate_at(step: int, settings: SearchSettings) -> float:
     if settings.schedule == "cosine":
         left = (1 - math.cos(math.pi * left)) / 2
     return settings.learning_rate * (1 if settings.schedule == "constant" else left)
-
-
-def _optimizer(z: Tensor, settings: SearchSettings) -> torch.optim.Optimizer:
-    if settings.optimizer != "nesterov":
-        kind = torch.optim.Adam if settings.optimizer == "adam" else FullMatrixAdam
-        return kind([z], settings.learning_rate, (settings.momentum, settings.beta2))
-    return torch.optim.SGD([z], settings.learning_rate, momentum=settings.momentum, nesterov=True)
 
 
 def _clip(z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator) -> Tensor:

@@ -26,7 +26,7 @@ def context_loss(generated: Tensor, images: Tensor, weights: Tensor, norm: str =
         generated: (B, 3, H, W), G(z) in [-1, 1].
         images: (B, 3, H, W), y in [-1, 1]; anything at all, NaN included, where the weight is 0.
         weights: (B, 1, H, W), from `importance_weights`.
-        norm: "l1", or "l2" for the sum of squares, which the paper found slightly worse.
+        norm: "l1", or "l2" for the sum of (W * difference)^2, which the paper found slightly worse.
 
     Returns:
         (B,).

@@ -36,7 +36,7 @@ class Inpainting(SearchResult):
 
     Attributes:
         completed: (B, 3, H, W) in [-1, 1]: known pixels as they were, the hole filled.
-        restart_losses: (B, restarts), the total loss that each restart ended with.
+        restart_losses: (B, restarts), the total loss of each restart's z_hat.
     """
 
     completed: Tensor
@@ -57,7 +57,7 @@ def inpaint(
     progress: bool = True,
     **overrides: Any,
 ) -> Inpainting:
-    """Fill the holes of pictures with the closest code's picture (paper section 3).
+    """Fill the holes of pictures with G(z_hat), z_hat being the best code found (section 3).
 
     The same call on the same machine gives the same bits. In another batch, or at another place in
     it, a picture's result differs by rounding, which the search amplifies: with the default

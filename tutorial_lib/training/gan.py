@@ -105,6 +105,9 @@ class GANSettings:
             fraction=("beta1", "ema", "junk"),
             choice={"norm": NORMS, "loss": LOSSES},
         )
+        for name in ("beta1", "ema"):
+            if getattr(self, name) == 1:  # G's average would stay as it began
+                raise ValueError(f"{name} must be below 1, got 1")
         unknown = [kind for kind in self.augment if kind not in KINDS]
         if unknown:
             raise ValueError(f"unknown augmentation {unknown[0]!r}: choose from {KINDS}")
@@ -193,7 +196,7 @@ class GANTask(Task):
             stored = "parametrizations.weight.original" if spectral else "weight"
             target.get_parameter(stored).copy_(source.weight)
             target.get_parameter("bias").copy_(source.get_parameter("bias"))
-            for _ in range(POWER_ITERATIONS):  # in training mode reading the weight takes one
+            for _ in range(POWER_ITERATIONS if spectral else 0):  # reading the weight takes one
                 target.weight  # noqa: B018
 
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
@@ -240,14 +243,16 @@ class GANTask(Task):
 
     def _r1_penalty(self, images: Tensor) -> Tensor:
         images = images.detach().requires_grad_(True)
-        (slope,) = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)
-        return slope.square().flatten(1).sum(1).mean()
+        logits = self.discriminator(images)
+        (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        return gradient.square().flatten(1).sum(1).mean()
 
     @torch.no_grad()
     def _average(self) -> None:
         weight = 1 - self.settings.ema
-        for slow, fast in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            slow.lerp_(fast, weight)
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for averaged, current in pairs:
+            averaged.lerp_(current, weight)
 
     @torch.no_grad()
     def final_generator(self) -> Generator:

@@ -75,8 +75,8 @@ def train(
             package tensorboard is installed, for TensorBoard as well; None keeps nothing.
         checkpoint_every: in steps.
         preview_every: in steps.
-        on_preview: called as on_preview(step, images) at step 0, every `preview_every` steps and
-            at the end.
+        on_preview: called as on_preview(step, images) where this call begins, every `preview_every`
+            steps and where it ends.
         progress: whether to show a progress bar.
         minutes: end after so many minutes of this call, with a checkpoint, as if `steps` were done;
             None for no limit.
@@ -88,7 +88,7 @@ def train(
         ValueError: for an empty set, a batch that the processes cannot share, processes that were
             started differently, or when the checkpoint in `run_dir` belongs to other settings.
         cache.InUse: when another process trains into `run_dir`.
-        TrainingDiverged: when a loss is not finite.
+        TrainingDiverged: when a loss, or a weight that is to be stored, is not finite.
     """
     config = _configuration(task, dataset, batch_size, seed)
     rank, processes = distributed.rank(), distributed.world_size()
@@ -114,9 +114,11 @@ def train(
                 log.add(values)
                 report(values)
                 if folder and rank == 0 and log.steps % checkpoint_every == 0:
+                    _check_weights(task, log.steps, folder)
                     save_checkpoint(folder / CHECKPOINT, task, config, log)
         if folder:  # the others wait: a process that ends early makes torchrun end them all
             last = folder / CHECKPOINT
+            _check_weights(task, log.steps, folder)
             distributed.from_first(lambda: save_checkpoint(last, task, config, log))
         signal_number = signal_number or came()
     log.interrupted = signal_number == signal.SIGINT
@@ -187,15 +189,22 @@ def _averaged(values: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _check_finite(values: dict[str, float], step: int, folder: Path | None) -> None:
-    if all(map(math.isfinite, values.values())):
-        return
+    if not all(map(math.isfinite, values.values())):
+        raise _diverged(f"step {step}: {values} is not finite", folder)
+
+
+def _check_weights(task: Task, step: int, folder: Path) -> None:
+    """A step's losses were computed before its update: look at the weights before they are kept."""
+    for name, module in task.modules.items():
+        if not all(bool(weight.isfinite().all()) for weight in module.parameters()):
+            raise _diverged(f"after step {step} a weight of the {name} is not finite", folder)
+
+
+def _diverged(what: str, folder: Path | None) -> TrainingDiverged:
     kept = ""
     if folder and (folder / CHECKPOINT).exists():
         kept = f"; the last good checkpoint is {folder / CHECKPOINT}"
-    raise TrainingDiverged(
-        f"step {step}: {values} is not finite{kept}. "
-        "Try a lower learning rate, or float32 precision."
-    )
+    return TrainingDiverged(f"{what}{kept}. Try a lower learning rate, or float32 precision.")
 
 
 class _Order:
@@ -263,6 +272,7 @@ def _reporting(
     if distributed.rank():
         yield lambda values: None
         return
+    shown = log.steps
     if on_preview and log.steps < steps:
         on_preview(log.steps, task.preview())
     bar = tqdm(
@@ -277,7 +287,9 @@ def _reporting(
     def report(values: dict[str, float]) -> None:
         bar.set_postfix({name: f"{value:.2f}" for name, value in values.items()}, refresh=False)
         bar.update()
+        nonlocal shown
         if on_preview and (log.steps % preview_every == 0 or log.steps == steps):
+            shown = log.steps
             on_preview(log.steps, task.preview())
         if board:
             for name, value in values.items():
@@ -285,6 +297,8 @@ def _reporting(
 
     with bar, board or nullcontext():
         yield report
+    if on_preview and log.steps != shown:  # ended by Ctrl-C or by the clock
+        on_preview(log.steps, task.preview())
 
 
 def _tensorboard(folder: Path, steps: int) -> Any:
