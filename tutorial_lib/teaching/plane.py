@@ -468,10 +468,8 @@ def show_manifold(generator: nn.Module, data: Mixture, lines: int = 25) -> Figur
 def show_samples(generators: dict[str, nn.Module], data: Mixture) -> Figure:
     """Points of several generators over the data, with the number of clusters each covers."""
     alt = f"Points (blue) of several generators over the data (gray): {', '.join(generators)}."
-    columns = min(3, len(generators))
-    rows = math.ceil(len(generators) / columns)
-    figure, axes = new_figure(alt, rows, columns, (3.2 * columns, 3.3 * rows))
-    for ax, (name, generator) in zip(axes.flat, generators.items(), strict=True):
+    figure, axes = new_figure(alt, 1, len(generators), (3.2 * len(generators), 3.6))
+    for ax, (name, generator) in zip(axes[0], generators.items(), strict=True):
         made = samples(generator, 2000, torch.Generator().manual_seed(0))
         real = data.sample(800, torch.Generator().manual_seed(1))
         ax.plot(*real.numpy().T, ".", color="0.75", markersize=2)
@@ -484,7 +482,10 @@ def show_samples(generators: dict[str, nn.Module], data: Mixture) -> Figure:
 def show_search(
     land: Landscape, data: Mixture, x: float, *results: SearchResult, lam: float = 0.0
 ) -> Figure:
-    """Paths of searches over the landscape of the loss, and where they end in the plane."""
+    """Paths of searches over the landscape of the loss, and where they end in the plane.
+
+    One result has a color for each row, several have one color each.
+    """
     count = sum(len(result.z) for result in results)
     alt = (
         f"Left: the loss over z, dark valleys, and {count} paths from circle to star. Right: the "
@@ -505,6 +506,7 @@ class LamSlider(FrameSlider):
         z0: (B, 2) initial z, the same for each lambda.
         lams: at least one value.
         form: of the prior loss.
+        drawn: how many of the searches are drawn; all count in the caption.
 
     Attributes:
         answers: {lambda: (B, 2) points G(z_hat)}.
@@ -518,6 +520,7 @@ class LamSlider(FrameSlider):
         z0: Tensor,
         lams: Sequence[float],
         form: str = "saturating",
+        drawn: int = 5,
     ):
         land = landscape(model, x, form=form)
         frames, captions = [], []
@@ -526,7 +529,7 @@ class LamSlider(FrameSlider):
             result = find(model, x, z0, lam, replace(SEARCH, prior=form))
             ends = self.answers[lam] = as_points(result.generated)
             figure, axes = new_figure("", 1, 2, (9.2, 4.2))
-            _draw_search(figure, axes[0], land, data, x, [result], lam)
+            _draw_search(figure, axes[0], land, data, x, [result], lam, drawn)
             frames.append(_pixels(figure))
             captions.append(
                 f"lambda {lam:g}: {on_data(ends, data).float().mean():.0%} of the answers lie on "
@@ -545,6 +548,7 @@ def _draw_search(
     x: float,
     results: Sequence[SearchResult],
     lam: float,
+    drawn: int | None = None,
 ) -> None:
     codes, plane = axes
     total, reach = land.total(lam).numpy(), float(land.axis[-1])
@@ -558,8 +562,9 @@ def _draw_search(
     plane.plot(*real.T, ".", color="0.75", markersize=2)
     paths = np.concatenate([result.path.numpy() for result in results], 1)  # (K, rows, 2)
     ends = torch.cat([as_points(result.generated) for result in results]).numpy()
-    for row, end in enumerate(ends):
-        color = PATHS[row % len(PATHS)]
+    owner = [number for number, result in enumerate(results) for _ in result.z]
+    for row, end in enumerate(ends[:drawn]):
+        color = PATHS[(owner[row] if len(results) > 1 else row) % len(PATHS)]
         draw_path(codes, paths[:, row], color)
         plane.plot(*end, "*", color=color, markersize=17, markeredgecolor="0.2")
     _square(codes, f"the loss over z, $\\lambda$ = {lam:g}", ("$z_1$", "$z_2$"), reach)
