@@ -151,7 +151,7 @@ def play(
     seed: int = 0,
     generator_rate: float = RATE,
     discriminator_rate: float = RATE,
-    snapshots: int = 15,
+    snapshots: int = 13,
 ) -> Game:
     """Train G and D against each other (Eq. 1, with -log D for G).
 
@@ -385,7 +385,7 @@ def show_data(sets: dict[str, Mixture], count: int = 1500) -> Figure:
     return figure
 
 
-def show_game(game: Game, data: Mixture, snapshots: Sequence[int] = (0, 4, 7, 14)) -> Figure:
+def show_game(game: Game, data: Mixture, snapshots: Sequence[int] = (0, 4, 7, 12)) -> Figure:
     """Some snapshots of a game side by side: the static form of `GameSlider`."""
     alt = (
         "Snapshots of a GAN in training, left to right. Blue points of G start in a clump and "
