@@ -305,8 +305,17 @@ def find(
         settings: of the search.
     """
     images, weights = known_images(x, len(z0)), WEIGHTS.expand(len(z0), -1, -1, -1)
-    options = {"lam": lam, "weights": weights, "path_points": 60, "progress": False}
-    return search(images, MASK, model, z0, settings, **options)
+    return search(
+        images,
+        MASK,
+        model,
+        z0,
+        settings,
+        lam=lam,
+        weights=weights,
+        path_points=60,
+        progress=False,
+    )
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ def check_answers(function: Callable[[Tensor, float], int]) -> str:
     for (name, y), wanted in zip(cases.items(), (3, 1, 1, 7), strict=True):
         given = function(torch.stack([x, y], 1), 0.15)
         _expect(given is not None, "your function returned None - is there a `return`?")
-        given = torch.as_tensor(given)
-        _expect(given.dim() == 0, f"one number is wanted, got shape {tuple(given.shape)}")
+        shape = tuple(torch.as_tensor(given).shape)
+        _expect(shape == (), f"one number is wanted, got shape {shape}")
         listed = ", ".join(f"{value:.2f}" for value in y.tolist())
         _expect(int(given) == wanted, f"{name}, y = {listed}: expected {wanted}, got {int(given)}")
     return "the known coordinate alone does not decide; the starts do."
