@@ -162,6 +162,9 @@ def runs(own, request):
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem[:2])
+CHOOSING = [path for path in MAIN if "plane" not in path.stem]  # that world has no pictures
+
+
+@pytest.mark.parametrize("path", CHOOSING, ids=lambda path: path.stem[:2])
 def test_a_notebook_runs_with_other_pictures_and_weights(path, runs):
     runs[path].result()

@@ -1,4 +1,4 @@
-"""Checks for the exercises of "GANs in the plane"."""
+"""Exercises of notebook 12, GANs in the plane."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tutorial_lib.teaching.exercises import _draws, _exercise, _expect, _same
+from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, same
 
 
-@_exercise
+@exercise
 def check_answers(function: Callable[[Tensor, float], int]) -> str:
     """function(ends (N, 2), least) -> how many different answers there are.
 
@@ -26,46 +26,44 @@ def check_answers(function: Callable[[Tensor, float], int]) -> str:
     }
     for (name, y), wanted in zip(cases.items(), (3, 1, 1, 7), strict=True):
         given = function(torch.stack([x, y], 1), 0.15)
-        _expect(given is not None, "your function returned None - is there a `return`?")
         shape = tuple(torch.as_tensor(given).shape)
-        _expect(shape == (), f"one number is wanted, got shape {shape}")
+        expect(shape == (), f"one number is wanted, got shape {shape}")
         listed = ", ".join(f"{value:.2f}" for value in y.tolist())
-        _expect(int(given) == wanted, f"{name}, y = {listed}: expected {wanted}, got {int(given)}")
+        expect(int(given) == wanted, f"{name}, y = {listed}: expected {wanted}, got {int(given)}")
     return "the known coordinate alone does not decide; the starts do."
 
 
-@_exercise
+@exercise
 def check_total_loss(function: Callable[[Tensor, float, Tensor, float], Tensor]) -> str:
     """function(points (B, 2), x, logits (B,), lam) -> (B,) total loss of Eq. 2 in the plane."""
-    points, logits = _draws(40, 2, seed=3), 6 * _draws(40, seed=4)
+    points, logits = draws(40, 2, seed=3), 6 * draws(40, seed=4)
     points[:, 1] += 3  # far from x: reading the hole shows
     for x, lam in ((0.2, 0.0), (0.2, 0.5), (-0.6, 2.0)):
         given = function(points.clone(), x, logits.clone(), lam)
-        _expect(given is not None, "your function returned None - is there a `return`?")
         given = torch.as_tensor(given).detach()
-        _expect(given.shape == (40,), f"expected one loss a point, (40,), got {tuple(given.shape)}")
+        expect(given.shape == (40,), f"expected one loss a point, (40,), got {tuple(given.shape)}")
         if lam == 0.0:
             wanted = (points[:, 0] - x).abs()
             hole = (points[:, 1] - x).abs()
-            _expect(
+            expect(
                 not torch.allclose(given, hole, atol=1e-4),
                 "with lambda 0 your loss depends on the missing coordinate",
             )
-            _same(wanted, given, "with lambda 0, the loss", 1e-5)
+            same(wanted, given, "with lambda 0, the loss", 1e-5)
             continue
         prior = given - (points[:, 0] - x).abs()
-        _expect(
+        expect(
             bool((prior.abs() > 1e-6).any()), f"with lambda {lam:g} the loss is the same as with 0"
         )
         order = logits.argsort()
-        _expect(
+        expect(
             bool((prior[order].diff() <= 1e-5).all()),
             "a higher logit of D must lower the loss: G(z) looks more real then",
         )
         wanted = lam * torch.log(1 - logits.double().sigmoid())
-        _same(wanted, prior, f"with lambda {lam:g}, the prior's part", 1e-3)
+        same(wanted, prior, f"with lambda {lam:g}, the prior's part", 1e-3)
     at_limit = function(torch.zeros(1, 2), 0.0, torch.tensor([200.0]), 1.0)
-    _expect(
+    expect(
         bool(torch.as_tensor(at_limit).isfinite().all()),
         "for a logit of 200 the loss is not finite: avoid the logarithm of 1 - sigmoid",
     )

@@ -12,7 +12,8 @@ from scipy import integrate
 from torch import nn
 
 from tutorial_lib.inpainting.latent_search import search
-from tutorial_lib.teaching import plane, plane_exercises
+from tutorial_lib.teaching import plane
+from tutorial_lib.teaching.exercises import gans_in_the_plane as plane_exercises
 from tutorial_lib.teaching.plotting import DescribedFigure, figure_png
 
 SETS = {"curve": plane.curve(), "clusters": plane.clusters()}
