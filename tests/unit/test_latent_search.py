@@ -274,7 +274,7 @@ def test_bad_input_is_refused_at_the_door(model, images):
         search(visible_nan, make_masks("center"), model, z0, progress=False)
     with pytest.raises(ValueError, match="negative"):
         search(images, MASKS, model, z0, lam=-1.0, progress=False)
-    with pytest.raises(ValueError, match="one value a picture"):
+    with pytest.raises(ValueError, match="one value per picture"):
         search(images, MASKS, model, z0, lam=torch.ones(3), progress=False)
     for bad in (
         {"steps": 0},

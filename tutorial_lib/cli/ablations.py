@@ -45,7 +45,7 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--variants", nargs="*", metavar="NAME", help="only these; all when left out"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes and masks")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(

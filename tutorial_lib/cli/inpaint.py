@@ -65,9 +65,9 @@ def add_command(commands) -> None:
         "--restarts",
         type=positive,
         default=4,
-        help="searches a picture; the one with the lowest loss is kept",
+        help="searches per picture; the one with the lowest loss is kept",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes and masks")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument(
         "--threads",

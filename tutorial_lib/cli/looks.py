@@ -44,7 +44,7 @@ def add_command(commands) -> None:
         type=positive,
         help="held-out pictures, spread evenly over the test split; all when left out",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument("--out", type=Path, required=True, help="the .json file")

@@ -55,7 +55,7 @@ def add_command(commands) -> None:
         default=500,
         help="held-out pictures, spread evenly over the test split",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the start codes and masks")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from tutorial_lib.cache import atomic_write
 from tutorial_lib.cli.options import (
     add_data_options,
     archive_hash,
@@ -181,7 +182,8 @@ def _train_on(device: torch.device, options) -> int:
     samples.mkdir(parents=True, exist_ok=True)
 
     def keep(step: int, images: torch.Tensor) -> None:
-        Image.fromarray(image_grid(images, 8)).save(samples / f"{step:06d}.png")
+        with atomic_write(samples / f"{step:06d}.png") as file:
+            Image.fromarray(image_grid(images, 8)).save(file, format="PNG")
 
     log = train(
         task,

@@ -47,7 +47,7 @@ class Variant:
     Attributes:
         group: which question it helps to answer.
         settings: of the search.
-        restarts: searches a picture.
+        restarts: searches per picture.
         weights: "eq3", "none" (1 at every known pixel) or "inverted" (known neighbors counted
             instead of missing ones).
         method: "search", "lbfgs" (`search_lbfgs`), "pixels from mean" or "pixels from G"

@@ -80,7 +80,7 @@ def explore(
         mask: (P, 1, H, W) or (1, 1, H, W), 1 = known.
         gan: a model with a discriminator.
         lams: ascending values, the first may be 0.
-        restarts: searches a picture; their initial z depends on (seed, picture, restart), never
+        restarts: searches per picture; their initial z depends on (seed, picture, restart), never
             on lam.
         settings: of the search; its own lam is not used.
         seed: of the initial z.

@@ -169,8 +169,8 @@ def measure_generator(
         progress: whether to show a progress bar.
 
     Returns:
-        "frechet" of G's samples and "measures", a figure a picture: `table1.measure`'s, "context"
-        (Eq. 4 of z_hat), "inverted_psnr" and "inverted_hole_psnr" (dB, of `invert`), and "recovered
+        "frechet" of G's samples and "measures", one figure per picture: `table1.measure`'s,
+        "context" (Eq. 4 of z_hat), "inverted_psnr" and "inverted_hole_psnr" (dB, of `invert`), and "recovered
         ATTRIBUTE".
     """
     mask = center_mask().expand(len(originals), -1, -1, -1)

@@ -54,7 +54,7 @@ def run_looks(
 
     Returns:
         the results as stored; "variants" holds for each "mask, method" its "made_by", "hole_psnr"
-        (dB, a figure a picture) and "auc", [mean, standard error] of the two-sample test.
+        (dB, one figure per picture) and "auc", [mean, standard error] of the two-sample test.
 
     Raises:
         ValueError: for an unknown mask, or when the file was made from something else.

@@ -66,7 +66,7 @@ def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
 
 
 def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Structural similarity as defined by Wang et al. 2004, one value a picture.
+    """Structural similarity as defined by Wang et al. 2004, one value per picture.
 
     Means, variances and covariance are weighted by a Gaussian of deviation 1.5 pixels in an 11x11
     window and divide by the sum of the weights. scikit-image's defaults (7x7 window of equal

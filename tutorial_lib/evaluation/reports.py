@@ -119,7 +119,7 @@ def vae_report(vae: VAE, images: Tensor) -> dict:
 
 
 def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
-    """Hole PSNR on held-out pictures, a figure a mask family, for a model card.
+    """Hole PSNR on held-out pictures, one figure per mask family, for a model card.
 
     Args:
         network: in eval mode.

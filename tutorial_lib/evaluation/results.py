@@ -1,4 +1,4 @@
-"""Results on disk: one JSON file an experiment, with what it was made from."""
+"""Results on disk: one JSON file per experiment, with what it was made from."""
 
 from __future__ import annotations
 

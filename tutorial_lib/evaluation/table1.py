@@ -273,8 +273,8 @@ def run_table(
 
     Returns:
         the results as stored. "variants" holds a cell for each "family, method": "made_by", "rows"
-        and "measures" (a figure a picture), "frechet" where all of more than 64 rendered pictures
-        were filled; or "refused" with the reason. "originals" holds what the metrics say of the
+        and "measures" (one figure per picture), "frechet" where all of more than 64 rendered
+        pictures were filled; or "refused" with the reason. "originals" holds what the metrics say of the
         untouched pictures.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The method, an equation a module.
+"""The method, one equation per module.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
 `pipeline`. Everything done for speed is in `fast` and `full_matrix`.

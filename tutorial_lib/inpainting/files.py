@@ -160,8 +160,8 @@ def fill_files(
     """Fill the holes of picture files; those that cannot be done are left out and told.
 
     Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's
-    own size, and one sheet.png: a row a picture with what was read, what was given, G(z_hat) and
-    the completed picture. Each appears whole or not at all; files of an earlier call are replaced.
+    own size, and one sheet.png: one row per picture with what was read, what was given, G(z_hat)
+    and the completed picture. Each appears whole or not at all; files of an earlier call are replaced.
     NAME is the file's without its ending, numbered where two names differ in case or ending only.
 
     Args:

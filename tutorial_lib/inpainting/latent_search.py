@@ -163,7 +163,7 @@ AUTHORS_CODE = replace(
 
 @dataclass(frozen=True)
 class SearchState:
-    """Where a search stands, a row a picture.
+    """Where a search stands, one row per picture.
 
     Attributes:
         step: updates of z made, from 0.
@@ -182,7 +182,7 @@ class SearchState:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found, a row each.
+    """What a search found, one row each.
 
     Attributes:
         z: (B, z_dim), z_hat.
@@ -222,7 +222,7 @@ def search(
         model: generator and prior; its networks are on one device and the rows go there.
         z0: (B, z_dim), the initial z.
         settings: see `SearchSettings`.
-        lam: instead of the settings' value: a number, or (B,) with one value a row.
+        lam: instead of the settings' value: a number, or (B,) with one value per row.
         weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0. With them
             a mask may be all 1.
         path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or
@@ -259,7 +259,7 @@ def lam_of_rows(lam: float | Tensor, count: int) -> Tensor:
         lam = torch.tensor(lam, dtype=torch.float64)
     if lam.dim() > 1 or (lam.dim() == 1 and len(lam) != count):
         raise ValueError(
-            f"lam must be a number or one value a picture ({count}), got shape {tuple(lam.shape)}"
+            f"lam must be a number or one value per picture ({count}), got shape {tuple(lam.shape)}"
         )
     if not bool((lam >= 0).all()):
         raise ValueError("lam must not be negative")

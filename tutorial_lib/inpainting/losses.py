@@ -46,7 +46,7 @@ def prior_loss(logits: Tensor, lam: float | Tensor, form: str = "saturating") ->
 
     Args:
         logits: (B,), D = sigmoid(logit).
-        lam: a number, or (B,) with one value a row.
+        lam: a number, or (B,) with one value per row.
         form: "saturating" is Eq. 5; its gradient in the logit is -lam * D, smallest where G(z)
             looks least real. "non-saturating" is -lam * log D, with the gradient -lam * (1 - D),
             largest there.

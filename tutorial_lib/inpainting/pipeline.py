@@ -30,7 +30,7 @@ MAX_ROWS = 128  # searched at once: enough to fill the cores, small enough for a
 
 @dataclass(frozen=True)
 class Inpainting(SearchResult):
-    """Filled pictures and how they came about, a row a picture.
+    """Filled pictures and how they came about, one row per picture.
 
     What a `SearchResult` holds is that of the picture's best restart.
 
@@ -73,7 +73,7 @@ def inpaint(
         lam: weight of the prior: a number, or (B,) with one a picture; None takes the settings'.
         weights: (B, 1, H, W) or (1, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask
             is 0.
-        restarts: searches a picture; the one with the lowest total loss is returned.
+        restarts: searches per picture; the one with the lowest total loss is returned.
         seed: of the initial z.
         blend: Poisson blending (Eq. 6); otherwise G(z_hat)'s pixels are pasted into the hole.
         progress: whether to show a progress bar.
@@ -141,7 +141,7 @@ def complete(
         settings: see `SearchSettings`.
         lam: (B,), or None for the settings'.
         weights: instead of Eq. 3's.
-        restarts: searches a picture.
+        restarts: searches per picture.
         blend: Eq. 6, or pasting.
         progress: whether to show a progress bar.
     """
@@ -208,7 +208,7 @@ def initial_z(
     Args:
         model: whose codes they are.
         count: pictures.
-        restarts: searches a picture.
+        restarts: searches per picture.
         seed: of the draws, on the CPU.
         start: "prior" or "normal", see `SearchSettings`.
     """

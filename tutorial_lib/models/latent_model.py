@@ -23,7 +23,7 @@ class LatentModel:
         generator: (B, z_dim) codes -> (B, 3, H, W) pictures in [-1, 1].
         discriminator: pictures -> (B,) logits, or None for a model without one.
         z_dim: length of a code.
-        sample_z: (count, torch.Generator) -> (count, z_dim) start codes on the CPU.
+        sample_z: (count, torch.Generator) -> (count, z_dim) codes on the CPU.
         project: codes -> codes, back to where the prior allows them (clipping for a uniform prior).
         prior_loss: codes -> (B,), the code's own prior for models without a D; None means Eq. 5
             with D.

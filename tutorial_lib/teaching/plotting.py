@@ -307,7 +307,7 @@ def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], a
 
     Args:
         lams: L values; 0 has a place at the left end.
-        panels: axis label -> {curve's name: (N, L) values, a row a picture}.
+        panels: axis label -> {curve's name: (N, L) values, one row per picture}.
         alt: what is to be seen, in words.
 
     Raises:
@@ -321,7 +321,7 @@ def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], a
         ):
             if values.dim() != 2 or values.shape[1] != len(lams):
                 raise ValueError(
-                    f"{name}: need a row a picture and a column a lam, (N, {len(lams)}), "
+                    f"{name}: need one row per picture and one column per lam, (N, {len(lams)}), "
                     f"got {tuple(values.shape)}"
                 )
             values = values.detach().cpu().double()
