@@ -170,8 +170,8 @@ def measure_generator(
 
     Returns:
         "frechet" of G's samples and "measures", one figure per picture: `table1.measure`'s,
-        "context" (Eq. 4 of z_hat), "inverted_psnr" and "inverted_hole_psnr" (dB, of `invert`), and "recovered
-        ATTRIBUTE".
+        "context" (Eq. 4 of z_hat), "inverted_psnr" and "inverted_hole_psnr" (dB, of `invert`), and
+        "recovered ATTRIBUTE".
     """
     mask = center_mask().expand(len(originals), -1, -1, -1)
     z0 = initial_z(gan, len(originals), 1, seed)  # (N, z_dim)

@@ -274,8 +274,8 @@ def run_table(
     Returns:
         the results as stored. "variants" holds a cell for each "family, method": "made_by", "rows"
         and "measures" (one figure per picture), "frechet" where all of more than 64 rendered
-        pictures were filled; or "refused" with the reason. "originals" holds what the metrics say of the
-        untouched pictures.
+        pictures were filled; or "refused" with the reason. "originals" holds what the metrics say
+        of the untouched pictures.
 
     Raises:
         ValueError: for an unknown family or method, or what was made from something else.
