@@ -162,7 +162,8 @@ def fill_files(
     Writes for each file NAME-corrupted.png and NAME-filled.png, 64x64, NAME-photo.png at the file's
     own size, and one sheet.png: one row per picture with what was read, what was given, G(z_hat)
     and the completed picture. Each appears whole or not at all; files of an earlier call are
-    replaced. NAME is the file's without its ending, numbered where two names differ in case or ending only.
+    replaced. NAME is the file's without its ending, numbered where two names differ in case or
+    ending only.
 
     Args:
         paths: the files.
