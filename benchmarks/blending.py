@@ -106,7 +106,7 @@ def main() -> None:
 
 def measure() -> None:
     gan = load_gan("synthetic-faces", "cpu")
-    images = load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None))
+    images = load_dataset("synthetic-faces", split="test", limit=MANY)[:]
     generated = pictures_of(gan, initial_z(gan, MANY))
     figures, held = {}, []
     for family in FAMILIES:

@@ -179,8 +179,8 @@ def told(row: dict) -> str:
 def main() -> None:
     gan, photos = load_gan("synthetic-faces", "cpu"), load_gan("photo-faces", "cpu")
     faces, portraits = (
-        load_dataset("synthetic-faces", split="test", limit=MANY).images(slice(None)),
-        load_dataset("two-portraits", limit=2).images(slice(None)),
+        load_dataset("synthetic-faces", split="test", limit=MANY)[:],
+        load_dataset("two-portraits", limit=2)[:],
     )
     z0 = initial_z(gan, MANY)
     rows = []

@@ -44,7 +44,7 @@ def moves(*controls) -> list[float]:
 def main() -> None:
     gan = load_gan("synthetic-faces", "cpu")
     images, mask = (
-        load_dataset("synthetic-faces", split="test", limit=8).images(slice(None)),
+        load_dataset("synthetic-faces", split="test", limit=8)[:],
         center_mask(),
     )
     found = search(images, mask, gan, initial_z(gan, 8), FEW, progress=False)

@@ -85,6 +85,6 @@ def test_the_terms_are_printed_once(tmp_path, capsys, monkeypatch):
     for _ in range(2):
         dataset = load_dataset("svhn", root=tmp_path, limit=4)
     assert capsys.readouterr().out.count("non-commercial") == 1
-    assert torch.equal(dataset.images([0, 1]), dataset.images(slice(0, 2)))
+    assert torch.equal(dataset.images([0, 1]), dataset[:2])
     with pytest.raises(ValueError, match="needs root"):
         load_dataset("celeba")

@@ -1,6 +1,6 @@
 """Data sets by name.
 
-Map-style, (3, 64, 64) float pictures in [-1, 1], with `images(indices)` for batches.
+Map-style, (3, 64, 64) float pictures in [-1, 1], with slices for batches.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def load_dataset(
 
     Returns:
         a map-style `torch.utils.data.Dataset` of (3, 64, 64) float32 pictures in [-1, 1];
-        `.images(indices)` gives a (B, 3, 64, 64) batch.
+        a slice, `dataset[:8]`, and `.images(indices)` give a (B, 3, 64, 64) batch.
 
     Raises:
         ValueError: for an unknown name, split or option, a missing root, or a root for a set that

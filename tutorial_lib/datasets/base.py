@@ -40,7 +40,9 @@ class ArrayImages(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self._held if self._rows is None else self._rows)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: int | slice) -> Tensor:
+        if isinstance(index, slice):
+            return self.images(index)
         return to_float(self._held[index if self._rows is None else self._rows[index]])[0]
 
     def images(self, indices: list[int] | slice) -> Tensor:

@@ -275,13 +275,16 @@ class RenderedPictures(Dataset):
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, index: int) -> torch.Tensor:
+    def __getitem__(self, index: int | slice) -> torch.Tensor:
+        if isinstance(index, slice):
+            return self.images(index)
         return self.images([range(len(self))[index]])[0]
 
     def images(self, indices) -> torch.Tensor:
-        """(B, 3, 64, 64) float32 in [-1, 1]. indices.
+        """(B, 3, 64, 64) float32 in [-1, 1]: the pictures at `indices`.
 
-        A slice, or a sequence or tensor of integers.
+        Args:
+            indices: a slice, or a sequence or tensor of integers.
         """
         chosen = self.pixels[
             indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
