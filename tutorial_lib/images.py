@@ -142,7 +142,7 @@ def _check_size(picture: Image.Image, name: str) -> None:
 
 
 def _name_of(source: str | os.PathLike | bytes | Image.Image) -> str:
-    return "the picture" if isinstance(source, bytes | Image.Image) else os.fspath(source)
+    return "the file" if isinstance(source, bytes | Image.Image) else os.fspath(source)
 
 
 def _no_format(source: str | os.PathLike | bytes | Image.Image) -> str:

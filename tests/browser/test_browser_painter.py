@@ -174,7 +174,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
     with run_notebook(NOTEBOOK) as page:
         page.locator(CANVAS).scroll_into_view_if_needed()
         drop(page, "note.jpg", b"no picture at all")
-        wait_for_text(page, MESSAGE, "not taken: cannot be read as a picture")
+        wait_for_text(page, MESSAGE, "not taken: the file cannot be read as a picture")
         drop(page, "film.jpg", b"", more=51_000_000)
         wait_for_text(page, MESSAGE, "not taken: film.jpg has 51 MB")
 

@@ -19,9 +19,8 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
-from archives import jpeg
+from archives import jpeg, mat, tgz
 from PIL import Image
-from test_stanford_cars import mat, tgz
 
 from tutorial_lib.datasets import folder
 from tutorial_lib.datasets.folder import PictureFolder

@@ -3,14 +3,11 @@
 What is broken is named.
 """
 
-import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
-from archives import colors, jpeg
+from archives import colors, jpeg, mat, tgz
 
 from tutorial_lib.datasets.stanford_cars import StanfordCars
 
@@ -26,43 +23,6 @@ BOXES = {
     "00002.jpg": (201, 51, 300, 150),
     "00003.jpg": (11, 21, 30, 40),
 }
-
-
-def struct(boxes, labels=True):
-    """A (1, N) struct array whose boxes are uint8 where they fit and uint16 where not, as in the
-    official files.
-    """
-    fields = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", *(["class"] if labels else []), "fname"]
-    rows = np.empty((1, len(boxes)), dtype=[(name, object) for name in fields])
-    for place, (name, box) in enumerate(boxes.items()):
-        numbers = [np.array([[value]], np.uint8 if value < 256 else np.uint16) for value in box]
-        rows[0, place] = tuple(
-            [*numbers, *([np.array([[place + 1]], np.uint8)] if labels else []), name]
-        )
-    return rows
-
-
-def mat(boxes, labels=True) -> bytes:
-    buffer = io.BytesIO()
-    scipy.io.savemat(buffer, {"annotations": struct(boxes, labels)}, do_compression=True)
-    return buffer.getvalue()
-
-
-def tgz(path: Path, files: dict[str, bytes], folder: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as archive:
-        archive.addfile(_entry(folder, None))
-        for name, content in files.items():
-            archive.addfile(_entry(f"{folder}/{name}", content), io.BytesIO(content))
-
-
-def _entry(name, content):
-    entry = tarfile.TarInfo(name)
-    if content is None:
-        entry.type = tarfile.DIRTYPE
-    else:
-        entry.size = len(content)
-    return entry
 
 
 def cars(colored=(200, 40, 60)):
