@@ -400,6 +400,7 @@ def shares(classifier, images, truths):
     }
 
 
+@pytest.mark.slow
 def test_shipped_classifiers_are_as_good_as_their_cards_say(shipped):
     name, classifier, images, truths = shipped
     card = load_card(f"{name}-attributes")
@@ -411,6 +412,7 @@ def test_shipped_classifiers_are_as_good_as_their_cards_say(shipped):
         assert share > stated - 0.02 - 3 * np.sqrt(stated * (1 - stated) / count), attribute
 
 
+@pytest.mark.slow
 def test_shipped_classifiers_read_holes_that_are_a_little_soft(shipped):
     """As completions are: the hole blurred and off in color, then blended."""
     _, classifier, images, truths = shipped

@@ -170,6 +170,7 @@ def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tm
     )
 
 
+@pytest.mark.slow
 def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, capsys, monkeypatch):
     short = {
         name: replace(variant, settings=replace(variant.settings, steps=4))

@@ -65,6 +65,7 @@ def test_what_is_wrong_is_said():
         ContextEncoderSettings(base_channels=4, families=("spiral",))
 
 
+@pytest.mark.slow
 def test_it_learns_to_look_around_the_hole(tmp_path):
     pictures = flat_pictures(64)
     task = ContextEncoderTask(ContextEncoderSettings(base_channels=8, learning_rate=2e-3), pictures)

@@ -215,6 +215,7 @@ sys.exit(main(["data", "svhn", "--root", sys.argv[4]]))
 """
 
 
+@pytest.mark.slow
 def test_of_two_downloads_at_once_the_second_says_that_the_first_is_at_work(server, tmp_path):
     """The server holds the first answer back until the second process has ended."""
     Server.ways = ["waits"]

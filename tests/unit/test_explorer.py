@@ -286,7 +286,7 @@ def test_curves_over_lam_are_means_of_thin_lines_on_the_same_axis():
     assert len(left.lines) == 2 + 4 and len(right.lines) == 4
     np.testing.assert_allclose(thick[0].get_xdata(), lam_positions(LAMS))
     assert [label.get_text() for label in left.get_xticklabels()] == lam_labels(LAMS)
-    with pytest.raises(ValueError, match="a column a lam"):
+    with pytest.raises(ValueError, match="one column per lam"):
         show_over_lam(LAMS, {"loss": {"a": torch.ones(5)}}, "wrong shape")
 
 

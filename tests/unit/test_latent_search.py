@@ -592,6 +592,7 @@ def test_with_trained_weights_a_row_of_its_own_lam_equals_the_picture_alone(face
         )
 
 
+@pytest.mark.slow
 def test_approximate_steps_end_where_exact_steps_end(faces):
     """D's kept gradient and the rounding do not move the minimum, even where D counts ten thousand
     times the paper's lam.

@@ -113,6 +113,7 @@ def test_a_game_repeats_with_its_seed_and_keeps_its_first_and_last_step(game):
         assert not torch.equal(game.generator(z), game.snapshots[0][0](z))
 
 
+@pytest.mark.slow
 def test_a_slow_discriminator_loses_clusters_and_a_fast_one_does_not():
     data = plane.clusters()
     found = {}

@@ -124,6 +124,7 @@ for number in range(150):
 """
 
 
+@pytest.mark.slow
 def test_who_reads_while_two_processes_write_sees_one_or_the_other(tmp_path):
     path = write_results(tmp_path / "a.json", {"made_from": {}, "variants": {"begin": [0] * 2000}})
     words = [sys.executable, "-c", WRITE, str(path)]

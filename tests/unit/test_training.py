@@ -314,6 +314,7 @@ def at_work(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
 def test_sigterm_ends_a_run_with_a_checkpoint_and_status_143(tmp_path, at_work):
     process, _ = at_work
@@ -327,6 +328,7 @@ def test_sigterm_ends_a_run_with_a_checkpoint_and_status_143(tmp_path, at_work):
     assert not list((tmp_path / "run").glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_two_runs_into_one_folder_the_second_is_sent_away(tmp_path, at_work):
     process, environment = at_work
     second = subprocess.run(
