@@ -165,6 +165,11 @@ def test_pictures_of_any_floating_type_may_come(images, model, dtype, blend):
     assert torch.equal(found.completed, wanted.completed) and torch.equal(found.z, wanted.z)
 
 
+def test_what_is_no_tensor_is_refused_by_name(model, images):
+    with pytest.raises(ValueError, match="^images must be a float tensor.*ndarray"):
+        inpaint(images.numpy(), MASKS, model, **QUICK)
+
+
 @pytest.mark.parametrize("shape", [(3, 64, 64), (64, 64, 3), (1, 1, 64, 64), (0, 3, 64, 64)])
 def test_the_picture_is_blamed_for_its_shape_not_the_mask(model, shape):
     with pytest.raises(ValueError, match="^images"):
