@@ -1,4 +1,4 @@
-"""Notebooks 02 to 04 in a real JupyterLab under headless Chromium: a live preview, and sliders that
+"""Notebooks 03 to 05 in a real JupyterLab under headless Chromium: a live preview, and sliders that
 obey a key, a drag and play.
 """
 
@@ -31,7 +31,7 @@ def wait_for_window(page, window):
 
 
 def test_window_slider_by_key_and_by_mouse(run_notebook):
-    with run_notebook("03_importance_weights.ipynb", until="WindowSlider(") as page:
+    with run_notebook("04_importance_weights.ipynb", until="WindowSlider(") as page:
         page.locator(f"{SLIDER} .noUi-handle").scroll_into_view_if_needed()
         wait_for_window(page, 7)
         press(page, SLIDER, "ArrowRight")
@@ -52,7 +52,7 @@ print(step, hashlib.sha256(image_grid(pictures, 8).tobytes()).hexdigest())
 
 
 def test_the_live_preview_of_a_training_ends_at_its_last_samples(run_notebook):
-    with run_notebook("02_training_a_gan.ipynb", until="log = train(") as page:
+    with run_notebook("03_training_a_gan.ipynb", until="log = train(") as page:
         step, expected = in_kernel(page, LATEST).split()
 
         def holds():
@@ -86,7 +86,7 @@ print(*result.path_steps)
 
 
 def test_the_path_of_z_by_key_by_mouse_and_by_play(run_notebook):
-    with run_notebook("04_searching_the_latent_space.ipynb", until="PathSlider(") as page:
+    with run_notebook("05_searching_the_latent_space.ipynb", until="PathSlider(") as page:
         steps = in_kernel(page, PREPARE).split()
 
         def wait_for(point):

@@ -1,4 +1,4 @@
-"""Notebook 06 in a real JupyterLab.
+"""Notebook 07 in a real JupyterLab.
 
 Lam by key and by drag, the iteration by key and by play, another picture.
 
@@ -45,7 +45,7 @@ def digest(array):
 
 
 def test_the_explorer_by_key_by_drag_and_by_play(run_notebook):
-    with run_notebook("06_lambda_explorer.ipynb", until="LambdaExplorer(real") as page:
+    with run_notebook("07_lambda_explorer.ipynb", until="LambdaExplorer(real") as page:
         last = int(in_kernel(page, PREPARE)) - 1
         seen = []
 

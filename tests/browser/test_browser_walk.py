@@ -1,4 +1,4 @@
-"""Notebook 07 in a real JupyterLab: the walk by key, by drag, by play, and another walk.
+"""Notebook 08 in a real JupyterLab: the walk by key, by drag, by play, and another walk.
 
 What the page must show is worked out from the notebook's arrays without the widget; the ring must
 follow the embedding's numbers.
@@ -43,7 +43,7 @@ def ring_center(page):
 
 
 def test_the_walk_by_key_by_drag_by_play_and_another_walk(run_notebook):
-    with run_notebook("07_walking_the_manifold.ipynb", until="walker.") as page:
+    with run_notebook("08_walking_the_manifold.ipynb", until="walker.") as page:
         steps = in_kernel(page, PREPARE).split()
         last = len(steps) - 1
         page.locator(f"{SLIDER} .noUi-handle").scroll_into_view_if_needed()

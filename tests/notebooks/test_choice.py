@@ -123,7 +123,7 @@ def a_readers(own, names, kinds):
         name: dict.fromkeys(("rendered", "photographs"), values[name])
         for name in ("CENTER", "HALF")
     }
-    if kinds in names:  # notebook 09 has three of each
+    if kinds in names:  # notebook 10 has three of each
         three = {
             "DATA": "folder",
             "ROOTS": values["ROOT"],

@@ -2,7 +2,7 @@
 
 Variants of one search, from the same starts, compared picture by picture.
 
-`python -m tutorial_lib ablations` runs them and stores a JSON file; notebook 08 reads it.
+`python -m tutorial_lib ablations` runs them and stores a JSON file; notebook 09 reads it.
 """
 
 from __future__ import annotations

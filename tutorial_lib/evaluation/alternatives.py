@@ -98,7 +98,7 @@ def update_pixels(
 
     Leave G out and change the hole's pixels until D is content.
 
-    -log D is minimized by Adam; log(1 - D) would hardly move where D is sure (notebook 04).
+    -log D is minimized by Adam; log(1 - D) would hardly move where D is sure (notebook 05).
 
     Args:
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.

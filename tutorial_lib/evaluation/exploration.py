@@ -1,6 +1,6 @@
 """One search for every lambda, kept whole, so that a slider can move through it.
 
-Notebook 06 explores it (the paper's Fig. 4).
+Notebook 07 explores it (the paper's Fig. 4).
 """
 
 from __future__ import annotations

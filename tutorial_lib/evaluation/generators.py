@@ -4,7 +4,7 @@ DCGANs of several sizes, each kept at several lengths of training, fill the same
 
 The paper ends with the hope that better generators help directly (section 5). `python -m
 tutorial_lib generators` trains them, searches with each from the same initial z, and stores a
-JSON file; notebook 10 reads it.
+JSON file; notebook 11 reads it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every method on the same pictures and masks, measured in the same way.
 
-`python -m tutorial_lib table1` makes it and stores a JSON file; notebook 09 reads it. The work is
+`python -m tutorial_lib table1` makes it and stores a JSON file; notebook 10 reads it. The work is
 done in two steps. First each method fills the holes, and its completions are kept as pictures in a
 work folder: that takes hours, is done in parts, and goes on where it was stopped. Then they are
 measured.

@@ -1,6 +1,6 @@
 """Eq. 6, Poisson blending: keep G's gradients in the hole and the known pixels around it.
 
-Notebook 05 derives and draws it.
+Notebook 06 derives and draws it.
 
 With u = x - G(z) the problem min sum over neighbours (u_i - u_j)^2, u = y - G(z) where known, has
 one solution: u is harmonic in the hole. Only pairs of neighbours inside the picture count, so the

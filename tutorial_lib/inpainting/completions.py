@@ -1,7 +1,7 @@
 """Several plausible completions of one hole: many searches, grouped by what they put there.
 
-A hole has no single truth. Notebook 06 shows completions side by side; Fig. 13 of the paper and
-notebook 10 show what happens when none of them is good.
+A hole has no single truth. Notebook 07 shows completions side by side; Fig. 13 of the paper and
+notebook 11 show what happens when none of them is good.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything done for speed, and nothing else: fused layers, prepacked weights, approximate steps.
 
 Whatever cannot be made faster here comes back as it was, so the search is right without this
-module. Three techniques, each timed in notebook 11:
+module. Three techniques, each timed in notebook 12:
 
 - `fuse_batch_norm`: in eval mode a batch norm is a scale and a shift, which the convolution before
   it can do. The same function, to rounding.

@@ -1,4 +1,4 @@
-"""Eq. 3, importance weights: known pixels near the hole say more about it (notebook 03)."""
+"""Eq. 3, importance weights: known pixels near the hole say more about it (notebook 04)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Eq. 2: the code z whose picture agrees with what is known.
 
-Notebook 04 derives it and takes it apart.
+Notebook 05 derives it and takes it apart.
 
 The search is flat: a batch of independent rows (picture, mask, lam, initial z). Only z moves; the
 networks are frozen.
@@ -62,7 +62,7 @@ class SearchSettings:
     Attributes:
         optimizer: "adam", "full-matrix" (`FullMatrixAdam`), or "nesterov" for gradient descent with
             Nesterov momentum.
-        learning_rate: of the first step. The paper does not give it; notebook 04 sweeps it.
+        learning_rate: of the first step. The paper does not give it; notebook 05 sweeps it.
         momentum: beta1 of the Adams, or Nesterov's momentum.
         beta2: of the Adams.
         schedule: "constant", or down to zero, along half a "cosine" or "linear".
@@ -144,7 +144,7 @@ ADAM = SearchSettings(
     steps=300,
     approximate=0.0,
 )
-# The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 04.
+# The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 05.
 PAPER = replace(ADAM, learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
 # What the authors' released code does where it differs from the paper.
 AUTHORS_CODE = replace(

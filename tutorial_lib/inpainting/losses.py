@@ -1,6 +1,6 @@
 """Eq. 4, context loss, and Eq. 5, prior loss: does G(z) fit, and does D take it for real?
 
-Notebook 04 writes them out.
+Notebook 05 writes them out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a rendered picture shows, and a small classifier that reads it.
 
 The paper judges completions by eye and by PSNR. A rendered picture's attributes are known exactly,
-so one can also ask whether the hidden smile, gaze or digit came back (notebook 09,
+so one can also ask whether the hidden smile, gaze or digit came back (notebook 10,
 `evaluation`). Asked is only what can be seen in a picture of 64x64; values too near a
 threshold are "unclear" and count neither in training nor in scoring.
 """

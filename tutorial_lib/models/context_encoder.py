@@ -1,6 +1,6 @@
 """Context Encoder (Pathak et al. 2016): it sees the corrupted image and paints the whole of it.
 
-The system that the paper compares with (section 4, Figs. 8-12, Table 1; notebook 09). It gets no
+The system that the paper compares with (section 4, Figs. 8-12, Table 1; notebook 10). It gets no
 mask: the hole is filled with the pictures' mean color, and the network must see for itself what is
 a hole.
 """

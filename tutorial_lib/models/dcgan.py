@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2016) as the paper uses it: 64x64 images, a 100-dimensional latent code.
 
-D is a mirror of G. Notebook 02 builds and trains it; the latent search of notebook 04 only looks at
+D is a mirror of G. Notebook 03 builds and trains it; the latent search of notebook 05 only looks at
 it.
 """
 
@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
     """D: a picture to one logit, halving the side and doubling the channels four times.
 
     One logit is the paper's two-class softmax: softmax([a, b])[0] = sigmoid(a - b) (shown in
-    notebook 02).
+    notebook 03).
 
     Args:
         base_channels: channels after the first layer.

@@ -1,6 +1,6 @@
 """A variational autoencoder (Kingma & Welling 2014) of the DCGAN's size, its decoder the DCGAN's G.
 
-The paper's section 2 and Fig. 2 set it beside the GAN (notebook 02); with `LatentModel` its codes
+The paper's section 2 and Fig. 2 set it beside the GAN (notebook 03); with `LatentModel` its codes
 can be searched as well.
 """
 

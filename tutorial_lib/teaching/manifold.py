@@ -3,7 +3,7 @@
 T-SNE of samples and of the paths that searches took among them.
 
 What goes into t-SNE decides what the map shows: pictures, through their principal components, or
-codes. Notebook 07 compares.
+codes. Notebook 08 compares.
 """
 
 from __future__ import annotations

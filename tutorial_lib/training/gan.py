@@ -1,6 +1,6 @@
 """Eq. 1 as one training step: D learns to tell, G learns to be believed.
 
-Notebook 02 writes it out and calls this.
+Notebook 03 writes it out and calls this.
 """
 
 from __future__ import annotations

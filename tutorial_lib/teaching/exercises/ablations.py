@@ -1,4 +1,4 @@
-"""Exercises of notebook 08, ablations."""
+"""Exercises of notebook 09, ablations."""
 
 from __future__ import annotations
 

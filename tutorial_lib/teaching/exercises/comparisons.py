@@ -1,4 +1,4 @@
-"""Exercises of notebook 09, comparisons."""
+"""Exercises of notebook 10, comparisons."""
 
 from __future__ import annotations
 

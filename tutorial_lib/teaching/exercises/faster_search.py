@@ -1,4 +1,4 @@
-"""Exercises of notebook 11, faster search."""
+"""Exercises of notebook 12, faster search."""
 
 from __future__ import annotations
 

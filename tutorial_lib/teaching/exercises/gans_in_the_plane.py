@@ -1,4 +1,4 @@
-"""Exercises of notebook 12, GANs in the plane."""
+"""Exercises of notebook 02, GANs in the plane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 03, importance weights."""
+"""Exercises of notebook 04, importance weights."""
 
 from __future__ import annotations
 

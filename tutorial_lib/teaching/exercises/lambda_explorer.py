@@ -1,4 +1,4 @@
-"""Exercises of notebook 06, the lambda explorer."""
+"""Exercises of notebook 07, the lambda explorer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 10, limits and beyond."""
+"""Exercises of notebook 11, limits and beyond."""
 
 from __future__ import annotations
 

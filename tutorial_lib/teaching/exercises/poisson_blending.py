@@ -1,4 +1,4 @@
-"""Exercises of notebook 05, Poisson blending."""
+"""Exercises of notebook 06, Poisson blending."""
 
 from __future__ import annotations
 

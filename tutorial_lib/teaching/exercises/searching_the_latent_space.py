@@ -1,4 +1,4 @@
-"""Exercises of notebook 04, searching the latent space."""
+"""Exercises of notebook 05, searching the latent space."""
 
 from __future__ import annotations
 

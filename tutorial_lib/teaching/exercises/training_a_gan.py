@@ -1,4 +1,4 @@
-"""Exercises of notebook 02, training a GAN."""
+"""Exercises of notebook 03, training a GAN."""
 
 from __future__ import annotations
 

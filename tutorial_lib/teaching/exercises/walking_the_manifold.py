@@ -1,4 +1,4 @@
-"""Exercises of notebook 07, walking the manifold."""
+"""Exercises of notebook 08, walking the manifold."""
 
 from __future__ import annotations
 

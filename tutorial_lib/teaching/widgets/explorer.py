@@ -1,4 +1,4 @@
-"""Sliders over lambda and the iteration of searches made beforehand (notebook 06; Fig. 4)."""
+"""Sliders over lambda and the iteration of searches made beforehand (notebook 07; Fig. 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paint a hole, press a button, watch it being filled (notebooks 00 and 06)."""
+"""Paint a hole, press a button, watch it being filled (notebooks 00 and 07)."""
 
 from __future__ import annotations
 

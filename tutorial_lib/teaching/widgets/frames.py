@@ -114,7 +114,7 @@ class FrameSlider:
 
 
 class WindowSlider(FrameSlider):
-    """Eq. 3's weights of one mask under a slider for the window (notebook 03).
+    """Eq. 3's weights of one mask under a slider for the window (notebook 04).
 
     Args:
         mask: (1, 1, H, W), 1 = known.
@@ -144,7 +144,7 @@ class WindowSlider(FrameSlider):
 
 
 class PathSlider(FrameSlider):
-    """G(z) along the search under a slider for the step (notebook 04).
+    """G(z) along the search under a slider for the step (notebook 05).
 
     Args:
         pictures: (K, 3, H, W) in [-1, 1], one an iterate.
@@ -175,7 +175,7 @@ class PathSlider(FrameSlider):
 class LivePreview:
     """Samples of a network in training, before the reader's eyes.
 
-    Give it to `train` as `on_preview` (notebook 02).
+    Give it to `train` as `on_preview` (notebook 03).
 
     Attributes:
         image, caption, `box` to show, and `history`, a list of (step, (B, 3, H, W) pictures).

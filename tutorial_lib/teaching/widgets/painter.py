@@ -1,6 +1,6 @@
 """A hole painted by hand: with mouse, finger, pen or keys, on any picture.
 
-A dropped photo will do (notebooks 00 and 06).
+A dropped photo will do (notebooks 00 and 07).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ ENLARGE = 4
 
 
 class ManifoldWalk:
-    """The map with one search's path, beside it G(z) at a step of that search (notebook 07).
+    """The map with one search's path, beside it G(z) at a step of that search (notebook 08).
 
     Every picture is made when the widget is; moving it looks one up and draws a ring on the map.
 
