@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The workbook's two commands. Python 3.11 to 3.14 is all they need:
+"""The workbook's commands. Python 3.11 to 3.14 is all they need:
 
-    python3 workbook.py lab     makes .venv, installs the pinned packages, opens JupyterLab
-    python3 workbook.py test    the same set-up, then every test, the notebooks included
+    python3 workbook.py lab       makes .venv, installs the pinned packages, opens JupyterLab
+    python3 workbook.py test      the same set-up, then every test, the notebooks included
+    python3 workbook.py handout   a copy for students, without solutions; needs no set-up
 
 `test --fast` runs the unit tests alone, in under three minutes.
 
@@ -50,6 +51,16 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "workbook-stamp"
 CONSTRAINTS = ROOT / "constraints.txt"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+# What a student edition leaves out: the tests hold answers too.
+FOR_TEACHERS = (
+    "notebooks/solutions/",
+    "tests/",
+    "docs/teaching.md",
+    ".ci/",
+    ".github/",
+    "benchmarks/",
+)
+SOLUTIONS = re.compile(r"; worked answers are in \[notebooks/solutions\]\(notebooks/solutions\)")
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 WORKERS = 2
 CPU_GIGABYTES, CUDA_GIGABYTES = 3, 10
@@ -77,6 +88,9 @@ def main(arguments=None) -> int:
     """
     options, rest = parse(arguments)
     try:
+        if options.command == "handout":
+            print(f"workbook: {hand_out(options.out)}")
+            return 0
         set_up(options.cpu)
         if options.command == "test":
             command = test_command(rest, options.fast)
@@ -116,6 +130,10 @@ def parse(arguments):
     test.add_argument(
         "--fast", action="store_true", help="the unit tests alone, in under three minutes"
     )
+    handout = commands.add_parser(
+        "handout", help="copy the workbook for students, without solutions", allow_abbrev=False
+    )
+    handout.add_argument("--out", type=Path, required=True, help="a folder that is not there yet")
     for command in (lab, test):
         command.add_argument(
             "--cpu",
@@ -123,11 +141,10 @@ def parse(arguments):
             help="install PyTorch's build without CUDA, gigabytes smaller",
         )
     options, rest = parser.parse_known_args(arguments)
-    if options.command == "lab":
-        if rest:
-            lab.error(f"unrecognized arguments: {' '.join(rest)}")
-        if options.port is not None and not 0 < options.port < 65536:
-            lab.error(f"--port must be from 1 to 65535, got {options.port}")
+    if options.command != "test" and rest:
+        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command == "lab" and options.port is not None and not 0 < options.port < 65536:
+        lab.error(f"--port must be from 1 to 65535, got {options.port}")
     return options, rest
 
 
@@ -162,6 +179,51 @@ def lab_command(no_browser, port) -> list:
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container
         command.append("--allow-root")
     return command
+
+
+# ---- the student edition -------------------------------------------------------------------------
+
+
+def hand_out(folder) -> str:
+    """Copy what a student needs into a new folder; returns what was done, in one line.
+
+    Raises:
+        SetUpError: when the folder is there already and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SetUpError(f"{folder} is there already: name a new folder for the student edition")
+    files = [name for name in project_files() if not name.startswith(FOR_TEACHERS)]
+    unfinished = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for name in files:
+        target = unfinished / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    readme = unfinished / "README.md"
+    text = SOLUTIONS.sub("; your teacher has worked answers", readme.read_text(encoding="utf-8"))
+    readme.write_text(text, encoding="utf-8")
+    if folder.exists():
+        folder.rmdir()
+    unfinished.rename(folder)
+    return f"wrote {len(files)} files to {folder}; open it with: python3 workbook.py lab, run there"
+
+
+def project_files() -> list:
+    """The project's own files, relative to its folder, with /: git's where this is a checkout."""
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        if (ROOT / ".git").exists():
+            listed = subprocess.run(
+                ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+            )
+            names = listed.stdout.decode().split("\0")
+            return [name for name in names if name and (ROOT / name).is_file()]
+    found = []
+    for path, folders, names in os.walk(ROOT):
+        folders[:] = [
+            name for name in folders if not name.startswith((".", "__")) and name != "runs"
+        ]
+        found += [(Path(path) / name).relative_to(ROOT).as_posix() for name in names]
+    return sorted(found)
 
 
 # ---- the set-up ----------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import pytest
 from conftest import ROOT
 from nbformat import v4
 
+from tutorial_lib.teaching.grading import ANSWER_TAG, OPEN_QUESTION, PLACEHOLDER
+
 # Those that are still to be rewritten are not listed.
 COURSE = [
     "02_gans_in_the_plane",
@@ -36,8 +38,12 @@ NUMBER = re.compile(rf"(?<![\w.])-?(?:\d[\d,]*\.\d+|\d[\d,]*(?={UNITS}))")
 ANY_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,_]*(?:\.\d+)?(?:e-?\d+)?(%?)")
 
 
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
 def hidden(cell):
-    return HIDDEN in cell.metadata.get("tags", [])
+    return HIDDEN in tags(cell)
 
 
 def visible_code(notebook):
@@ -122,6 +128,21 @@ def has_three_exercises(notebook):
             yield f"no exercise '{kind}' with its stars and minutes"
 
 
+def has_a_place_for_the_answer(notebook):
+    """`grade` collects what is written there."""
+    numbers = [
+        number
+        for number, cell in enumerate(notebook.cells)
+        if cell.cell_type == "markdown" and OPEN_QUESTION.search(cell.source)
+    ]
+    if len(numbers) != 1:
+        yield f"{len(numbers)} open questions that begin a cell, one is wanted"
+        return
+    below = notebook.cells[numbers[0] + 1 :]
+    if not below or ANSWER_TAG not in tags(below[0]) or below[0].source != PLACEHOLDER:
+        yield f"no cell {PLACEHOLDER!r} with the tag {ANSWER_TAG} below the open question"
+
+
 def sums_up_in_three_sentences(notebook):
     found = re.search(r"## Summary\n+(.*?)(?=\n#|\Z)", prose(notebook), re.S)
     if not found:
@@ -191,6 +212,7 @@ CHECKS = [
     hides_its_checks,
     closes_boxes,
     has_three_exercises,
+    has_a_place_for_the_answer,
     sums_up_in_three_sentences,
     uses_words_of_the_field,
     takes_numbers_from_its_outputs,
@@ -209,8 +231,8 @@ EXERCISES = """## Summary
 One. Two at 1.5 dB! Is it three?
 ## Exercises
 **1. Predict and run** (one star, 5 minutes). Run.
-**2. Find the bug** (two stars, 10 minutes). Mend.
-**3. Open question** (three stars, 15 minutes). Think."""
+**2. Find the bug** (two stars, 10 minutes). Mend."""
+QUESTION = "**3. Open question** (three stars, 15 minutes). Think."
 
 
 def good():
@@ -231,6 +253,8 @@ def good():
             ),
             check,
             v4.new_markdown_cell(EXERCISES),
+            v4.new_markdown_cell(QUESTION),
+            v4.new_markdown_cell(PLACEHOLDER, metadata={"tags": [ANSWER_TAG]}),
         ]
     )
 
@@ -258,6 +282,9 @@ BAD = {
     "raw box": (closes_boxes, replaced("</summary>\n\n", "</summary>\n")),
     "two exercises": (has_three_exercises, replaced("Find the bug", "Another")),
     "no minutes": (has_three_exercises, replaced("star, 5 minutes", "star")),
+    "no place for the answer": (has_a_place_for_the_answer, lambda n: n.cells.pop()),
+    "an answer": (has_a_place_for_the_answer, replaced(PLACEHOLDER, "42")),
+    "a question in a cell": (has_a_place_for_the_answer, replaced("**3. Open", "And **3. Open")),
     "no summary": (sums_up_in_three_sentences, replaced("## Summary", "## End")),
     "long summary": (sums_up_in_three_sentences, replaced("One.", "One. More.")),
     "private word": (uses_words_of_the_field, replaced("It gains", "The slope of it gains")),

@@ -168,6 +168,45 @@ def test_lab_opens_the_first_notebook():
     ]
 
 
+# ---- the student edition -------------------------------------------------------------------------
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_handout_is_the_course_without_solutions(tmp_path, capsys):
+    assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 0
+    copied = files_below(tmp_path / "class")
+    for name in ("workbook.py", "notebooks/00_start_here.ipynb", "data/portraits.zip"):
+        assert name in copied
+        assert (tmp_path / "class" / name).read_bytes() == (ROOT / name).read_bytes()
+    assert not [name for name in copied if name.startswith((*ours.FOR_TEACHERS, ".git/", "runs/"))]
+    readme = (tmp_path / "class" / "README.md").read_text(encoding="utf-8")
+    assert "solutions" not in readme and "your teacher has worked answers" in readme
+    assert [path.name for path in tmp_path.iterdir()] == ["class"]
+    assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert files_below(tmp_path / "class") == copied
+
+
+def test_handout_without_git_leaves_out_hidden_folders_and_runs(tmp_path, monkeypatch):
+    for name in (
+        "README.md",
+        "notebooks/00.ipynb",
+        "notebooks/solutions/00.ipynb",
+        ".venv/x",
+        "runs/x",
+        "tutorial_lib/__pycache__/x",
+    ):
+        (tmp_path / "book" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "book" / name).write_text(name)
+    monkeypatch.setattr(ours, "ROOT", tmp_path / "book")
+    (tmp_path / "out").mkdir()
+    ours.hand_out(tmp_path / "out")
+    assert files_below(tmp_path / "out") == {"README.md", "notebooks/00.ipynb"}
+
+
 # ---- the set-up ----------------------------------------------------------------------------------
 
 

@@ -11,10 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tutorial_lib.cli import ablations, data, generators, inpaint, looks, recipes, table1, train
+from tutorial_lib.cli import (
+    ablations,
+    data,
+    generators,
+    grade,
+    inpaint,
+    looks,
+    recipes,
+    table1,
+    train,
+)
 from tutorial_lib.training.loop import TrainingDiverged
 
-COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data)
+COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data, grade)
 
 
 class Terminated(KeyboardInterrupt):

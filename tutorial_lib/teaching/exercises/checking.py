@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tutorial_lib.images import IMAGE_SIZE
 from tutorial_lib.masks import FAMILIES, make_masks
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check said of one function.
+
+    Attributes:
+        check: its name.
+        solved: whether the exercise is solved.
+        line: what was printed.
+    """
+
+    check: str
+    solved: bool
+    line: str
+
+
+verdicts: list[Verdict] = []  # of this process, in order; `teaching.grading` collects them
 
 
 class NotYet(AssertionError):
@@ -26,21 +45,22 @@ def exercise(check: Callable) -> Callable[..., bool]:
             expect(given is not None, "your function returned None - is there a `return`?")
             return given
 
+        solved = False
         try:
-            praise = check(answer)
+            line = f"Correct: {check(answer)}"
+            solved = True
         except NotImplementedError:
-            print(
+            line = (
                 "Not filled in yet: replace `raise NotImplementedError` by your code "
                 "and run the cell again."
             )
         except NotYet as problem:
-            print(f"Not yet: {problem}")
+            line = f"Not yet: {problem}"
         except Exception as error:  # the learner's own error, in the learner's words
-            print(f"Not yet: your function raised {type(error).__name__}: {error}")
-        else:
-            print(f"Correct: {praise}")
-            return True
-        return False
+            line = f"Not yet: your function raised {type(error).__name__}: {error}"
+        print(line)
+        verdicts.append(Verdict(check.__name__, solved, line))
+        return solved
 
     return checked
 
