@@ -13,6 +13,7 @@ from typing import Any
 
 from tutorial_lib.cli import (
     ablations,
+    blind_test,
     data,
     generators,
     grade,
@@ -24,7 +25,7 @@ from tutorial_lib.cli import (
 )
 from tutorial_lib.training.loop import TrainingDiverged
 
-COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data, grade)
+COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data, grade, blind_test)
 
 
 class Terminated(KeyboardInterrupt):

@@ -4,6 +4,7 @@ They have public members and a named `observe` method. Each works without a brow
 and read the array it shows.
 """
 
+from tutorial_lib.teaching.widgets.blind_test import BlindTest
 from tutorial_lib.teaching.widgets.explorer import LambdaExplorer
 from tutorial_lib.teaching.widgets.filler import HoleFiller
 from tutorial_lib.teaching.widgets.frames import (
@@ -20,6 +21,7 @@ from tutorial_lib.teaching.widgets.walk import ManifoldWalk
 
 __all__ = [
     "WINDOWS",
+    "BlindTest",
     "FrameSlider",
     "HoleFiller",
     "LambdaExplorer",
