@@ -220,11 +220,11 @@ def _data(options) -> tuple[Any, Any]:
         return faces, FacePoints(options.root, "test", side=REPORT_SIDE) if first else None
     if options.model == "attributes":
         heads_of(options.data)  # says so at once where no picture's attributes are known
+    # of the processes on one machine one fills the cache, and the others wait for it
+    dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
     held_out = None
-    with distributed.first_on_each_machine():
-        dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
-        if first:
-            held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
+    if first:
+        held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     return LabeledPictures(dataset) if options.model == "attributes" else dataset, held_out
 
 
