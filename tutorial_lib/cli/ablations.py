@@ -7,14 +7,15 @@ from pathlib import Path
 
 from tutorial_lib.cli.options import (
     add_data_options,
+    add_run_options,
     archive_hash,
     check_names,
-    not_negative,
+    device_of,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation import ablations
 from tutorial_lib.evaluation.ablations import ablation_table, run_ablations
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
@@ -45,13 +46,10 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--variants", nargs="*", metavar="NAME", help="only these; all when left out"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="the .json file; runs/ablations-WEIGHTS-MASK.json when left out",
+    add_run_options(
+        parser,
+        seed="of the initial z and masks",
+        out="the .json file; runs/ablations-WEIGHTS-MASK.json when left out",
     )
     parser.set_defaults(run=run)
 
@@ -59,8 +57,7 @@ def add_command(commands) -> None:
 def run(options) -> int:
     """Run the command; returns the exit status."""
     check_names(options.variants or [], ablations.VARIANTS, "--variants")
-    set_threads(options.threads)
-    gan = load_gan(options.weights, pick_device(options.device))
+    gan = load_gan(options.weights, device_of(options))
     print(f"searching on {describe(gan.device)}")
     out = options.out or Path("runs") / f"ablations-{gan.card['name']}-{options.mask}.json"
     with only_writer(out):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tutorial_lib.cli.options import check_names, not_negative, positive
+from tutorial_lib.cli.options import add_run_options, check_names, device_of, positive
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.frechet import load_judge
 from tutorial_lib.evaluation.generators import LENGTHS, SIZES, generators_table, run_generators
 from tutorial_lib.evaluation.results import only_writer
@@ -38,16 +38,16 @@ def add_command(commands) -> None:
         help="shipped weights to measure as well",
     )
     parser.add_argument("--limit", type=positive, default=64, help="held-out pictures")
-    parser.add_argument("--seed", type=not_negative, default=1, help="of the trainings")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
         "--work",
         type=Path,
         help="folder of the runs and weights; runs/generators-DATA when left out",
     )
-    parser.add_argument(
-        "--out", type=Path, help="the .json file; runs/generators-DATA.json when left out"
+    add_run_options(
+        parser,
+        seed="of the trainings",
+        default_seed=1,
+        out="the .json file; runs/generators-DATA.json when left out",
     )
     parser.set_defaults(run=run)
 
@@ -57,8 +57,7 @@ def run(options) -> int:
     check_names(options.shipped, shipped(), "--shipped")
     if not (options.sizes and options.lengths) and not options.shipped:
         raise ValueError("nothing to measure: give --sizes and --lengths, or --shipped")
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     out = options.out or Path("runs") / f"generators-{options.data}.json"
     with only_writer(out):
         held_out = load_dataset(options.data, split="test", limit=options.limit)

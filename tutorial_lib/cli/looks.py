@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tutorial_lib.cli.options import (
     add_data_options,
+    add_run_options,
     archive_hash,
-    not_negative,
+    device_of,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.looks import MASKS as LOOKS_MASKS
 from tutorial_lib.evaluation.looks import looks_table, run_looks
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
@@ -44,17 +45,13 @@ def add_command(commands) -> None:
         type=positive,
         help="held-out pictures, spread evenly over the test split; all when left out",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
-    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    add_run_options(parser, seed="of the initial z", out="the .json file", required=True)
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     generators = {Path(name).stem: load_gan(name, device) for name in options.weights}
     with only_writer(options.out):
         held_out = open_data(options, split="test")

@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
+import torch
+
 from tutorial_lib.datasets import NAMES, TERMS, TEST_ONLY, load_dataset
 from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
+from tutorial_lib.device import available_threads, pick_device, set_threads
 from tutorial_lib.models.weights import file_hash
 from tutorial_lib.training import distributed
 
@@ -57,6 +60,32 @@ def add_data_options(parser) -> None:
     parser.add_argument(
         "--extra", action="store_true", help="svhn: train on the extra digits as well"
     )
+
+
+def add_run_options(
+    parser,
+    *,
+    seed: str | None,
+    out: str,
+    required: bool = False,
+    default_seed: int = 0,
+    threads: str = "all cores when left out",
+) -> None:
+    """Add --seed, --device, --threads and --out with their help; `required` says whether --out is.
+
+    `device_of` reads two of them.
+    """
+    parser.add_argument("--seed", type=not_negative, default=default_seed, help=seed)
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help=f"CPU threads; {threads}")
+    parser.add_argument("--out", type=Path, required=required, help=out)
+
+
+def device_of(options) -> torch.device:
+    """Where a command computes, --device, with as many CPU threads as --threads says."""
+    threads = options.threads
+    set_threads(distributed.threads_each(available_threads()) if threads is None else threads)
+    return pick_device(options.device)
 
 
 def open_data(options, **more):

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from tutorial_lib.cli.options import (
     add_data_options,
+    add_run_options,
     archive_hash,
     check_names,
-    not_negative,
+    device_of,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.recipes import IMAGES, RECIPES, recipes_table, run_recipes
 from tutorial_lib.evaluation.results import only_writer
 
@@ -33,21 +34,17 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--images", type=positive, default=IMAGES, help="training images of each recipe"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of weights, order and draws")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/recipes"), help="folder of the runs"
     )
-    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    add_run_options(parser, seed="of weights, order and draws", out="the .json file", required=True)
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
     check_names(options.recipes or [], RECIPES, "--recipes")
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     with only_writer(options.out):
         training = open_data(options, split="train")
         held_out = open_data(options, split="test")
