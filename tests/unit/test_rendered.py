@@ -73,7 +73,7 @@ def test_a_picture_does_not_depend_on_what_was_drawn_before(kind):
 def test_another_process_draws_the_same_pictures():
     code = (
         "import hashlib\nfrom tutorial_lib.datasets.rendered import cars, numbers\n"
-        "for render in (numbers.render_number, cars.render_car):\n"
+        "for render in (numbers.SyntheticNumbers.render, cars.SyntheticCars.render):\n"
         "    for key in ((7, 1000000002), (0, 3)):\n"
         "        picture, attributes = render(*key)\n"
         "        print(hashlib.sha256(picture.tobytes()).hexdigest(), attributes)"
@@ -97,7 +97,7 @@ def test_another_process_draws_the_same_pictures():
 def test_worker_processes_draw_what_this_one_draws(tmp_path):
     cars = synthetic_cars.SyntheticCars(limit=3, seed=4, cache_dir=tmp_path, workers=2)
     assert np.array_equal(
-        cars.pixels, [synthetic_cars.render_car(4, index)[0] for index in range(3)]
+        cars.pixels, [synthetic_cars.SyntheticCars.render(4, index)[0] for index in range(3)]
     )
 
 

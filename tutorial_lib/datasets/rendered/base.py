@@ -101,6 +101,12 @@ def to_bytes(canvas: np.ndarray) -> np.ndarray:
     return np.clip(canvas * 255.0 + 0.5, 0, 255).astype(np.uint8)
 
 
+def photographed(canvas: np.ndarray, blur: float, noise: np.ndarray) -> np.ndarray:
+    """A canvas in [0, 1] through a lens onto a sensor: (64, 64, 3) uint8; noise in gray levels."""
+    picture = Image.fromarray(to_bytes(canvas)).filter(ImageFilter.GaussianBlur(blur))
+    return np.clip(np.asarray(picture) + noise + 0.5, 0, 255).astype(np.uint8)
+
+
 # -- the data set and its cache --
 
 
@@ -130,8 +136,7 @@ class RenderedPictures(Dataset):
     """Rendered pictures as a map-style data set; item i is a (3, 64, 64) float32 tensor in [-1, 1].
 
     A subclass sets `name`, `noun` (of its pictures, in the plural, for progress bars) and the
-    static methods `sample(seed, index) -> attributes` and `render(seed, index) -> ((64, 64, 3)
-    uint8, attributes)`.
+    static methods `sample(seed, index) -> attributes` and `draw(attributes) -> (64, 64, 3) uint8`.
 
     Args:
         split: "train" (20000 pictures) or "test" (2000); the two never share a picture.
@@ -150,7 +155,13 @@ class RenderedPictures(Dataset):
     name: str
     noun: str
     sample: Callable[[int, int], dict]
-    render: Callable[[int, int], tuple[np.ndarray, dict]]
+    draw: Callable[[dict], np.ndarray]
+
+    @classmethod
+    def render(cls, seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """Picture `index` of stream `seed` and its attributes, a pure function of both numbers."""
+        attributes = cls.sample(seed, index)
+        return cls.draw(attributes), attributes
 
     @classmethod
     def renderer_hash(cls) -> str:

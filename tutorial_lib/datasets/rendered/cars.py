@@ -2,8 +2,8 @@
 
 They stand in for the Stanford Cars of the paper, which are cut out by the car's box and squeezed
 into a square: a low, wide car is stretched here too, though by at most 1.35.
-`sample_attributes(seed, index)` draws what a picture shows, `draw(attributes)` paints it,
-`render_car` does both; `SyntheticCars` is the torch data set.
+`sample_attributes(seed, index)` draws what a picture shows, `draw(attributes)` paints it;
+`SyntheticCars` is the torch data set, and its `render(seed, index)` does both.
 
 How a car is painted: the body is a mesh of four-sided faces in meters, built from the style's side
 profile and a rounded plan, with a cabin on top. A camera at eye level projects the faces; those
@@ -57,7 +57,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from tutorial_lib.datasets.rendered.base import (
     SIZE,
@@ -66,8 +66,8 @@ from tutorial_lib.datasets.rendered.base import (
     blurred,
     from_bytes,
     from_hsv,
+    photographed,
     smooth_noise,
-    to_bytes,
 )
 
 SUPERSAMPLE = 4
@@ -210,19 +210,7 @@ _ROWS, _COLUMNS = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
 
 
 def sample_attributes(seed: int, index: int) -> dict:
-    """Draw what car `index` of stream `seed` is like.
-
-    Args:
-        seed: 0 or more.
-        index: 0 or more.
-
-    Returns:
-        The dictionary described at the top of this module. A pure function: no global random state
-        is read or changed.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
+    """Draw what car `index` of stream `seed` is like: see the top of this module."""
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
     style = choice({"sedan": 24, "hatchback": 18, "suv": 20, "pickup": 13, "van": 12, "coupe": 13})
@@ -1050,13 +1038,8 @@ class _Car:
         canvas *= (0.74 + 0.34 * a["exposure"]) * np.array(
             [1 + 0.06 * a["warmth"], 1.0, 1 - 0.08 * a["warmth"]], np.float32
         )
-        picture = Image.fromarray(to_bytes(canvas)).filter(
-            ImageFilter.GaussianBlur(0.25 + 0.65 * a["blur"])
-        )
         noise = self.rngs["grain"].normal(0.0, 1.0, (SIZE, SIZE, 1))
-        return np.clip(np.asarray(picture) + 1.8 * a["grain"] * noise + 0.5, 0, 255).astype(
-            np.uint8
-        )
+        return photographed(canvas, 0.25 + 0.65 * a["blur"], 1.8 * a["grain"] * noise)
 
 
 def draw(attributes: dict) -> np.ndarray:
@@ -1081,26 +1064,9 @@ def draw(attributes: dict) -> np.ndarray:
     return car.photograph()
 
 
-def render_car(seed: int, index: int) -> tuple[np.ndarray, dict]:
-    """Car `index` of stream `seed`: ((64, 64, 3) uint8, attributes).
-
-    A pure function of both numbers.
-    """
-    attributes = sample_attributes(seed, index)
-    return draw(attributes), attributes
-
-
 class SyntheticCars(RenderedPictures):
     """Rendered cars; arguments and methods are those of `RenderedPictures`."""
 
     name, noun = "synthetic-cars", "cars"
-
-    @staticmethod
-    def sample(seed: int, index: int) -> dict:
-        """See `sample_attributes`."""
-        return sample_attributes(seed, index)
-
-    @staticmethod
-    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
-        """See `render_car`."""
-        return render_car(seed, index)
+    sample = staticmethod(sample_attributes)
+    draw = staticmethod(draw)

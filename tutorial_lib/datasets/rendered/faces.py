@@ -1,8 +1,8 @@
 """Rendered faces: 64x64 RGB pictures, each a pure function of (seed, index).
 
 A picture is made in two steps. `sample_attributes(seed, index)` draws what the face is like (a flat
-dictionary of plain numbers, truth values and words), `draw(attributes)` paints it. `render_face`
-does both. `SyntheticFaces` is the torch data set over them, with a cache on disk.
+dictionary of plain numbers, truth values and words), `draw(attributes)` paints it. `SyntheticFaces`
+is the torch data set over them, with a cache on disk; its `render(seed, index)` does both.
 
 How a face is painted: outlines are filled by Pillow at four times the size and averaged down to
 64x64, which gives masks with soft edges; numpy lays colors through these masks, and shades the skin
@@ -116,19 +116,7 @@ _FRAMES = {
 
 
 def sample_attributes(seed: int, index: int) -> dict:
-    """Draw what face number `index` of stream `seed` is like.
-
-    Args:
-        seed: 0 or more.
-        index: 0 or more.
-
-    Returns:
-        The dictionary described at the top of this module. A pure function: no global random state
-        is read or changed.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
+    """Draw what face number `index` of stream `seed` is like: see the top of this module."""
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
 
@@ -1033,26 +1021,9 @@ class _Face(_Painter):
         self.paint(frame, color)
 
 
-def render_face(seed: int, index: int) -> tuple[np.ndarray, dict]:
-    """Face number `index` of stream `seed`: ((64, 64, 3) uint8, attributes).
-
-    A pure function of both numbers.
-    """
-    attributes = sample_attributes(seed, index)
-    return draw(attributes), attributes
-
-
 class SyntheticFaces(RenderedPictures):
     """Rendered faces; arguments and methods are those of `RenderedPictures`."""
 
     name, noun = "synthetic-faces", "faces"
-
-    @staticmethod
-    def sample(seed: int, index: int) -> dict:
-        """See `sample_attributes`."""
-        return sample_attributes(seed, index)
-
-    @staticmethod
-    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
-        """See `render_face`."""
-        return render_face(seed, index)
+    sample = staticmethod(sample_attributes)
+    draw = staticmethod(draw)

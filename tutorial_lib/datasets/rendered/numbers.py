@@ -2,8 +2,8 @@
 
 They stand in for the SVHN crops of the paper: the digit in the middle is the label, its neighbors
 in the number, if it has any, are cut by the picture's border. `sample_attributes(seed, index)`
-draws what a picture shows, `draw(attributes)` paints it, `render_number` does both;
-`SyntheticNumbers` is the torch data set.
+draws what a picture shows, `draw(attributes)` paints it; `SyntheticNumbers` is the torch data set,
+and its `render(seed, index)` does both.
 
 How a number is painted: glyphs of the fonts that ship with matplotlib stand on a plane that is
 slanted, turned and seen in perspective; Pillow lays them at twice the size and averages down to
@@ -54,7 +54,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from tutorial_lib.datasets.rendered.base import (
     SIZE,
@@ -62,6 +62,7 @@ from tutorial_lib.datasets.rendered.base import (
     RenderedPictures,
     blurred,
     from_bytes,
+    photographed,
     smooth_noise,
     to_bytes,
 )
@@ -156,19 +157,7 @@ def lightness(color) -> float:
 
 
 def sample_attributes(seed: int, index: int) -> dict:
-    """Draw what number `index` of stream `seed` is like.
-
-    Args:
-        seed: 0 or more.
-        index: 0 or more.
-
-    Returns:
-        The dictionary described at the top of this module. A pure function: no global random state
-        is read or changed.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
+    """Draw what number `index` of stream `seed` is like: see the top of this module."""
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
     digits = choice({"alone": 22, "left": 22, "right": 22, "both": 34})
@@ -617,13 +606,11 @@ class _Number:
             [1 + 0.07 * a["warmth"], 1.0, 1 - 0.09 * a["warmth"]], np.float32
         )
         veil = 0.05 * a["blur"]
-        picture = Image.fromarray(to_bytes(veil + (1 - veil) * self.canvas))
-        picture = picture.filter(ImageFilter.GaussianBlur(0.35 + 1.25 * a["blur"]))
         noise = self.rng.normal(0.0, 1.0, (SIZE, SIZE, 1)) + 0.6 * self.rng.normal(
             0.0, 1.0, (SIZE, SIZE, 3)
         )
-        return np.clip(np.asarray(picture) + 3.0 * a["grain"] * noise + 0.5, 0, 255).astype(
-            np.uint8
+        return photographed(
+            veil + (1 - veil) * self.canvas, 0.35 + 1.25 * a["blur"], 3.0 * a["grain"] * noise
         )
 
 
@@ -640,26 +627,9 @@ def draw(attributes: dict) -> np.ndarray:
     return number.camera()
 
 
-def render_number(seed: int, index: int) -> tuple[np.ndarray, dict]:
-    """Number `index` of stream `seed`: ((64, 64, 3) uint8, attributes).
-
-    A pure function of both numbers.
-    """
-    attributes = sample_attributes(seed, index)
-    return draw(attributes), attributes
-
-
 class SyntheticNumbers(RenderedPictures):
     """Rendered house numbers; arguments and methods are those of `RenderedPictures`."""
 
     name, noun = "synthetic-numbers", "numbers"
-
-    @staticmethod
-    def sample(seed: int, index: int) -> dict:
-        """See `sample_attributes`."""
-        return sample_attributes(seed, index)
-
-    @staticmethod
-    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
-        """See `render_number`."""
-        return render_number(seed, index)
+    sample = staticmethod(sample_attributes)
+    draw = staticmethod(draw)
