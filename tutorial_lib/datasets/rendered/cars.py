@@ -466,9 +466,8 @@ class _Car:
         }
         self.shape = _Shape(a)
         angle = math.radians(VIEWS[a["view"]] + a["yaw"])
-        self.toward = np.array(
-            [math.cos(angle), math.sin(angle), 0.0]
-        )  # from the car to the camera
+        # from the car to the camera
+        self.toward = np.array([math.cos(angle), math.sin(angle), 0.0])
         self.right = np.array([-math.sin(angle), math.cos(angle), 0.0])  # the picture's right
         self.eye = a["distance"] * self.toward + a["camera_height"] * _UP
         sun = 0.8 * a["light"] * self.right + 0.45 * self.toward + 0.85 * _UP
@@ -983,9 +982,8 @@ class _Car:
         )
         is_ground = np.clip(rows - foot + 0.5, 0, 1)
         canvas += is_ground[..., None] * (road * texture[..., None] - canvas)
-        canvas *= (1 - 0.35 * np.exp(-(((rows - foot) / 1.5) ** 2)))[
-            ..., None
-        ]  # it is dark where they meet
+        # it is dark where they meet
+        canvas *= (1 - 0.35 * np.exp(-(((rows - foot) / 1.5) ** 2)))[..., None]
         shadow, line = self.on_ground()
         canvas += (0.75 * line * is_ground)[..., None] * (0.88 - canvas)
         return canvas * (1 - 0.85 * shadow * np.clip(is_ground + 0.2, 0, 1))[..., None]

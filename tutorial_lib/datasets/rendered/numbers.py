@@ -581,9 +581,8 @@ class _Number:
             self.darken(np.clip(spots + 0.6 * streaks, 0, 1), 0.3 * a["dirt"])
         across = ((self.columns - 32) * self.light[0] + (self.rows - 32) * self.light[1]) / 32
         self.canvas *= (1.0 + self.relief + 0.22 * a["light_strength"] * across)[..., None]
-        self.canvas += (
-            np.maximum(self.relief, 0)[..., None] * 0.25
-        )  # a lit edge shows on black paint too
+        # a lit edge shows on black paint too
+        self.canvas += np.maximum(self.relief, 0)[..., None] * 0.25
         if a["shade"] > 0:
             angle = self.rng.uniform(0, math.pi)
             side = (
