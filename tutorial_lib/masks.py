@@ -286,8 +286,7 @@ def check_batch(
     Raises:
         ValueError: for wrong shapes or ranges, or an invalid mask.
     """
-    if not isinstance(images, Tensor) or images.dim() != 4:
-        check_shape(images)  # the picture is to blame, not the mask that does not fit it
+    check_shape(images)  # the picture is to blame, not the mask that does not fit it
     mask = check_mask(mask, images, may_be_whole=may_be_whole)
     corrupted = torch.where(mask > 0, images, 0.0)
     check_images(corrupted)

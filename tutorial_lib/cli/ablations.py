@@ -8,8 +8,6 @@ from pathlib import Path
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
-    archive_hash,
-    check_names,
     device_of,
     open_data,
     positive,
@@ -18,7 +16,7 @@ from tutorial_lib.cli.options import (
 from tutorial_lib.device import describe
 from tutorial_lib.evaluation import ablations
 from tutorial_lib.evaluation.ablations import ablation_table, run_ablations
-from tutorial_lib.evaluation.results import evenly_spaced, only_writer
+from tutorial_lib.evaluation.results import check_names, evenly_spaced, only_writer
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.weights import load_gan
 
@@ -63,12 +61,11 @@ def run(options) -> int:
     with only_writer(out):
         dataset = open_data(options, split="test")
         indices = evenly_spaced(len(dataset), options.limit)
-        read = what_is_read(options, dataset)
         results = run_ablations(
             gan,
             dataset.images(indices),
             out,
-            data={**read, "indices": indices, "sha256": archive_hash(options)},
+            data=what_is_read(options, dataset, indices=indices),
             family=options.mask,
             names=options.variants,
             seed=options.seed,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tutorial_lib.cli.options import add_run_options, check_names, device_of, positive
+from tutorial_lib.cli.options import add_run_options, device_of, end_of, positive
 from tutorial_lib.datasets import load_dataset
 from tutorial_lib.device import describe
 from tutorial_lib.evaluation.frechet import load_judge
 from tutorial_lib.evaluation.generators import LENGTHS, SIZES, generators_table, run_generators
-from tutorial_lib.evaluation.results import only_writer
+from tutorial_lib.evaluation.results import check_names, only_writer
 from tutorial_lib.models.attributes import ATTRIBUTES
 from tutorial_lib.models.weights import shipped
 
@@ -77,10 +77,4 @@ def run(options) -> int:
             seed=options.seed,
             device=device,
         )
-    if results["variants"]:
-        print(generators_table(results))
-    if not results["complete"]:
-        print("stopped; the same command goes on from there")
-        return 130
-    print(f"wrote {out}")
-    return 0
+    return end_of(results, generators_table(results), out)

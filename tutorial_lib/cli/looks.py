@@ -8,7 +8,6 @@ from pathlib import Path
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
-    archive_hash,
     device_of,
     open_data,
     positive,
@@ -57,13 +56,12 @@ def run(options) -> int:
         held_out = open_data(options, split="test")
         indices = evenly_spaced(len(held_out), options.limit or len(held_out))
         print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-        read = what_is_read(options, held_out)
         results = run_looks(
             held_out.images(indices),
             generators,
             open_data(options, split="train"),
             options.out,
-            data={**read, "indices": indices, "sha256": archive_hash(options)},
+            data=what_is_read(options, held_out, indices=indices),
             masks=options.masks,
             restarts=tuple(options.restarts),
             seed=options.seed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
@@ -29,17 +28,6 @@ def not_negative(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
     return int(text)
-
-
-def check_names(given: Iterable[str], known: Iterable[str], option: str) -> None:
-    """Before anything is read or computed.
-
-    Raises:
-        ValueError: for a name that is unknown, with those that are known.
-    """
-    known = list(known)
-    if unknown := [name for name in given if name not in known]:
-        raise ValueError(f"{option} {', '.join(unknown)}: choose from {', '.join(known)}")
 
 
 def add_data_options(parser) -> None:
@@ -126,7 +114,19 @@ def shows_faces(name: str) -> bool:
     return "faces" in words or name in ("celeba", "portraits", "two-portraits")
 
 
-def what_is_read(options, dataset) -> dict:
+def what_is_read(options, dataset, **more) -> dict:
     """What decides on the pictures, for results that must not be mixed."""
     given = {key: value for key in ("crop", "extra") if (value := getattr(options, key))}
-    return {"name": dataset.name, "split": "test", **given}
+    sha256 = archive_hash(options)
+    return {"name": dataset.name, "split": "test", **given, **more, "sha256": sha256}
+
+
+def end_of(results: dict, table: str, out: Path) -> int:
+    """Show what a command that trains has measured; returns its exit status."""
+    if results["variants"]:
+        print(table)
+    if not results["complete"]:
+        print("stopped; the same command goes on from there")
+        return 130
+    print(f"wrote {out}")
+    return 0

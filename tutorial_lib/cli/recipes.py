@@ -8,16 +8,15 @@ from pathlib import Path
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
-    archive_hash,
-    check_names,
     device_of,
+    end_of,
     open_data,
     positive,
     what_is_read,
 )
 from tutorial_lib.device import describe
 from tutorial_lib.evaluation.recipes import IMAGES, RECIPES, recipes_table, run_recipes
-from tutorial_lib.evaluation.results import only_writer
+from tutorial_lib.evaluation.results import check_names, only_writer
 
 
 def add_command(commands) -> None:
@@ -54,16 +53,10 @@ def run(options) -> int:
             held_out.images(range(len(held_out))),
             options.out,
             options.work,
-            data={**what_is_read(options, held_out), "sha256": archive_hash(options)},
+            data=what_is_read(options, held_out),
             names=options.recipes or None,
             images=options.images,
             seed=options.seed,
             device=device,
         )
-    if results["variants"]:
-        print(recipes_table(results))
-    if not results["complete"]:
-        print("stopped; the same command goes on from there")
-        return 130
-    print(f"wrote {options.out}")
-    return 0
+    return end_of(results, recipes_table(results), options.out)

@@ -9,7 +9,6 @@ from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
-    archive_hash,
     device_of,
     open_data,
     positive,
@@ -117,13 +116,12 @@ def _fill_and_measure(options, device, name, methods, kinds, out, work) -> dict:
         faces=shows_faces(dataset.name),
     )
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-    read = what_is_read(options, dataset)
     return run_table(
         dataset.images(indices),
         models,
         out,
         work,
-        data={**read, "indices": indices, "sha256": archive_hash(options)},
+        data=what_is_read(options, dataset, indices=indices),
         families=tuple(options.masks),
         methods=methods,
         seed=options.seed,

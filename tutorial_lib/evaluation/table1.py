@@ -28,6 +28,7 @@ from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation.frechet import Judge
 from tutorial_lib.evaluation.metrics import face_found, psnr, ssim
 from tutorial_lib.evaluation.results import (
+    check_names,
     evenly_spaced,
     mean_interval,
     open_results,
@@ -281,9 +282,8 @@ def run_table(
         ValueError: for an unknown family or method, or what was made from something else.
     """
     methods = list(METHODS) if methods is None else methods
-    for kind, given, known in (("method", methods, METHODS), ("mask", families, FAMILIES)):
-        if unknown := [name for name in given if name not in known]:
-            raise ValueError(f"unknown {kind} {', '.join(unknown)}: choose from {', '.join(known)}")
+    check_names(methods, METHODS, "unknown method")
+    check_names(families, FAMILIES, "unknown mask")
     filled_from = json.loads(
         json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed})
     )
@@ -374,9 +374,8 @@ def _other_metrics(pictures: Tensor, rows: list[int], models: Models) -> dict:
         found["measures"]["face"] = face_found(pictures).astype(float).tolist()
     if models.judge is not None:
         found["measures"] |= models.judge.recovered(pictures, rows)
-        if (
-            len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES
-        ):  # distances of smaller sets do not compare
+        # distances of smaller sets do not compare
+        if len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES:
             found["frechet"] = models.judge.distance(pictures)
     return found
 

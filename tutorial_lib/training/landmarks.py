@@ -122,8 +122,7 @@ class LandmarksSettings:
         base_channels: see `LandmarkNetwork`.
         learning_rate: AdamW's, at the start.
         weight_decay: AdamW's.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: see `GANSettings`.
     """
 
     steps: int
