@@ -111,6 +111,7 @@ _GROUNDS = {
 # heights of the upper edge at the nose, the windshield's foot and the tail; base, roof: where the
 # cabin begins and ends, front to rear from the car's middle, at its foot and its top; top: height
 # of the roof; axles: of the wheels; radius: of the tires; doors: seams.
+# fmt: off  (a table)
 _STYLES: dict[str, dict[str, Any]] = {
     "sedan": dict(
         length=4.6,
@@ -119,11 +120,11 @@ _STYLES: dict[str, dict[str, Any]] = {
         hood=0.70,
         cowl=0.92,
         deck=0.98,
+        top=1.44,
+        radius=0.33,
         base=(1.12, -1.72),
         roof=(0.30, -0.92),
-        top=1.44,
         axles=(1.38, -1.34),
-        radius=0.33,
         doors=(0.98, -0.05, -1.0),
         pillars=(-0.06,),
     ),
@@ -134,11 +135,11 @@ _STYLES: dict[str, dict[str, Any]] = {
         hood=0.74,
         cowl=0.96,
         deck=0.98,
+        top=1.50,
+        radius=0.33,
         base=(1.10, -1.90),
         roof=(0.32, -1.52),
-        top=1.50,
         axles=(1.24, -1.26),
-        radius=0.33,
         doors=(0.95, -0.25, -1.0),
         pillars=(-0.24, -1.12),
     ),
@@ -149,11 +150,11 @@ _STYLES: dict[str, dict[str, Any]] = {
         hood=0.90,
         cowl=1.08,
         deck=1.10,
+        top=1.74,
+        radius=0.39,
         base=(1.16, -2.18),
         roof=(0.46, -1.92),
-        top=1.74,
         axles=(1.38, -1.34),
-        radius=0.39,
         doors=(1.0, -0.08, -1.02),
         pillars=(-0.08, -1.14),
     ),
@@ -164,11 +165,11 @@ _STYLES: dict[str, dict[str, Any]] = {
         hood=0.94,
         cowl=1.10,
         deck=1.08,
+        top=1.78,
+        radius=0.40,
         base=(1.16, -0.86),
         roof=(0.48, -0.66),
-        top=1.78,
         axles=(1.66, -1.52),
-        radius=0.40,
         doors=(1.02, 0.14, -0.80),
         pillars=(0.12,),
     ),
@@ -179,11 +180,11 @@ _STYLES: dict[str, dict[str, Any]] = {
         hood=0.86,
         cowl=1.18,
         deck=1.12,
+        top=2.02,
+        radius=0.35,
         base=(1.86, -2.40),
         roof=(1.12, -2.32),
-        top=2.02,
         axles=(1.58, -1.50),
-        radius=0.35,
         doors=(1.50, 0.42, -0.90),
         pillars=(0.42, -0.92),
     ),
@@ -194,15 +195,16 @@ _STYLES: dict[str, dict[str, Any]] = {
         hood=0.62,
         cowl=0.86,
         deck=0.94,
+        top=1.26,
+        radius=0.34,
         base=(0.92, -1.86),
         roof=(-0.06, -0.74),
-        top=1.26,
         axles=(1.36, -1.28),
-        radius=0.34,
         doors=(0.72, -0.62),
         pillars=(),
     ),
 }
+# fmt: on
 _UP = np.array([0.0, 0.0, 1.0])
 _TURN = np.arange(16) * math.pi / 8
 _CIRCLE = np.stack([np.cos(_TURN), 0 * _TURN, np.sin(_TURN)], 1)
@@ -734,13 +736,8 @@ class _Car:
         xs = np.linspace(s.roof[1], s.roof[0], 5)
         edge = np.stack([xs, np.full(5, s.roof_edge), np.full(5, s.top - 0.05)], 1)
         ridge = edge * [1, 0, 1]
-        ridge[:, 2] += [
-            0.045,
-            0.065,
-            0.075,
-            0.065,
-            0.045,
-        ]  # the edges stay straight, or light would fall through below them
+        # the edges stay straight, or light would fall through below them
+        ridge[:, 2] += [0.045, 0.065, 0.075, 0.065, 0.045]
         ridge[-1, 0], ridge[0, 0] = front[2, 0], rear[2, 0]
         roof = np.concatenate(
             [np.stack([e[:-1], e[1:], ridge[1:], ridge[:-1]], 1) for e in (edge, _mirrored(edge))]
@@ -753,11 +750,8 @@ class _Car:
             if looks[2 + k]:
                 # The two halves of a pane meet in the middle; a van has a pane in each of its rear
                 # doors.
-                part = (
-                    (0.16, 0.94, 0.28, 0.84)
-                    if k >= 2 and a["style"] == "van"
-                    else (0.10, 1.0, 0.07, 0.93)
-                )
+                own_pane = k >= 2 and a["style"] == "van"
+                part = (0.16, 0.94, 0.28, 0.84) if own_pane else (0.10, 1.0, 0.07, 0.93)
                 self.glass(_inset(half, *part), 0.10 if k < 2 else 0.04, streak=k % 2 == 0)
         for side, face, seen in ((1.0, left, looks[0]), (-1.0, right, looks[1])):
             if seen:
@@ -886,11 +880,7 @@ class _Car:
     def number_plate(self, low: float) -> list:
         if self.a["plate"] == "none":
             return []
-        color = (
-            np.array([0.9, 0.9, 0.88])
-            if self.a["plate"] == "white"
-            else np.array([0.93, 0.79, 0.25])
-        )
+        color = np.array([0.9, 0.9, 0.88] if self.a["plate"] == "white" else [0.93, 0.79, 0.25])
         return [
             (-0.29, 0.29, low, low + 0.19, self.dark),
             (-0.27, 0.27, low + 0.02, low + 0.17, color),

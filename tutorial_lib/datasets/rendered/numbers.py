@@ -350,11 +350,8 @@ class _Number:
         for side, digit in ((-1, a["left"]), (1, a["right"])):
             if digit >= 0:
                 # A 1 is narrow, but its neighbors do not come nearer than to a slim digit.
-                apart = (
-                    max(width[a["digit"]], 0.42 * GLYPH) / 2
-                    + gap
-                    + max(width[digit], 0.42 * GLYPH) / 2
-                )
+                middle, beside = (max(width[d], 0.42 * GLYPH) for d in (a["digit"], digit))
+                apart = middle / 2 + gap + beside / 2
                 places.append((digit, side * apart, width[digit]))
         return places
 
@@ -368,11 +365,9 @@ class _Number:
         strip = Image.new("L", STRIP)
         for digit, x, _ in self.places:
             glyph, _ = _glyph(self.a["font"], digit, stroke)
-            corner = (
-                round(STRIP[0] / 2 + x - glyph.width / 2),
-                round(STRIP[1] / 2 - glyph.height / 2),
-            )
-            strip.paste(glyph, corner, glyph)
+            left = round(STRIP[0] / 2 + x - glyph.width / 2)
+            top = round(STRIP[1] / 2 - glyph.height / 2)
+            strip.paste(glyph, (left, top), glyph)
         scale = self.digit_scale
         to_strip = np.array(
             [
@@ -412,25 +407,16 @@ class _Number:
             )
             self.canvas *= (0.86 + 0.26 * (shades % 1))[..., None]
             mortar = np.clip(1.7 - joint, 0, 1)
-            self.paint(
-                mortar,
-                from_bytes((176, 168, 156))
-                * (0.7 if lightness(_WALLS[a["wall_color"]]) > 0.5 else 1.0),
-            )
+            tone = 0.7 if lightness(_WALLS[a["wall_color"]]) > 0.5 else 1.0
+            self.paint(mortar, from_bytes((176, 168, 156)) * tone)
             self.relief += 0.25 * (self.moved(mortar, *-self.light) - mortar)
         elif a["wall"] == "wood":
             height = self.rng.uniform(17, 26)
             row = (y + self.rng.uniform(0, height)) / height
             seam = (row % 1) * height
-            grain = (
-                np.asarray(
-                    Image.fromarray(self.rng.integers(0, 256, (40, 3), np.uint8)).resize(
-                        (SIZE, SIZE), Image.Resampling.BICUBIC
-                    ),
-                    np.float32,
-                )
-                / 255.0
-            )
+            coarse = Image.fromarray(self.rng.integers(0, 256, (40, 3), np.uint8))
+            fine = coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+            grain = np.asarray(fine, np.float32) / 255.0
             self.canvas *= (0.9 + 0.16 * grain + 0.06 * np.sin(np.floor(row) * 7.7))[..., None]
             # Clapboard: each board's lower edge throws a shadow on the one below.
             self.darken(np.clip(1.6 - seam, 0, 1), 0.5)
@@ -448,10 +434,8 @@ class _Number:
             return
         # The margins follow the texture's seed: a plate's size is no attribute of its own.
         margin = self.rng.uniform(4.0, 9.0) + (4.0 if a["ground"] == "oval" else 0.0)
-        left, right = (
-            min(e[0] for e in edges) * horizontal - margin,
-            max(e[1] for e in edges) * horizontal + margin,
-        )
+        left = min(edge[0] for edge in edges) * horizontal - margin
+        right = max(edge[1] for edge in edges) * horizontal + margin
         half_height = a["height"] / 2 + self.rng.uniform(3.0, 8.0)
         cx, half_width = (left + right) / 2, max((right - left) / 2, 0.62 * half_height)
         dx, dy = np.abs(self.x - cx), np.abs(self.y)
