@@ -18,19 +18,12 @@ from torch import Tensor
 IMAGE_SIZE = 64
 MIN_SIDE = 32
 # What is read: formats whose decoders are a part of Pillow. EPS, for one, would start Ghostscript.
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "BMP",
-    "GIF",
-    "TIFF",
-    *(["AVIF"] if features.check("avif") else []),
-)
-SUFFIXES = tuple(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
-    + ([".avif"] if "AVIF" in FORMATS else [])
-)
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif")
+SUFFIXES += (".tif", ".tiff")
+if features.check("avif"):
+    FORMATS += ("AVIF",)
+    SUFFIXES += (".avif",)
 MAX_BYTES = 100_000_000  # of a picture inside an archive, unpacked
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _GRID_GAP = 2

@@ -111,12 +111,11 @@ def half_mask(
         raise ValueError(f"side must be one of {SIDES}, got {side!r}")
     mask = torch.ones(1, 1, size, size)
     half = size // 2
-    {
-        "left": mask[..., :half],
-        "right": mask[..., -half:],
-        "top": mask[..., :half, :],
-        "bottom": mask[..., -half:, :],
-    }[side].zero_()
+    lines = slice(half) if side in ("left", "top") else slice(-half, None)
+    if side in ("left", "right"):
+        mask[..., lines] = 0
+    else:
+        mask[..., lines, :] = 0
     return mask
 
 

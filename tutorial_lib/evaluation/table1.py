@@ -81,20 +81,13 @@ class Method:
     at_most: int = 500
 
 
+SLOW = ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
 METHODS = {
     "corrupted": Method("nothing"),
     "context-encoder": Method("paint"),
     "ours": Method("search", DEFAULT),
     "ours, PAPER": Method("search", PAPER, 32),
-    **{
-        name: Method(
-            "baseline",
-            at_most=100
-            if name in ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
-            else 500,
-        )
-        for name in BASELINES
-    },
+    **{name: Method("baseline", at_most=100 if name in SLOW else 500) for name in BASELINES},
 }
 
 
@@ -287,12 +280,11 @@ def run_table(
     filled_from = json.loads(
         json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed})
     )
-    judge = (
-        {"classifier": models.judge.card["name"], "classifier_sha256": models.judge.card["sha256"]}
-        if models.judge
-        else {}
-    )
-    results = open_results(path, filled_from | judge)
+    made_from = dict(filled_from)
+    if models.judge:
+        card = models.judge.card
+        made_from |= {"classifier": card["name"], "classifier_sha256": card["sha256"]}
+    results = open_results(path, made_from)
     cells = {f"{family}, {name}": (family, name) for family in families for name in methods}
     made = {name: made_by(name, models) for name in methods}
     for cell, (_, name) in cells.items():
