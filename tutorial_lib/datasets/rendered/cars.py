@@ -258,16 +258,9 @@ class _Shape:
         """Height of the body's upper edge."""
         h = self.half
         xs = [-h, -0.9 * h, self.base[1], 0.0, self.base[0], 0.82 * h, h]
-        zs = [
-            self.deck - 0.07,
-            self.deck,
-            self.deck,
-            (self.cowl + self.deck) / 2,
-            self.cowl,
-            self.hood + 0.05,
-            self.hood - 0.07,
-        ]
-        return np.interp(x, xs, zs)
+        rear = [self.deck - 0.07, self.deck, self.deck]
+        front = [self.cowl, self.hood + 0.05, self.hood - 0.07]
+        return np.interp(x, xs, [*rear, (self.cowl + self.deck) / 2, *front])
 
     # The skin's cross-section: (height, reach to the front, to the rear, half width), as fractions
     # of the whole.
@@ -656,17 +649,13 @@ class _Car:
         left, right = pane[0] + up * (pane[3] - pane[0]), pane[1] + up * (pane[2] - pane[1])
         for k in range(bands):
             amount = (0.10 + 0.30 * lean + tone) * (0.35 + 0.85 * (k + 0.5) / bands)
-            self.fill(
-                np.array([left[k], right[k], right[k + 1], left[k + 1]]),
-                inside + amount * reflected,
-            )
+            band = np.array([left[k], right[k], right[k + 1], left[k + 1]])
+            self.fill(band, inside + amount * reflected)
         if streak and self.a["light_strength"] > 0.35:
             u = 0.2 + 0.45 * (self.a["texture"] % 89) / 89
             foot, top = _inset(pane, u, u + 0.1, 0, 1), _inset(pane, u + 0.2, u + 0.3, 0, 1)
-            self.fill(
-                np.array([foot[0], foot[1], top[2], top[3]]),
-                inside + (0.2 + 0.3 * lean + tone) * reflected,
-            )
+            amount = 0.2 + 0.3 * lean + tone
+            self.fill(np.array([foot[0], foot[1], top[2], top[3]]), inside + amount * reflected)
 
     def house(self) -> None:
         """The cabin: roof, pillars, windows."""
@@ -698,10 +687,8 @@ class _Car:
                 self.side_windows(face)
             if a["rails"] == "yes" and a["style"] in ("suv", "hatchback"):
                 y = side * (s.roof_edge - 0.05)
-                rail = np.array(
-                    [[s.roof[0] - 0.1, y, s.top + 0.04], [s.roof[1] + 0.1, y, s.top + 0.04]]
-                )
-                self.line(rail, self.dark * 1.8, 0.55)
+                rail = [[s.roof[0] - 0.1, y, s.top + 0.04], [s.roof[1] + 0.1, y, s.top + 0.04]]
+                self.line(np.array(rail), self.dark * 1.8, 0.55)
 
     def side_windows(self, face: np.ndarray) -> None:
         s, a = self.shape, self.a
@@ -722,20 +709,12 @@ class _Car:
             y, out = side * 0.90 * s.width, side * (s.width + 0.15)
             low, high = z + 0.01, z + 0.15
             lit = 0.75 if self.toward[0] > 0 else 0.4
-            self.polygon(
-                np.array([[x, y, low], [x, out, low + 0.02], [x, out, high], [x, y, high]]),
-                self.paint * lit,
-            )
+            glass = [[x, y, low], [x, out, low + 0.02], [x, out, high], [x, y, high]]
+            self.polygon(np.array(glass), self.paint * lit)
             if self.sees(side):
-                cap = np.array(
-                    [
-                        [x + 0.06, out, low],
-                        [x - 0.12, out, low + 0.02],
-                        [x - 0.12, out, high],
-                        [x + 0.03, out, high],
-                    ]
-                )
-                self.polygon(cap, self.paint * 0.7)
+                foot = [[x + 0.06, out, low], [x - 0.12, out, low + 0.02]]
+                top = [[x - 0.12, out, high], [x + 0.03, out, high]]
+                self.polygon(np.array(foot + top), self.paint * 0.7)
 
     def decals(self, front: bool, patches: list) -> None:
         """Paint the parts of patches on nose or tail that look at the eye.
@@ -754,9 +733,8 @@ class _Car:
         first = corners[..., 2, :] - corners[..., 0, :]
         second = corners[..., 3, :] - corners[..., 1, :]
         # Seen from outside, y grows to the picture's right on the nose and to its left on the tail.
-        seen = (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) * (
-            1 if front else -1
-        ) < 0
+        turn = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
+        seen = turn < 0 if front else turn > 0
         for patch, quads, shown in zip(patches, corners, seen, strict=True):
             for quad in quads[shown]:
                 self.fill(quad, np.asarray(patch[4]))
@@ -800,22 +778,13 @@ class _Car:
         tall = a["style"] in ("van", "pickup", "suv")
         y0, y1, z0, z1 = (0.74, 0.91, 0.50, 0.94) if tall else (0.56, 0.92, 0.64, 0.88)
         for side in (-1, 1):
-            patches += [
-                (side * y0, side * y1, z0, z1, np.array([0.72, 0.06, 0.06])),
-                (
-                    side * y0,
-                    side * (y0 + 0.4 * (y1 - y0)),
-                    z0 + 0.02,
-                    z0 + 0.12,
-                    np.array([0.9, 0.75, 0.6]),
-                ),
-            ]
+            patches.append((side * y0, side * y1, z0, z1, np.array([0.72, 0.06, 0.06])))
+            y2 = y0 + 0.4 * (y1 - y0)
+            patches.append((side * y0, side * y2, z0 + 0.02, z0 + 0.12, np.array([0.9, 0.75, 0.6])))
         if a["style"] == "pickup":
             patches.append((-0.78, 0.78, 0.92, 0.95, self.paint * 0.5))
-        self.decals(
-            False,
-            [_ordered(patch) for patch in patches + self.number_plate(0.18 if tall else 0.46)],
-        )
+        patches += self.number_plate(0.18 if tall else 0.46)
+        self.decals(False, [_ordered(patch) for patch in patches])
 
     def number_plate(self, low: float) -> list:
         if self.a["plate"] == "none":
@@ -872,44 +841,29 @@ class _Car:
             green = from_hsv(0.2 + 0.14 * a["backdrop_hue"], 0.5, 0.2 + 0.3 * a["backdrop_value"])
             crown = rng.uniform(8, 22) + 16 * (smooth_noise(rng, 7)[20:21] - 0.5)
             leaves = np.clip((rows - foot + 24 + crown) * 0.5, 0, 1)
-            shade = (
-                0.55
-                + 0.6 * smooth_noise(rng, 11) * (0.6 + 0.4 * up)
-                + 0.25 * (smooth_noise(rng, 24) - 0.5)
-            )
+            shade = 0.55 + 0.6 * smooth_noise(rng, 11) * (0.6 + 0.4 * up)
+            shade = shade + 0.25 * (smooth_noise(rng, 24) - 0.5)
             canvas += leaves[..., None] * (green * shade[..., None] - canvas)
         elif a["backdrop"] == "houses":
             start = -rng.uniform(0, 20)
             while start < SIZE:
                 wide, tall = rng.uniform(18, 34), rng.uniform(20, 50)
-                color = from_hsv(
-                    (a["backdrop_hue"] + rng.uniform(-0.08, 0.08)) % 1.0,
-                    0.14,
-                    value * rng.uniform(0.8, 1.1),
-                )
+                hue = (a["backdrop_hue"] + rng.uniform(-0.08, 0.08)) % 1.0
+                color = from_hsv(hue, 0.14, value * rng.uniform(0.8, 1.1))
                 inside = (columns >= start) & (columns < start + wide) & (rows > foot - tall)
                 canvas[inside] = color
                 pane = rng.uniform(7, 10)
-                window = (
-                    ((columns - start) % pane > 0.34 * pane)
-                    & ((columns - start) % pane < 0.8 * pane)
-                    & ((foot - rows) % 11 > 4)
-                    & ((foot - rows) % 11 < 9)
-                    & inside
-                    & (foot - rows < tall - 2)
-                )
-                canvas[window] = color * 0.5 + 0.08
+                across, above = (columns - start) % pane, foot - rows
+                window = (across > 0.34 * pane) & (across < 0.8 * pane)
+                window = window & (above % 11 > 4) & (above % 11 < 9) & (above < tall - 2)
+                canvas[inside & window] = color * 0.5 + 0.08
                 start += wide
         soil = self.rngs["ground"]
         road = from_bytes(_GROUNDS[a["ground"]]) * (0.85 + 0.25 * a["light_strength"])
         near = np.clip((rows - foot) / max(SIZE - foot, 8.0), 0, 1)
         coarse = {"asphalt": 0.05, "concrete": 0.05, "gravel": 0.2, "grass": 0.25}[a["ground"]]
-        texture = (
-            1.06
-            - 0.14 * near
-            + coarse * (smooth_noise(soil, 28) - 0.5)
-            + 0.08 * (smooth_noise(soil, 5) - 0.5)
-        )
+        texture = 1.06 - 0.14 * near + coarse * (smooth_noise(soil, 28) - 0.5)
+        texture = texture + 0.08 * (smooth_noise(soil, 5) - 0.5)
         is_ground = np.clip(rows - foot + 0.5, 0, 1)
         canvas += is_ground[..., None] * (road * texture[..., None] - canvas)
         # it is dark where they meet

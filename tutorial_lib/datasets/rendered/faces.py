@@ -438,14 +438,9 @@ class _Face(_Painter):
         )
         self.paint(self.mask(shoulders), color * shade)
         if a["clothes"] == "shirt":
-            wings = [
-                [(-edge, 24.5), (-1.0, 31), (-6, 35), (-edge - 2, 29)],
-                [(edge, 24.5), (1.0, 31), (6, 35), (edge + 2, 29)],
-            ]
-            self.paint(
-                self.mask(*[np.array(w) + [lean, 0] for w in wings]),
-                np.clip(color * 1.2 + 0.06, 0, 1),
-            )
+            right = np.array([(edge, 24.5), (1.0, 31), (6, 35), (edge + 2, 29)])
+            wings = [wing + [lean, 0] for wing in (right * [-1, 1], right)]
+            self.paint(self.mask(*wings), np.clip(color * 1.2 + 0.06, 0, 1))
         else:
             self.darken(self.mask(lines=[line + [lean, 0.6]], width=0.8), 0.25)
         shadow = self.mask(self.outline(0.5) + [-2.0 * a["light"], 3.5])
@@ -476,18 +471,13 @@ class _Face(_Painter):
             (self.shift(0, 0.8), 16.2, 5.0, 1.5, -0.7),
             (self.shift(0, 0.8), 8.6, 1.0, 1.5, -0.35),
         ]
+        wing = 2.9 + 0.9 * a["nose_width"]
         for side in (-1, 1):
             relief += [
                 (self.shift(side * 11.5, 0.55), 4.5 - 1.8 * smile, 4.6, 4.0, 1.1 + 1.3 * smile),
                 (self.shift(side * self.eye_x, 0.6), self.eye_y - 0.4, 4.6, 3.0, -1.5),
                 (self.shift(side * self.eye_x * 0.9, 0.6), self.eye_y - 6.0, 6.0, 1.8, 0.7),
-                (
-                    self.shift(side * (2.9 + 0.9 * a["nose_width"]), 0.9),
-                    self.nose_tip + 0.6,
-                    1.3,
-                    1.2,
-                    0.8,
-                ),
+                (self.shift(side * wing, 0.9), self.nose_tip + 0.6, 1.3, 1.2, 0.8),
             ]
         nx = np.clip(x / np.maximum(self.width_at(np.clip(y, -20, 19)), 1.0), -1.2, 1.2) * 0.9
         ny = np.clip((y - 2.0) / 29.0, -1.0, 1.0) * 0.8
@@ -520,14 +510,9 @@ class _Face(_Painter):
             0.24,
         )
         wing = 1.5 + 0.7 * a["nose_width"]
+        width = 0.95 + 0.3 * a["nose_width"]
         nostrils = [
-            _ellipse(
-                self.shift(s * wing, 0.95),
-                self.nose_tip + 1.9,
-                0.95 + 0.3 * a["nose_width"],
-                0.6,
-                12,
-            )
+            _ellipse(self.shift(s * wing, 0.95), self.nose_tip + 1.9, width, 0.6, 12)
             for s in (-1, 1)
         ]
         self.darken(blurred(self.mask(*nostrils), 0.35), 0.62)
@@ -618,16 +603,9 @@ class _Face(_Painter):
             area = self.mask(moustache)
         elif kind == "goatee":
             area = self.mask(moustache, _rounded_box(center, low - 4.2, 6.5, 5.6, 3.0))
-            area = np.maximum(
-                area,
-                self.mask(
-                    lines=[
-                        [(center - 7.2, self.mouth_y), (center - 6.2, low - 6)],
-                        [(center + 7.2, self.mouth_y), (center + 6.2, low - 6)],
-                    ],
-                    width=2.2,
-                ),
-            )
+            left = [(center - 7.2, mouth), (center - 6.2, low - 6)]
+            right = [(center + 7.2, mouth), (center + 6.2, low - 6)]
+            area = np.maximum(area, self.mask(lines=[left, right], width=2.2))
         else:
             w = self.half_width
             side = [(-w - 1, -3), (-w * 0.86, 5), (-w * 0.6, 9.5), (-6.5, 9.0)]
@@ -699,9 +677,8 @@ class _Face(_Painter):
     def hair_shade(self) -> np.ndarray:
         """(64, 64, 3) colors of the hair: strands or curls, a band of light, a lighter side."""
         a = self.a
-        crown = (
-            4.0 * a["part"] if a["hair_style"] in ("side part", "short", "long", "wavy") else 0.0
-        )
+        parted = a["hair_style"] in ("side part", "short", "long", "wavy")
+        crown = 4.0 * a["part"] if parted else 0.0
         if a["hair_style"] in ("curly", "buzz"):
             strands = smooth_noise(self.rng, 15 if a["hair_style"] == "curly" else 30)
         else:
@@ -866,14 +843,9 @@ class _Face(_Painter):
             else:
                 lenses.append(_rounded_box(cx, y, 6.6, 4.5, 4.5, 40))
             arms.append([(cx + side * 6.2, y - 1.2), (side * (self.half_width + 0.3), y - 1.6)])
-        bridge = _curve(
-            [
-                (self.shift(-self.eye_x + 5.9, 0.7), y - 0.8),
-                (0.75 * self.turn, y - 1.9),
-                (self.shift(self.eye_x - 5.9, 0.7), y - 0.8),
-            ],
-            8,
-        )
+        left = (self.shift(-self.eye_x + 5.9, 0.7), y - 0.8)
+        right = (self.shift(self.eye_x - 5.9, 0.7), y - 0.8)
+        bridge = _curve([left, (0.75 * self.turn, y - 1.9), right], 8)
         glass = self.mask(*lenses)
         self.lighten(
             glass * np.clip(0.5 + 0.1 * (self.x * np.sign(a["light"]) - self.y - 8), 0, 1), 0.1

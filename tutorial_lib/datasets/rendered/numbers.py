@@ -447,18 +447,13 @@ class _Number:
         else:
             corner = self.rng.choice([0.8, 3.0, 6.0])
             qx, qy = dx - half_width + corner, dy - half_height + corner
-            inside = (
-                corner
-                - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
-                - np.minimum(np.maximum(qx, qy), 0)
-            )
+            inside = corner - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
+            inside = inside - np.minimum(np.maximum(qx, qy), 0)
         mask = np.clip(inside + 0.5, 0, 1)
         self.relief *= 1.0 - mask
         offset = 1.2 + 1.2 * self.rng.random()
-        self.darken(
-            blurred(self.moved(mask, *(-offset * self.light)), 1.1) * (1 - mask),
-            0.3 + 0.35 * a["light_strength"],
-        )
+        shadow = blurred(self.moved(mask, *(-offset * self.light)), 1.1)
+        self.darken(shadow * (1 - mask), 0.3 + 0.35 * a["light_strength"])
         gloss = 0.06 * (self.x * self.light[0] + self.y * self.light[1]) / 32
         self.paint(mask, np.clip(color * (1.0 + gloss)[..., None], 0, 1))
         bevel = mask * np.clip(1.4 - inside, 0, 1)
@@ -475,27 +470,21 @@ class _Number:
         if a["screws"] == "none":
             return
         inset = 4.2 if a["rim"] < 0.4 else 6.0
-        spots = {"sides": [(-1, 0), (1, 0)], "corners": [(-1, -1), (1, -1), (-1, 1), (1, 1)]}[
-            a["screws"]
-        ]
-        if a["ground"] == "oval":
-            spots = [(-1, 0), (1, 0)]
+        spots = [(-1, 0), (1, 0)]
+        if a["screws"] == "corners" and a["ground"] != "oval":
+            spots = [(-1, -1), (1, -1), (-1, 1), (1, 1)]
         for sx, sy in spots:
             dx = self.x - (cx + sx * (half_width - inset))
             dy = self.y - sy * (half_height - inset)
             distance = np.hypot(dx, dy)
             head = np.clip(2.2 - distance, 0, 1)
-            self.darken(
-                np.clip(3.2 - np.hypot(dx + self.light[0], dy + self.light[1]), 0, 1) * (1 - head),
-                0.4,
-            )
+            beside = np.hypot(dx + self.light[0], dy + self.light[1])
+            self.darken(np.clip(3.2 - beside, 0, 1) * (1 - head), 0.4)
             shine = 0.55 + 0.22 * np.clip((dx * self.light[0] + dy * self.light[1]) / 2.2, -1, 1)
             self.paint(head, shine[..., None] * np.array([1.0, 0.98, 0.94], np.float32))
             angle = self.rng.uniform(0, math.pi)
-            self.darken(
-                head * np.clip(0.9 - np.abs(dx * math.sin(angle) - dy * math.cos(angle)), 0, 1),
-                0.55,
-            )
+            slot = np.abs(dx * math.sin(angle) - dy * math.cos(angle))
+            self.darken(head * np.clip(0.9 - slot, 0, 1), 0.55)
 
     def tiles(self, color, horizontal: float) -> None:
         """A glazed tile for each digit, grout between them, and a blue or brown border."""
@@ -510,21 +499,15 @@ class _Number:
             self.relief *= 1.0 - mask
             bright = 1.0 + 0.05 * self.rng.normal()
             self.paint(mask, np.clip(color * bright, 0, 1))
-            self.relief += (
-                0.35
-                * mask
-                * np.clip(1.6 - inside, 0, 1)
-                * np.where(
-                    half - np.abs(self.x - x) < half_height - np.abs(self.y),
-                    np.sign(self.x - x) * self.light[0],
-                    np.sign(self.y) * self.light[1],
-                )
+            lit = np.where(
+                half - np.abs(self.x - x) < half_height - np.abs(self.y),
+                np.sign(self.x - x) * self.light[0],
+                np.sign(self.y) * self.light[1],
             )
+            self.relief += 0.35 * mask * np.clip(1.6 - inside, 0, 1) * lit
             if a["rim"] >= 0.4:
-                self.paint(
-                    0.75 * mask * np.clip(1.1 - np.abs(inside - 2.6), 0, 1),
-                    self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]),
-                )
+                line = 0.75 * mask * np.clip(1.1 - np.abs(inside - 2.6), 0, 1)
+                self.paint(line, self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]))
 
     def digits(self) -> None:
         a = self.a
@@ -569,15 +552,10 @@ class _Number:
         self.canvas += np.maximum(self.relief, 0)[..., None] * 0.25
         if a["shade"] > 0:
             angle = self.rng.uniform(0, math.pi)
-            side = (
-                (self.columns - 32) * math.cos(angle)
-                + (self.rows - 32) * math.sin(angle)
-                + self.rng.uniform(-18, 18)
-            )
-            self.darken(
-                np.clip(0.5 + side / (2.0 + 8.0 * self.rng.random()), 0, 1),
-                0.25 + 0.35 * a["shade"],
-            )
+            side = (self.columns - 32) * math.cos(angle) + (self.rows - 32) * math.sin(angle)
+            side = side + self.rng.uniform(-18, 18)
+            shade = np.clip(0.5 + side / (2.0 + 8.0 * self.rng.random()), 0, 1)
+            self.darken(shade, 0.25 + 0.35 * a["shade"])
 
     def camera(self) -> np.ndarray:
         """Light's color, exposure, the lens's blur and the sensor's grain.
