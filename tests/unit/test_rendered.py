@@ -145,7 +145,7 @@ def test_sets_keep_their_caches_apart(tmp_path):
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize(
     "options, message",
-    [({"split": "valid"}, "test.*train.*valid"), ({"limit": 0}, "limit"), ({"seed": -1}, "seed")],
+    [({"split": "valid"}, "train.*test.*valid"), ({"limit": 0}, "limit"), ({"seed": -1}, "seed")],
 )
 def test_what_is_wrong_is_said(name, options, message):
     with pytest.raises(ValueError, match=message):

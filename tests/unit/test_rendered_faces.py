@@ -210,7 +210,7 @@ def test_whole_splits_have_the_documented_sizes(monkeypatch):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"split": "valid"}, "test.*train.*valid"),
+        ({"split": "valid"}, "train.*test.*valid"),
         ({"limit": 0}, "limit"),
         ({"limit": -3}, "limit"),
         ({"seed": -1}, "seed"),

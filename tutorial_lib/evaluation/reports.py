@@ -61,12 +61,13 @@ def probe_pictures(gan: LatentModel, real: Tensor, seed: int = 0) -> dict[str, T
 
 
 @torch.no_grad()
-def discriminator_report(gan: LatentModel, real: Tensor) -> dict:
+def discriminator_report(gan: LatentModel, real: Tensor, seed: int = 0) -> dict:
     """What an eval-mode D says to each kind of `probe_pictures`.
 
     Args:
         gan: with a discriminator.
         real: (B, 3, 64, 64) held-out pictures in [-1, 1].
+        seed: of the draws.
 
     Returns:
         mean logits, and AUCs of real against the others:
@@ -79,7 +80,7 @@ def discriminator_report(gan: LatentModel, real: Tensor) -> dict:
         kind: torch.cat(
             [discriminator(batch.to(gan.device)).cpu() for batch in pictures.split(BATCH)]
         )
-        for kind, pictures in probe_pictures(gan, real).items()
+        for kind, pictures in probe_pictures(gan, real, seed).items()
     }
     return {
         "pictures": len(real),
