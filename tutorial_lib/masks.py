@@ -285,9 +285,10 @@ def check_batch(
     Raises:
         ValueError: for wrong shapes or ranges, or an invalid mask.
     """
-    check_shape(images)  # the picture is to blame, not the mask that does not fit it
+    if not isinstance(images, Tensor) or images.dim() != 4:
+        check_shape(images)  # the picture is to blame, not the mask that does not fit it
     mask = check_mask(mask, images, may_be_whole=may_be_whole)
-    corrupted = torch.where(mask > 0, images, 0.0)
+    corrupted = torch.where(mask > 0, images, images.new_zeros(()))
     check_images(corrupted)
     return corrupted, mask
 

@@ -51,8 +51,10 @@ class ArrayImages(torch.utils.data.Dataset):
         Args:
             indices: a slice, or a sequence or tensor of integers.
         """
-        if not isinstance(indices, slice | np.ndarray):
-            indices = np.asarray(indices, dtype=np.int64)
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices)
+            if indices.dtype != bool:  # an empty list would be of floats
+                indices = indices.astype(np.int64)
         return to_float(self._held[indices if self._rows is None else self._rows[indices]])
 
 
