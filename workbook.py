@@ -151,15 +151,21 @@ def parse(arguments):
 def test_command(rest, fast=False) -> list:
     """The module that is pytest, and its arguments.
 
-    All tests are shared by two workers of one thread each, file by file; named ones are not.
+    All tests are shared by two workers, file by file; named ones are not, unless `-n` asks for it.
+    Workers have one thread each.
     """
     command = ["pytest", "--durations=15"]
     named = any("::" in word or (ROOT / word).exists() for word in rest)
     if fast:
         command += ["-m", "not slow and not fuzz"]
         command += [] if named else ["tests/unit"]
-    if not named and "-n" not in rest and (os.cpu_count() or 1) >= WORKERS:
-        command += ["-n", str(WORKERS), "--dist", "loadscope"]
+    workers = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    workers.add_argument("-n", "--numprocesses")
+    asked = workers.parse_known_args(rest)[0].numprocesses
+    if asked is None and not named and (os.cpu_count() or 1) >= WORKERS:
+        asked = str(WORKERS)
+        command += ["-n", asked, "--dist", "loadscope"]
+    if asked not in (None, "0"):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     return command + rest
 

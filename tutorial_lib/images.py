@@ -12,25 +12,18 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 from torch import Tensor
 
 IMAGE_SIZE = 64
 MIN_SIDE = 32
 # What is read: formats whose decoders are a part of Pillow. EPS, for one, would start Ghostscript.
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "BMP",
-    "GIF",
-    "TIFF",
-    *(["AVIF"] if features.check("avif") else []),
-)
-SUFFIXES = tuple(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"]
-    + ([".avif"] if "AVIF" in FORMATS else [])
-)
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif")
+SUFFIXES += (".tif", ".tiff")
+if features.check("avif"):
+    FORMATS += ("AVIF",)
+    SUFFIXES += (".avif",)
 MAX_BYTES = 100_000_000  # of a picture inside an archive, unpacked
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _GRID_GAP = 2
@@ -74,7 +67,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
 def open_picture(
     source: str | os.PathLike | bytes | Image.Image, name: str | None = None
 ) -> Image.Image:
-    """Read a picture in the mode that it has, turned as its EXIF tag says.
+    """Read a picture in the mode that it has, turned as its EXIF tag says, if that can be read.
 
     The one gate for picture files: whether a file is refused is decided here. Only the formats of
     `FORMATS` are tried, by decoders inside Pillow: no file starts another program. Of an animation
@@ -94,8 +87,8 @@ def open_picture(
     try:
         if isinstance(source, Image.Image):
             _check_size(source, name)
-            picture = ImageOps.exif_transpose(source)
-            picture.load()
+            source.load()
+            picture = _upright(source)
         elif isinstance(source, bytes):
             picture = _decoded(io.BytesIO(source), name)
         else:
@@ -128,8 +121,19 @@ def _decoded(file: BinaryIO, name: str) -> Image.Image:
     picture: Image.Image = Image.open(file, formats=FORMATS)  # reads the header only
     _check_size(picture, name)
     picture.load()
-    ImageOps.exif_transpose(picture, in_place=True)
-    return picture
+    return _upright(picture)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF tag says; as it is where the EXIF block is damaged."""
+    try:
+        if picture.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            return picture  # without the copy that Pillow would make
+        return ImageOps.exif_transpose(picture)
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises almost anything, but the pixels are whole
+        return picture
 
 
 def _check_size(picture: Image.Image, name: str) -> None:

@@ -111,12 +111,11 @@ def half_mask(
         raise ValueError(f"side must be one of {SIDES}, got {side!r}")
     mask = torch.ones(1, 1, size, size)
     half = size // 2
-    {
-        "left": mask[..., :half],
-        "right": mask[..., -half:],
-        "top": mask[..., :half, :],
-        "bottom": mask[..., -half:, :],
-    }[side].zero_()
+    lines = slice(half) if side in ("left", "top") else slice(-half, None)
+    if side in ("left", "right"):
+        mask[..., lines] = 0
+    else:
+        mask[..., lines, :] = 0
     return mask
 
 
@@ -289,7 +288,7 @@ def check_batch(
     if not isinstance(images, Tensor) or images.dim() != 4:
         check_shape(images)  # the picture is to blame, not the mask that does not fit it
     mask = check_mask(mask, images, may_be_whole=may_be_whole)
-    corrupted = torch.where(mask > 0, images, 0.0)
+    corrupted = torch.where(mask > 0, images, images.new_zeros(()))
     check_images(corrupted)
     return corrupted, mask
 

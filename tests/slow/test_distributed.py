@@ -126,7 +126,7 @@ def test_alone_nothing_changes():
     assert distributed.largest([2, 3], torch.device("cpu")) == [2, 3]
     assert distributed.from_first(lambda: 5) == 5
     task = VAETask(VAESettings(2))
-    with distributed.together(task), distributed.first_on_each_machine():
+    with distributed.together(task):
         assert not task.optimizers["vae"]._optimizer_step_pre_hooks
 
 

@@ -230,8 +230,7 @@ def test_sigterm_ends_a_command_with_143(monkeypatch, capsys, command):
         time.sleep(60)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(f"tutorial_lib.cli.{command}.set_threads", lambda *_: None)
-    monkeypatch.setattr(f"tutorial_lib.cli.{command}.pick_device", told_to_end)
+    monkeypatch.setattr(f"tutorial_lib.cli.{command}.device_of", told_to_end)
     assert main([command, "--out", "nowhere.json"]) == 143
     assert "the same command goes on" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
@@ -335,7 +334,7 @@ def test_the_other_models_are_trained_by_the_same_command(tmp_path, capsys):
 )
 def test_a_name_that_is_none_is_found_before_anything_is_read(words, said, capsys, monkeypatch):
     for module in ("ablations", "generators", "recipes"):
-        monkeypatch.setattr(f"tutorial_lib.cli.{module}.set_threads", pytest.fail)
+        monkeypatch.setattr(f"tutorial_lib.cli.{module}.device_of", pytest.fail)
     assert main(words) == 1
     assert said in capsys.readouterr().err
 

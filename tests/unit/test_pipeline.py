@@ -9,6 +9,7 @@ from tutorial_lib import inpaint, load_dataset, load_gan
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.inpainting import pipeline
 from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.inpainting.completions import several_completions
 from tutorial_lib.inpainting.latent_search import search
 from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.masks import FAMILIES, make_masks
@@ -168,6 +169,16 @@ def test_pictures_of_any_floating_type_may_come(images, model, dtype, blend):
 def test_what_is_no_tensor_is_refused_by_name(model, images):
     with pytest.raises(ValueError, match="^images must be a float tensor.*ndarray"):
         inpaint(images.numpy(), MASKS, model, **QUICK)
+
+
+@pytest.mark.parametrize("fill", [inpaint, several_completions])
+def test_pictures_of_another_size_than_the_generator_s_are_refused(model, fill):
+    images, mask = torch.zeros(1, 3, 96, 128), torch.ones(1, 1, 96, 128)
+    mask[..., :40, :40] = 0
+    with pytest.raises(ValueError, match="^images are 128x96, the generator makes 64x64"):
+        fill(images, mask, model, progress=False)
+    with pytest.raises(ValueError, match="^images are 128x96, the generator makes 64x64"):
+        search(images, mask, model, initial_z(model, 1), progress=False)
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), (64, 64, 3), (1, 1, 64, 64), (0, 3, 64, 64)])

@@ -16,7 +16,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tutorial_lib.datasets.rendered.cars import VIEWS, draw, render_car, sample_attributes
+from tutorial_lib.datasets.rendered.cars import VIEWS, SyntheticCars, draw, sample_attributes
 
 CLEAN = {"blur": 0.0, "grain": 0.0, "warmth": 0.0, "exposure": 0.7, "marking": "no"}
 STILL = {"yaw": 0.0, "shift_x": 0.0, "shift_y": 0.0}
@@ -374,7 +374,7 @@ def test_views_and_styles_are_learned_from_a_few_hundred_pictures():
     """
 
     def features(start, count):
-        drawn = [render_car(8, start + index) for index in range(count)]
+        drawn = [SyntheticCars.render(8, start + index) for index in range(count)]
         pictures = [np.asarray(Image.fromarray(picture).convert("L")) for picture, _ in drawn]
         return (
             np.array(

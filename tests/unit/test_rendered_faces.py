@@ -28,7 +28,6 @@ from tutorial_lib.datasets.rendered import faces as synthetic_faces
 from tutorial_lib.datasets.rendered.faces import (
     SyntheticFaces,
     draw,
-    render_face,
     sample_attributes,
 )
 from tutorial_lib.images import check_images, to_float, to_uint8
@@ -54,7 +53,7 @@ def calls(monkeypatch):
         asked.append((seed, index))
         return flat_face(seed, index), {}
 
-    monkeypatch.setattr(synthetic_faces, "render_face", flat)
+    monkeypatch.setattr(SyntheticFaces, "render", flat)
     monkeypatch.setattr(rendered, "CHUNK", 4)
     return asked
 
@@ -73,10 +72,10 @@ def flat_faces(seed, indices):
 
 def test_a_face_does_not_depend_on_what_was_drawn_before():
     wanted = [(0, 3), (3, 0), (1, 2), (0, TEST_START), (123456789, 17)]
-    first = {key: render_face(*key)[0] for key in wanted}
+    first = {key: SyntheticFaces.render(*key)[0] for key in wanted}
     states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
     for key in reversed(wanted):
-        picture, attributes = render_face(*key)
+        picture, attributes = SyntheticFaces.render(*key)
         assert (
             picture.shape == (64, 64, 3)
             and picture.dtype == np.uint8
@@ -90,9 +89,9 @@ def test_a_face_does_not_depend_on_what_was_drawn_before():
 
 def test_another_process_draws_the_same_faces():
     code = (
-        "import hashlib\nfrom tutorial_lib.datasets.rendered.faces import render_face\n"
+        "import hashlib\nfrom tutorial_lib.datasets.rendered.faces import SyntheticFaces\n"
         "for key in ((0, 3), (7, 1000000002)):\n"
-        "    picture, attributes = render_face(*key)\n"
+        "    picture, attributes = SyntheticFaces.render(*key)\n"
         "    print(hashlib.sha256(picture.tobytes()).hexdigest(), attributes)"
     )
     root = Path(tutorial_lib.__file__).parents[1]
@@ -105,13 +104,13 @@ def test_another_process_draws_the_same_faces():
         env=os.environ | {"PYTHONHASHSEED": "77"},
     ).stdout.splitlines()
     for key, line in zip([(0, 3), (7, 1000000002)], told, strict=True):
-        picture, attributes = render_face(*key)
+        picture, attributes = SyntheticFaces.render(*key)
         assert line == f"{hashlib.sha256(picture.tobytes()).hexdigest()} {attributes}"
 
 
 def test_worker_processes_draw_what_this_one_draws(tmp_path):
     faces = SyntheticFaces(limit=3, seed=4, cache_dir=tmp_path, workers=2)
-    assert np.array_equal(faces.pixels, [render_face(4, index)[0] for index in range(3)])
+    assert np.array_equal(faces.pixels, [SyntheticFaces.render(4, index)[0] for index in range(3)])
 
 
 @pytest.mark.parametrize("key", [(-1, 0), (0, -1)])
@@ -131,7 +130,7 @@ def faces(tmp_path_factory):
 def test_items_are_floats_in_range_with_their_attributes(faces):
     assert len(faces) == 12
     for index in (0, 7, -1):
-        picture, attributes = render_face(2, index % 12)
+        picture, attributes = SyntheticFaces.render(2, index % 12)
         assert faces[index].shape == (3, 64, 64) and faces[index].dtype == torch.float32
         assert (
             torch.equal(faces[index], to_float(picture)[0])
@@ -211,7 +210,7 @@ def test_whole_splits_have_the_documented_sizes(monkeypatch):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"split": "valid"}, "test.*train.*valid"),
+        ({"split": "valid"}, "train.*test.*valid"),
         ({"limit": 0}, "limit"),
         ({"limit": -3}, "limit"),
         ({"seed": -1}, "seed"),
@@ -334,7 +333,7 @@ def test_an_interrupted_rendering_keeps_what_was_done(calls, tmp_path, monkeypat
         return flat_face(seed, index), {}
 
     with monkeypatch.context() as patch:
-        patch.setattr(synthetic_faces, "render_face", stop_at_six)
+        patch.setattr(SyntheticFaces, "render", stop_at_six)
         with pytest.raises(KeyboardInterrupt):
             SyntheticFaces(limit=8, cache_dir=tmp_path)
     assert np.array_equal(

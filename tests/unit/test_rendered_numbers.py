@@ -12,7 +12,12 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tutorial_lib.datasets.rendered.numbers import CONTRAST, draw, render_number, sample_attributes
+from tutorial_lib.datasets.rendered.numbers import (
+    CONTRAST,
+    SyntheticNumbers,
+    draw,
+    sample_attributes,
+)
 
 # Seen straight on, in even light and without wear: what then differs is what was changed.
 STILL = {
@@ -329,7 +334,7 @@ def test_digits_are_learned_from_a_few_hundred_pictures():
     """
 
     def features(start, count):
-        drawn = [render_number(8, start + index) for index in range(count)]
+        drawn = [SyntheticNumbers.render(8, start + index) for index in range(count)]
         pictures = [np.asarray(Image.fromarray(picture).convert("L")) for picture, _ in drawn]
         return (
             np.array(

@@ -145,6 +145,14 @@ def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch)
     assert ours.test_command(["-x"]) == ["pytest", "--durations=15", "-x"]
 
 
+@pytest.mark.parametrize("asked", [["-n", "2"], ["-n2"], ["--numprocesses=auto"]])
+def test_workers_that_are_asked_for_have_one_thread_each_too(monkeypatch, asked):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    rest = [*asked, "tests/unit/test_masks.py"]
+    assert ours.test_command(rest) == ["pytest", "--durations=15", *rest]
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
 def test_fast_leaves_out_what_is_slow_and_keeps_to_the_unit_tests():
     options, rest = ours.parse(["test", "--fast", "-x"])
     assert options.fast and rest == ["-x"]

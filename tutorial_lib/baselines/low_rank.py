@@ -135,19 +135,11 @@ def complete_truncated(
 ) -> tuple[Tensor, int]:
     """`truncated_nuclear_norm_fill` for matrices of any scale.
 
-    Args:
-        matrices: (N, H, W) float64, 0 where not known.
-        known: (N, H, W) bool.
-        rank: as there.
-        penalty: as there.
-        tolerance: as there.
-        max_steps: as there.
+    They are (N, H, W) float64 and 0 where not known, `known` is (N, H, W) bool; the other arguments
+    and the errors are the same.
 
     Returns:
         (N, H, W) completed, equal to `matrices` where known, and how many had not converged.
-
-    Raises:
-        ValueError: for a rank out of range, a penalty or tolerance that is not positive.
     """
     if not 0 <= rank <= min(matrices.shape[1:]):
         raise ValueError(f"rank must lie between 0 and {min(matrices.shape[1:])}, got {rank}")
@@ -187,19 +179,11 @@ def complete_nonconvex(
 ) -> tuple[Tensor, int]:
     """`nonconvex_low_rank_fill` for matrices of any scale.
 
-    Args:
-        matrices: (N, H, W) float64, 0 where not known.
-        known: (N, H, W) bool.
-        penalty: as there.
-        gamma: as there.
-        tolerance: as there.
-        max_steps: as there.
+    They are (N, H, W) float64 and 0 where not known, `known` is (N, H, W) bool; the other arguments
+    and the errors are the same.
 
     Returns:
         (N, H, W) completed, close to `matrices` where known, and how many had not converged.
-
-    Raises:
-        ValueError: for an unknown penalty, a gamma or tolerance that is not positive.
     """
     if penalty not in PENALTIES:
         raise ValueError(f"unknown penalty {penalty!r}: choose from {', '.join(PENALTIES)}")

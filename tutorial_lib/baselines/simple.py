@@ -11,15 +11,7 @@ from tutorial_lib.baselines.validation import enter, leave
 def mean_fill(images: Tensor, mask: Tensor) -> Tensor:
     """The hole in the mean color of the known pixels, picture by picture (notebook 01).
 
-    Args:
-        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
-        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
-
-    Returns:
-        (B, 3, H, W) float32 in [-1, 1].
-
-    Raises:
-        ValueError: for wrong pictures or masks.
+    Arguments, result and errors are those of all baselines: see `baselines.fill_with`.
     """
     y, known = enter(images, mask)
     mean = y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)  # (B, 3, 1, 1)
@@ -33,15 +25,7 @@ def biharmonic_fill(images: Tensor, mask: Tensor) -> Tensor:
     total variation it carries slopes on into the hole, for better (a gradient of light) and worse
     (a half picture, where it runs away until it is clamped).
 
-    Args:
-        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
-        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
-
-    Returns:
-        (B, 3, H, W) float32 in [-1, 1].
-
-    Raises:
-        ValueError: for wrong pictures or masks.
+    Arguments, result and errors are those of all baselines: see `baselines.fill_with`.
     """
     from skimage.restoration import inpaint_biharmonic
 

@@ -7,8 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from tutorial_lib.images import check_images
-from tutorial_lib.masks import check_mask, corrupt
+from tutorial_lib.masks import check_batch, check_mask
 
 
 def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,14 +26,10 @@ def enter(images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: for pictures of another shape, type or range, or a mask that does not fit (see
             `masks.check_mask`).
     """
-    if not isinstance(images, Tensor) or images.dim() != 4:
-        check_images(images)  # says what is wrong
-    mask = check_mask(mask, images)
-    y = corrupt(images.detach(), mask)
-    check_images(y)
+    y, mask = check_batch(images, mask)
     if y.device.type == "mps":
         y, mask = y.cpu(), mask.cpu()
-    return y.double(), mask > 0
+    return y.detach().double(), mask > 0
 
 
 def leave(filled: Tensor, images: Tensor, mask: Tensor) -> Tensor:

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from tutorial_lib.cli.options import (
     add_data_options,
-    archive_hash,
-    check_names,
-    not_negative,
+    add_run_options,
+    device_of,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation import ablations
 from tutorial_lib.evaluation.ablations import ablation_table, run_ablations
-from tutorial_lib.evaluation.results import evenly_spaced, only_writer
+from tutorial_lib.evaluation.results import check_names, evenly_spaced, only_writer
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.weights import load_gan
 
@@ -45,13 +44,10 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--variants", nargs="*", metavar="NAME", help="only these; all when left out"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="the .json file; runs/ablations-WEIGHTS-MASK.json when left out",
+    add_run_options(
+        parser,
+        seed="of the initial z and masks",
+        out="the .json file; runs/ablations-WEIGHTS-MASK.json when left out",
     )
     parser.set_defaults(run=run)
 
@@ -59,19 +55,17 @@ def add_command(commands) -> None:
 def run(options) -> int:
     """Run the command; returns the exit status."""
     check_names(options.variants or [], ablations.VARIANTS, "--variants")
-    set_threads(options.threads)
-    gan = load_gan(options.weights, pick_device(options.device))
+    gan = load_gan(options.weights, device_of(options))
     print(f"searching on {describe(gan.device)}")
     out = options.out or Path("runs") / f"ablations-{gan.card['name']}-{options.mask}.json"
     with only_writer(out):
         dataset = open_data(options, split="test")
         indices = evenly_spaced(len(dataset), options.limit)
-        read = what_is_read(options, dataset)
         results = run_ablations(
             gan,
             dataset.images(indices),
             out,
-            data={**read, "indices": indices, "sha256": archive_hash(options)},
+            data=what_is_read(options, dataset, indices=indices),
             family=options.mask,
             names=options.variants,
             seed=options.seed,

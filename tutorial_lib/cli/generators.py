@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tutorial_lib.cli.options import check_names, not_negative, positive
+from tutorial_lib.cli.options import add_run_options, device_of, end_of, positive
 from tutorial_lib.datasets import load_dataset
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.frechet import load_judge
 from tutorial_lib.evaluation.generators import LENGTHS, SIZES, generators_table, run_generators
-from tutorial_lib.evaluation.results import only_writer
+from tutorial_lib.evaluation.results import check_names, only_writer
 from tutorial_lib.models.attributes import ATTRIBUTES
 from tutorial_lib.models.weights import shipped
 
@@ -38,16 +38,16 @@ def add_command(commands) -> None:
         help="shipped weights to measure as well",
     )
     parser.add_argument("--limit", type=positive, default=64, help="held-out pictures")
-    parser.add_argument("--seed", type=not_negative, default=1, help="of the trainings")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
         "--work",
         type=Path,
         help="folder of the runs and weights; runs/generators-DATA when left out",
     )
-    parser.add_argument(
-        "--out", type=Path, help="the .json file; runs/generators-DATA.json when left out"
+    add_run_options(
+        parser,
+        seed="of the trainings",
+        default_seed=1,
+        out="the .json file; runs/generators-DATA.json when left out",
     )
     parser.set_defaults(run=run)
 
@@ -57,8 +57,7 @@ def run(options) -> int:
     check_names(options.shipped, shipped(), "--shipped")
     if not (options.sizes and options.lengths) and not options.shipped:
         raise ValueError("nothing to measure: give --sizes and --lengths, or --shipped")
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     out = options.out or Path("runs") / f"generators-{options.data}.json"
     with only_writer(out):
         held_out = load_dataset(options.data, split="test", limit=options.limit)
@@ -78,10 +77,4 @@ def run(options) -> int:
             seed=options.seed,
             device=device,
         )
-    if results["variants"]:
-        print(generators_table(results))
-    if not results["complete"]:
-        print("stopped; the same command goes on from there")
-        return 130
-    print(f"wrote {out}")
-    return 0
+    return end_of(results, generators_table(results), out)

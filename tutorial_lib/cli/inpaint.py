@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tutorial_lib.cli.options import not_negative, positive, shows_faces
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.cli.options import add_run_options, device_of, positive, shows_faces
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.table1 import table_mask
 from tutorial_lib.inpainting.files import (
     FRAMES,
@@ -67,15 +67,11 @@ def add_command(commands) -> None:
         default=4,
         help="searches per picture; the one with the lowest loss is kept",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        help="CPU threads; all cores when left out, shared between the processes of torchrun",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for the PNG files and the contact sheet"
+    add_run_options(
+        parser,
+        seed="of the initial z and masks",
+        out="folder for the PNG files and the contact sheet",
+        required=True,
     )
     parser.set_defaults(run=run, stopped="nothing was written")
 
@@ -100,13 +96,13 @@ def _mask_file(path: str, hole: str) -> np.ndarray:
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
-    set_threads(options.threads)
     if options.mask not in FAMILIES and not Path(options.mask).is_file():
         raise ValueError(
             f"--mask {options.mask}: neither one of {', '.join(FAMILIES)} nor a file that is there"
         )
+    device = device_of(options)
     drawn = None if options.mask in FAMILIES else _mask_file(options.mask, options.mask_hole)
-    gan = load_gan(options.weights, pick_device(options.device))
+    gan = load_gan(options.weights, device)
     data = gan.card["data"]
     crop = data.get("crop")  # how the training pictures were framed, where the card says it
     faces = crop == "face" if crop else shows_faces(data["name"])

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tutorial_lib.cli.options import (
     add_data_options,
-    archive_hash,
-    not_negative,
+    add_run_options,
+    device_of,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.looks import MASKS as LOOKS_MASKS
 from tutorial_lib.evaluation.looks import looks_table, run_looks
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
@@ -44,29 +44,24 @@ def add_command(commands) -> None:
         type=positive,
         help="held-out pictures, spread evenly over the test split; all when left out",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
-    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    add_run_options(parser, seed="of the initial z", out="the .json file", required=True)
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     generators = {Path(name).stem: load_gan(name, device) for name in options.weights}
     with only_writer(options.out):
         held_out = open_data(options, split="test")
         indices = evenly_spaced(len(held_out), options.limit or len(held_out))
         print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-        read = what_is_read(options, held_out)
         results = run_looks(
             held_out.images(indices),
             generators,
             open_data(options, split="train"),
             options.out,
-            data={**read, "indices": indices, "sha256": archive_hash(options)},
+            data=what_is_read(options, held_out, indices=indices),
             masks=options.masks,
             restarts=tuple(options.restarts),
             seed=options.seed,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
+import torch
+
 from tutorial_lib.datasets import NAMES, TERMS, TEST_ONLY, load_dataset
 from tutorial_lib.datasets.shipped import ARCHIVES, archive_path
+from tutorial_lib.device import available_threads, pick_device, set_threads
 from tutorial_lib.models.weights import file_hash
 from tutorial_lib.training import distributed
 
@@ -26,17 +28,6 @@ def not_negative(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
     return int(text)
-
-
-def check_names(given: Iterable[str], known: Iterable[str], option: str) -> None:
-    """Before anything is read or computed.
-
-    Raises:
-        ValueError: for a name that is unknown, with those that are known.
-    """
-    known = list(known)
-    if unknown := [name for name in given if name not in known]:
-        raise ValueError(f"{option} {', '.join(unknown)}: choose from {', '.join(known)}")
 
 
 def add_data_options(parser) -> None:
@@ -57,6 +48,32 @@ def add_data_options(parser) -> None:
     parser.add_argument(
         "--extra", action="store_true", help="svhn: train on the extra digits as well"
     )
+
+
+def add_run_options(
+    parser,
+    *,
+    seed: str | None,
+    out: str,
+    required: bool = False,
+    default_seed: int = 0,
+    threads: str = "all cores when left out",
+) -> None:
+    """Add --seed, --device, --threads and --out with their help; `required` says whether --out is.
+
+    `device_of` reads two of them.
+    """
+    parser.add_argument("--seed", type=not_negative, default=default_seed, help=seed)
+    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
+    parser.add_argument("--threads", type=int, help=f"CPU threads; {threads}")
+    parser.add_argument("--out", type=Path, required=required, help=out)
+
+
+def device_of(options) -> torch.device:
+    """Where a command computes, --device, with as many CPU threads as --threads says."""
+    threads = options.threads
+    set_threads(distributed.threads_each(available_threads()) if threads is None else threads)
+    return pick_device(options.device)
 
 
 def open_data(options, **more):
@@ -97,7 +114,19 @@ def shows_faces(name: str) -> bool:
     return "faces" in words or name in ("celeba", "portraits", "two-portraits")
 
 
-def what_is_read(options, dataset) -> dict:
+def what_is_read(options, dataset, **more) -> dict:
     """What decides on the pictures, for results that must not be mixed."""
     given = {key: value for key in ("crop", "extra") if (value := getattr(options, key))}
-    return {"name": dataset.name, "split": "test", **given}
+    sha256 = archive_hash(options)
+    return {"name": dataset.name, "split": "test", **given, **more, "sha256": sha256}
+
+
+def end_of(results: dict, table: str, out: Path) -> int:
+    """Show what a command that trains has measured; returns its exit status."""
+    if results["variants"]:
+        print(table)
+    if not results["complete"]:
+        print("stopped; the same command goes on from there")
+        return 130
+    print(f"wrote {out}")
+    return 0

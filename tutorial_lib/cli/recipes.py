@@ -7,16 +7,16 @@ from pathlib import Path
 
 from tutorial_lib.cli.options import (
     add_data_options,
-    archive_hash,
-    check_names,
-    not_negative,
+    add_run_options,
+    device_of,
+    end_of,
     open_data,
     positive,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.recipes import IMAGES, RECIPES, recipes_table, run_recipes
-from tutorial_lib.evaluation.results import only_writer
+from tutorial_lib.evaluation.results import check_names, only_writer
 
 
 def add_command(commands) -> None:
@@ -33,21 +33,17 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--images", type=positive, default=IMAGES, help="training images of each recipe"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of weights, order and draws")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/recipes"), help="folder of the runs"
     )
-    parser.add_argument("--out", type=Path, required=True, help="the .json file")
+    add_run_options(parser, seed="of weights, order and draws", out="the .json file", required=True)
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
     check_names(options.recipes or [], RECIPES, "--recipes")
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     with only_writer(options.out):
         training = open_data(options, split="train")
         held_out = open_data(options, split="test")
@@ -57,16 +53,10 @@ def run(options) -> int:
             held_out.images(range(len(held_out))),
             options.out,
             options.work,
-            data={**what_is_read(options, held_out), "sha256": archive_hash(options)},
+            data=what_is_read(options, held_out),
             names=options.recipes or None,
             images=options.images,
             seed=options.seed,
             device=device,
         )
-    if results["variants"]:
-        print(recipes_table(results))
-    if not results["complete"]:
-        print("stopped; the same command goes on from there")
-        return 130
-    print(f"wrote {options.out}")
-    return 0
+    return end_of(results, recipes_table(results), options.out)

@@ -8,14 +8,14 @@ from pathlib import Path
 from tutorial_lib.baselines import NEED_PICTURES
 from tutorial_lib.cli.options import (
     add_data_options,
-    archive_hash,
-    not_negative,
+    add_run_options,
+    device_of,
     open_data,
     positive,
     shows_faces,
     what_is_read,
 )
-from tutorial_lib.device import describe, pick_device, set_threads
+from tutorial_lib.device import describe
 from tutorial_lib.evaluation.frechet import REFERENCE_PICTURES, load_judge
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
 from tutorial_lib.evaluation.table1 import METHODS, Models, run_table, table_text
@@ -55,24 +55,22 @@ def add_command(commands) -> None:
         default=500,
         help="held-out pictures, spread evenly over the test split",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the initial z and masks")
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores when left out")
     parser.add_argument(
         "--work",
         type=Path,
         help="folder of the completed pictures; runs/table1-WEIGHTS when left out",
     )
-    parser.add_argument(
-        "--out", type=Path, help="the .json file; runs/table1-WEIGHTS.json when left out"
+    add_run_options(
+        parser,
+        seed="of the initial z and masks",
+        out="the .json file; runs/table1-WEIGHTS.json when left out",
     )
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
-    set_threads(options.threads)
-    device = pick_device(options.device)
+    device = device_of(options)
     methods = options.methods or list(METHODS)
     kinds = {METHODS[name].kind for name in methods}
     name = options.weights or options.data
@@ -118,13 +116,12 @@ def _fill_and_measure(options, device, name, methods, kinds, out, work) -> dict:
         faces=shows_faces(dataset.name),
     )
     print(f"filling {len(indices)} pictures a cell on {describe(device)}")
-    read = what_is_read(options, dataset)
     return run_table(
         dataset.images(indices),
         models,
         out,
         work,
-        data={**read, "indices": indices, "sha256": archive_hash(options)},
+        data=what_is_read(options, dataset, indices=indices),
         families=tuple(options.masks),
         methods=methods,
         seed=options.seed,

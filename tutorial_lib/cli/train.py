@@ -12,19 +12,14 @@ from PIL import Image
 from tutorial_lib.cache import atomic_write
 from tutorial_lib.cli.options import (
     add_data_options,
+    add_run_options,
     archive_hash,
+    device_of,
     licence,
     open_data,
     positive,
 )
-from tutorial_lib.device import (
-    PRECISIONS,
-    available_threads,
-    describe,
-    fast_precision,
-    pick_device,
-    set_threads,
-)
+from tutorial_lib.device import PRECISIONS, describe, fast_precision
 from tutorial_lib.evaluation.reports import (
     attributes_report,
     context_encoder_report,
@@ -83,7 +78,6 @@ def add_command(commands) -> None:
         "ones",
     )
     parser.add_argument("--batch-size", type=positive, default=64)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--base-channels",
         type=positive,
@@ -141,17 +135,12 @@ def add_command(commands) -> None:
         choices=list(PRECISIONS),
         help="what the device is quickest in when left out: bfloat16 or float32",
     )
-    parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        help="CPU threads; all cores when left out, shared between the processes of torchrun",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
+    add_run_options(
+        parser,
+        seed=None,
+        threads="all cores when left out, shared between the processes of torchrun",
+        out="run folder: checkpoint, log, samples, final weights",
         required=True,
-        help="run folder: checkpoint, log, samples, final weights",
     )
     parser.add_argument(
         "--name", help="name of the exported weights; the run folder's when left out"
@@ -162,8 +151,7 @@ def add_command(commands) -> None:
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
-    set_threads(options.threads or distributed.threads_each(available_threads()))
-    with distributed.joined(pick_device(options.device)) as device:
+    with distributed.joined(device_of(options)) as device:
         return _train_on(device, options)
 
 
@@ -220,11 +208,11 @@ def _data(options) -> tuple[Any, Any]:
         return faces, FacePoints(options.root, "test", side=REPORT_SIDE) if first else None
     if options.model == "attributes":
         heads_of(options.data)  # says so at once where no picture's attributes are known
+    # of the processes on one machine one fills the cache, and the others wait for it
+    dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
     held_out = None
-    with distributed.first_on_each_machine():
-        dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
-        if first:
-            held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
+    if first:
+        held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
     return LabeledPictures(dataset) if options.model == "attributes" else dataset, held_out
 
 

@@ -45,8 +45,16 @@ class ArrayImages(torch.utils.data.Dataset):
             return self.images(index)
         return to_float(self._held[index if self._rows is None else self._rows[index]])[0]
 
-    def images(self, indices: list[int] | slice) -> Tensor:
-        """(B, 3, 64, 64) float32 in [-1, 1]: the pictures at `indices`."""
+    def images(self, indices) -> Tensor:
+        """(B, 3, 64, 64) float32 in [-1, 1]: the pictures at `indices`.
+
+        Args:
+            indices: a slice, or a sequence or tensor of integers.
+        """
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices)
+            if indices.dtype != bool:  # an empty list would be of floats
+                indices = indices.astype(np.int64)
         return to_float(self._held[indices if self._rows is None else self._rows[indices]])
 
 
@@ -124,6 +132,11 @@ def _check_size(size: int, name: str) -> None:
 # -- the official archives of the paper's sets --
 
 
+def is_web_page(first: bytes) -> bool:
+    """Whether a file that begins so is one."""
+    return re.match(rb"\s*(<!doctype html|<html)", first, re.IGNORECASE) is not None
+
+
 class OfficialFile:
     """A file as the makers of a data set publish it.
 
@@ -174,11 +187,10 @@ class OfficialFile:
 
     def broken(self, path: Path, kind: str, error: object = "") -> ValueError:
         """The error for a file that is not of its kind, such as "zip archive"."""
-        with open(path, "rb") as file:
-            page = re.match(rb"\s*(<!doctype html|<html)", file.read(512), re.IGNORECASE)
         why = f"it is damaged or cut short{f' ({error})' if str(error) else ''}"
-        if page:
-            why = "a web page was saved under its name"
+        with open(path, "rb") as file:
+            if is_web_page(file.read(512)):
+                why = "a web page was saved under its name"
         return ValueError(f"{path} is no {kind}: {why}; {self.again(path)}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from tutorial_lib.cache import lock_of, locked
+from tutorial_lib.datasets.base import is_web_page
 
 TIMEOUT = 30  # seconds without a byte
 PAUSES = (0, 1, 2, 4)  # seconds before each attempt
@@ -105,7 +105,7 @@ def _receive(url: str, partial: Path, size: int, bar: tqdm) -> int:
         block = answer.read1(_BLOCK)
         if not goes_on:
             have = 0
-            if int(answer.headers.get("Content-Length") or size) != size or _is_page(block):
+            if int(answer.headers.get("Content-Length") or size) != size or is_web_page(block):
                 raise _wrong(url, block)  # before anything that came earlier is overwritten
         bar.reset()
         bar.update(have)
@@ -118,14 +118,10 @@ def _receive(url: str, partial: Path, size: int, bar: tqdm) -> int:
     return have
 
 
-def _is_page(first: bytes) -> bool:
-    return re.match(rb"\s*(<!doctype html|<html)", first, re.IGNORECASE) is not None
-
-
 def _wrong(url: str, first: bytes) -> ValueError:
     what = (
         "a web page came instead of the file"
-        if _is_page(first)
+        if is_web_page(first)
         else "what came is not the file, its size or hash differs"
     )
     return ValueError(

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from tutorial_lib.baselines.simple import mean_fill
 from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.evaluation.metrics import face_found, psnr, seam_strength, ssim
-from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
+from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, write_results
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import ADAM, AUTHORS_CODE, PAPER, SearchSettings
 from tutorial_lib.inpainting.losses import context_loss
@@ -37,7 +37,7 @@ _DIGITS = {
     "seam": 4,
     "face": 2,
 }
-MEASURES = ("psnr", "hole_psnr", "hole_ssim", "context", "logit", "seam", "face")
+MEASURES = tuple(_DIGITS)
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,7 @@ def run_ablations(
     if names is None:
         names = list(VARIANTS)
     names = [REFERENCE, *[name for name in names if name != REFERENCE]]
-    unknown = [name for name in names if name not in VARIANTS]
-    if unknown:
-        raise ValueError(f"unknown variant {', '.join(unknown)}: choose from {', '.join(VARIANTS)}")
+    check_names(names, VARIANTS, "unknown variant")
     made_from = {
         "experiment": "ablations",
         "weights": gan.card["name"],
@@ -291,9 +289,8 @@ def ablation_table(
     lines = [f"{'':36s}" + "".join(f"{measure:>26s}" for measure in measures)]
     for name in names:
         cells = []
-        for measure, digits in zip(
-            measures, (_DIGITS[measure] for measure in measures), strict=True
-        ):
+        for measure in measures:
+            digits = _DIGITS[measure]
             mean, gap, half = columns[measure][name]
             change = "" if name == reference else f" ({gap:+.{digits}f} ± {half:.{digits}f})"
             cells.append(f"{f'{mean:.{digits}f}{change}':>26s}")

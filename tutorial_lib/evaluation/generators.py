@@ -94,22 +94,19 @@ def train_generator(
         if log.interrupted:
             return None
         gan = task.finish()
-        save_gan(
-            path,
-            gan,
-            {
-                "data": {
-                    "name": dataset.name,
-                    "pictures": len(dataset),
-                    "licence": "rendered by this library, MIT",
-                    "sha256": None,
-                },
-                "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
-                "command": f"python -m tutorial_lib generators --data {dataset.name} "
-                f"--sizes {size} --lengths {length} --seed {seed}",
-                "discriminator": discriminator_report(gan, held_out),
+        card = {
+            "data": {
+                "name": dataset.name,
+                "pictures": len(dataset),
+                "licence": "rendered by this library, MIT",
+                "sha256": None,
             },
-        )
+            "training": {"steps": log.steps, "batch_size": 64, "seed": seed, **task.describe()},
+            "command": f"python -m tutorial_lib generators --data {dataset.name} "
+            f"--sizes {size} --lengths {length} --seed {seed}",
+            "discriminator": discriminator_report(gan, held_out),
+        }
+        save_gan(path, gan, card)
     return path
 
 
@@ -119,13 +116,9 @@ def sample_distance(gan: LatentModel, judge: Judge) -> float:
     In the features of the judge's classifier.
     """
     rng = torch.Generator().manual_seed(0)
+    codes = [gan.sample_z(SAMPLES_BATCH, rng) for _ in range(SAMPLES // SAMPLES_BATCH)]
     with torch.no_grad():
-        samples = torch.cat(
-            [
-                gan.generator(gan.sample_z(SAMPLES_BATCH, rng).to(gan.device)).cpu()
-                for _ in range(SAMPLES // SAMPLES_BATCH)
-            ]
-        )
+        samples = torch.cat([gan.generator(z.to(gan.device)).cpu() for z in codes])
     return judge.distance(samples)
 
 
@@ -246,15 +239,10 @@ def run_generators(
 
     def keep(name: str, weights: str | os.PathLike) -> None:
         gan = load_gan(weights, device)
-        made = {
-            key: gan.card["training"].get(key)
-            for key in ("base_channels", "discriminator_channels", "steps", "ema")
-        }
-        made |= {
-            "kind": gan.card["kind"],
-            "lam": lam_for(gan),
-            "weights_sha256": gan.card["sha256"],
-        }
+        trained = ("base_channels", "discriminator_channels", "steps", "ema")
+        made = {key: gan.card["training"].get(key) for key in trained}
+        made |= {"kind": gan.card["kind"], "lam": lam_for(gan)}
+        made["weights_sha256"] = gan.card["sha256"]
         results["variants"][name] = {"made_by": made} | measure_generator(
             gan, originals, judge, progress=progress
         )

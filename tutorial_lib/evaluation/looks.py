@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from tutorial_lib.baselines import NEED_PICTURES, fill_with
 from tutorial_lib.evaluation.metrics import psnr
-from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
+from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, write_results
 from tutorial_lib.evaluation.two_sample import two_sample_auc
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import center_mask, corrupt, half_mask, rectangle_mask
@@ -60,9 +60,7 @@ def run_looks(
         ValueError: for an unknown mask, or when the file was made from something else.
     """
     masks = list(MASKS) if masks is None else masks
-    unknown = [name for name in masks if name not in MASKS]
-    if unknown:
-        raise ValueError(f"unknown mask {', '.join(unknown)}: choose from {', '.join(MASKS)}")
+    check_names(masks, MASKS, "unknown mask")
     made_from = {"experiment": "looks", "data": data, "pictures": len(originals), "seed": seed}
     results = open_results(path, made_from)
     methods: list[tuple[str, LatentModel | None, int]] = [(name, None, 0) for name in BASELINES]

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.reports import discriminator_report
 from tutorial_lib.evaluation.results import (
+    check_names,
     evenly_spaced,
     mean_interval,
     open_results,
@@ -80,9 +81,9 @@ def baseline_settings(**changes) -> GANSettings:
 
 
 @torch.no_grad()
-def generate(gan: LatentModel, count: int, seed: int = 0) -> Tensor:
+def generate(gan: LatentModel, count: int) -> Tensor:
     """(count, 3, 64, 64) in [-1, 1]: pictures of random latent codes, on the CPU."""
-    z = gan.sample_z(count, torch.Generator().manual_seed(seed))
+    z = gan.sample_z(count, torch.Generator().manual_seed(0))
     return torch.cat([gan.generator(some.to(gan.device)).cpu() for some in z.split(128)])
 
 
@@ -151,9 +152,7 @@ def run_recipes(
         ValueError: for an unknown recipe, or when the file was made from something else.
     """
     names = list(RECIPES) if names is None else names
-    unknown = [name for name in names if name not in RECIPES]
-    if unknown:
-        raise ValueError(f"unknown recipe {', '.join(unknown)}: choose from {', '.join(RECIPES)}")
+    check_names(names, RECIPES, "unknown recipe")
     made_from = {
         "experiment": "recipes",
         "data": data,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def open_results(path: str | os.PathLike, made_from: dict) -> dict:
             "choose another --out"
         )
     return results
+
+
+def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Before anything is read or computed.
+
+    Args:
+        given: names.
+        known: those that may be given.
+        what: how the message calls what is unknown, such as "unknown variant" or an option.
+
+    Raises:
+        ValueError: for a name that is unknown, with those that are known.
+    """
+    known = list(known)
+    if unknown := [name for name in given if name not in known]:
+        raise ValueError(f"{what} {', '.join(unknown)}: choose from {', '.join(known)}")
 
 
 def write_results(path: str | os.PathLike, results: dict) -> Path:

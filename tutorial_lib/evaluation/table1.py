@@ -28,6 +28,7 @@ from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation.frechet import Judge
 from tutorial_lib.evaluation.metrics import face_found, psnr, ssim
 from tutorial_lib.evaluation.results import (
+    check_names,
     evenly_spaced,
     mean_interval,
     open_results,
@@ -80,20 +81,13 @@ class Method:
     at_most: int = 500
 
 
+SLOW = ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
 METHODS = {
     "corrupted": Method("nothing"),
     "context-encoder": Method("paint"),
     "ours": Method("search", DEFAULT),
     "ours, PAPER": Method("search", PAPER, 32),
-    **{
-        name: Method(
-            "baseline",
-            at_most=100
-            if name in ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
-            else 500,
-        )
-        for name in BASELINES
-    },
+    **{name: Method("baseline", at_most=100 if name in SLOW else 500) for name in BASELINES},
 }
 
 
@@ -281,18 +275,16 @@ def run_table(
         ValueError: for an unknown family or method, or what was made from something else.
     """
     methods = list(METHODS) if methods is None else methods
-    for kind, given, known in (("method", methods, METHODS), ("mask", families, FAMILIES)):
-        if unknown := [name for name in given if name not in known]:
-            raise ValueError(f"unknown {kind} {', '.join(unknown)}: choose from {', '.join(known)}")
+    check_names(methods, METHODS, "unknown method")
+    check_names(families, FAMILIES, "unknown mask")
     filled_from = json.loads(
         json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed})
     )
-    judge = (
-        {"classifier": models.judge.card["name"], "classifier_sha256": models.judge.card["sha256"]}
-        if models.judge
-        else {}
-    )
-    results = open_results(path, filled_from | judge)
+    made_from = dict(filled_from)
+    if models.judge:
+        card = models.judge.card
+        made_from |= {"classifier": card["name"], "classifier_sha256": card["sha256"]}
+    results = open_results(path, made_from)
     cells = {f"{family}, {name}": (family, name) for family in families for name in methods}
     made = {name: made_by(name, models) for name in methods}
     for cell, (_, name) in cells.items():
@@ -374,9 +366,8 @@ def _other_metrics(pictures: Tensor, rows: list[int], models: Models) -> dict:
         found["measures"]["face"] = face_found(pictures).astype(float).tolist()
     if models.judge is not None:
         found["measures"] |= models.judge.recovered(pictures, rows)
-        if (
-            len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES
-        ):  # distances of smaller sets do not compare
+        # distances of smaller sets do not compare
+        if len(pictures) == len(next(iter(models.judge.truths.values()))) > FEATURES:
             found["frechet"] = models.judge.distance(pictures)
     return found
 

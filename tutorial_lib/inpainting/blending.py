@@ -130,9 +130,8 @@ class _Hole:
             numbers = len(self.ring) * (len(self.white) + len(self.black))
             if ring.shape[1] < 3 * _AT_ONCE or numbers > _DENSE:
                 return self._solve(ring)
-            self._operators = self._solve(
-                np.eye(len(self.ring))
-            )  # u is linear in the ring: for many pictures a product is quicker
+            # u is linear in the ring: for many pictures a product is quicker
+            self._operators = self._solve(np.eye(len(self.ring)))
         to_white, to_black = self._operators
         return to_white @ ring, to_black @ ring
 

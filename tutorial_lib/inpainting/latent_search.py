@@ -237,6 +237,7 @@ def search(
             there for each row.
     """
     images, mask = check_batch(images, mask, may_be_whole=weights is not None)
+    model.check_size(images)
     if z0.shape != (len(images), model.z_dim):
         raise ValueError(
             f"z0 must have shape ({len(images)}, {model.z_dim}), an initial z a row, "

@@ -84,10 +84,12 @@ def inpaint(
 
     Raises:
         ValueError: for wrong shapes or ranges, an invalid mask, an unknown setting, fewer than one
-            restart, a lam that is negative or not there for each picture.
+            restart, a lam that is negative or not there for each picture, pictures of another size
+            than the generator's.
     """
     # what follows trusts its arguments: they are checked here, once
     corrupted, mask = check_batch(images, mask)
+    gan.check_size(corrupted)
     dtype = next(gan.generator.parameters()).dtype
     corrupted, mask = corrupted.to(dtype), mask.to(dtype)
     if 0 <= corrupted.min() < corrupted.max():

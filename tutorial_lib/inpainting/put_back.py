@@ -185,13 +185,8 @@ def _bounds(hole: np.ndarray, around: int = 0) -> tuple[slice, slice]:
 def _box_in_photo(transform: Transform, rows: slice, columns: slice) -> tuple[slice, slice]:
     """Rows and columns of the photo that hold a box of the picture's pixels, and a little more."""
     corners = transform.to_photo(
-        np.array(
-            [
-                [x - 0.5, y - 0.5]
-                for x in (columns.start, columns.stop)
-                for y in (rows.start, rows.stop)
-            ]
-        )
+        np.array([[x, y] for x in (columns.start, columns.stop) for y in (rows.start, rows.stop)])
+        - 0.5
     )
     first = np.floor(corners.min(0) - 1).astype(int)
     last = np.ceil(corners.max(0) + 2).astype(int)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tutorial_lib.images import IMAGE_SIZE, check_images
-from tutorial_lib.masks import check_mask
+from tutorial_lib.images import IMAGE_SIZE
+from tutorial_lib.masks import check_batch
 from tutorial_lib.models.blocks import check_input, doubling_layers, halving_layers, init_weights
 
 
@@ -96,12 +96,7 @@ class ContextEncoder(nn.Module):
         Raises:
             ValueError: for wrong shapes or ranges or an invalid mask.
         """
-        device = self.fill.device
-        mask = check_mask(mask, images).to(device)
-        images = torch.where(mask > 0, images.to(device), torch.zeros((), device=device))
-        check_images(images)
+        images, mask = (part.to(self.fill.device) for part in check_batch(images, mask))
         shown = self.filled(images, mask)
-        painted = torch.cat(
-            [self(shown[start : start + batch_size]) for start in range(0, len(shown), batch_size)]
-        )
+        painted = torch.cat([self(batch) for batch in shown.split(batch_size)])
         return painted, torch.where(mask > 0, images, painted)

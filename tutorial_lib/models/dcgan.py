@@ -75,9 +75,8 @@ class Discriminator(nn.Module):
             raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
         self.base_channels, self.norm = base_channels, norm
         layers = halving_layers(base_channels, batch_norm=norm == "batch")
-        layers["to_logit"] = nn.Conv2d(
-            8 * base_channels, 1, 4, 1, 0
-        )  # (B, 8C, 4, 4) -> (B, 1, 1, 1)
+        # (B, 8C, 4, 4) -> (B, 1, 1, 1)
+        layers["to_logit"] = nn.Conv2d(8 * base_channels, 1, 4, 1, 0)
         self.layers = nn.Sequential(layers)
         self.apply(init_weights)
         if norm == "spectral":

@@ -48,6 +48,21 @@ class LatentModel:
         """Where the generator's weights are."""
         return next(self.generator.parameters()).device
 
+    @torch.no_grad()
+    def check_size(self, images: Tensor) -> None:
+        """The part of validation that needs the generator: one code is tried.
+
+        Raises:
+            ValueError: unless pictures (B, 3, H, W) have the size of those that it makes.
+        """
+        parameter = next(self.generator.parameters())
+        height, width = self.generator(parameter.new_zeros(1, self.z_dim)).shape[-2:]
+        if images.shape[-2:] != (height, width):
+            raise ValueError(
+                f"images are {images.shape[-1]}x{images.shape[-2]}, the generator makes "
+                f"{width}x{height}: crop or resize them"
+            )
+
     def to(self, device: torch.device | str) -> LatentModel:
         """The same model on `device`; the modules themselves move, as in torch."""
         self.generator.to(device)

@@ -49,23 +49,16 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
     Returns:
         the path written. Both files are complete before either has its final name.
     """
-    generator, discriminator = (
-        cast(Generator, gan.generator),
-        cast(Discriminator, gan.discriminator),
-    )
+    generator = cast(Generator, gan.generator)
+    discriminator = cast(Discriminator, gan.discriminator)
     architecture = {
         "base_channels": generator.base_channels,
         "z_dim": gan.z_dim,
         "discriminator_channels": discriminator.base_channels,
         "norm": discriminator.norm,
     }
-    return _save(
-        path,
-        "dcgan",
-        architecture,
-        {"generator": generator, "discriminator": discriminator},
-        card,
-    )
+    parts = {"generator": generator, "discriminator": discriminator}
+    return _save(path, "dcgan", architecture, parts, card)
 
 
 def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
@@ -76,13 +69,8 @@ def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
 
 def save_context_encoder(path: str | os.PathLike, network: ContextEncoder, card: dict) -> Path:
     """The same for a Context Encoder; the color that stands for a hole is stored with it."""
-    return _save(
-        path,
-        "context-encoder",
-        {"base_channels": network.base_channels},
-        {"network": network},
-        card,
-    )
+    architecture = {"base_channels": network.base_channels}
+    return _save(path, "context-encoder", architecture, {"network": network}, card)
 
 
 def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, card: dict) -> Path:
@@ -262,15 +250,9 @@ def _load(
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     device = pick_device(device)
     for part, network in parts.items():
-        _fill(
-            network,
-            {
-                key.removeprefix(f"{part}."): tensor
-                for key, tensor in tensors.items()
-                if key.startswith(f"{part}.")
-            },
-            f"{path}: {part}",
-        )
+        mine = [key for key in tensors if key.startswith(f"{part}.")]
+        own = {key.removeprefix(f"{part}."): tensors[key] for key in mine}
+        _fill(network, own, f"{path}: {part}")
         network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
         network.eval().requires_grad_(False)
     return card, parts

@@ -52,8 +52,7 @@ class AttributesSettings:
         steps: length of the run; over it the learning rate falls to zero along half a cosine.
         base_channels: see `AttributeClassifier`.
         learning_rate: Adam's, at the start.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: see `GANSettings`.
 
     Nothing is mirrored: a mirrored gaze looks the other way, and a mirrored digit is none.
     """

@@ -35,8 +35,7 @@ class ContextEncoderSettings:
         families: masks are drawn from these, the same number of each (all four, as the paper does
             for fairness).
         flips: mirror training pictures at random.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: see `GANSettings`.
     """
 
     base_channels: int = 64

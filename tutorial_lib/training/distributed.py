@@ -80,17 +80,6 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     dist.destroy_process_group()
 
 
-@contextmanager
-def first_on_each_machine() -> Iterator[None]:
-    """A block that one process of each machine goes through first: the others find its files."""
-    local = int(os.environ["LOCAL_RANK"]) if world_size() > 1 else 0
-    if local:
-        dist.barrier()
-    yield
-    if world_size() > 1 and not local:
-        dist.barrier()
-
-
 def threads_each(cores: int) -> int:
     """CPU threads for this process where the processes of a machine share its cores."""
     return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))

@@ -122,8 +122,7 @@ class LandmarksSettings:
         base_channels: see `LandmarkNetwork`.
         learning_rate: AdamW's, at the start.
         weight_decay: AdamW's.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: see `GANSettings`.
     """
 
     steps: int
@@ -270,9 +269,8 @@ def _recolored(crops: Tensor, rng: torch.Generator) -> Tensor:
     gray = crops.mean(1, keepdim=True)
     crops = crops.lerp(gray, draw(-3.0, 1.0).clamp(min=0.0))
     blurred = F.interpolate(F.avg_pool2d(crops, 2), scale_factor=2.0, mode="bilinear")
-    crops = crops.lerp(
-        blurred, draw(-1.0, 1.0).sign() * draw(-1.0, 0.8).clamp(min=0.0)
-    )  # below zero it sharpens
+    # below zero it sharpens
+    crops = crops.lerp(blurred, draw(-1.0, 1.0).sign() * draw(-1.0, 0.8).clamp(min=0.0))
     mean = crops.mean((1, 2, 3), keepdim=True)
     crops = (crops - mean) * draw(0.7, 1.3) + mean + draw(-0.25, 0.25) + draw(-0.06, 0.06, 3)
     noise = torch.randn(crops.shape, generator=rng)

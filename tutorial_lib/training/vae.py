@@ -38,8 +38,7 @@ class VAESettings:
             VAE.
         discriminator_channels: size of that D, None for the same as the decoder.
         flips: mirror training pictures at random.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: see `GANSettings`.
     """
 
     base_channels: int = 64

@@ -23,12 +23,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageFilter
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from tutorial_lib.cache import atomic_write, default_cache_dir, lock_of, locked
+from tutorial_lib.datasets.base import ArrayImages, check_split
 
 SIZE = 64
 SPLIT_SIZES = {"train": 20_000, "test": 2_000}
@@ -101,6 +100,12 @@ def to_bytes(canvas: np.ndarray) -> np.ndarray:
     return np.clip(canvas * 255.0 + 0.5, 0, 255).astype(np.uint8)
 
 
+def photographed(canvas: np.ndarray, blur: float, noise: np.ndarray) -> np.ndarray:
+    """A canvas in [0, 1] through a lens onto a sensor: (64, 64, 3) uint8; noise in gray levels."""
+    picture = Image.fromarray(to_bytes(canvas)).filter(ImageFilter.GaussianBlur(blur))
+    return np.clip(np.asarray(picture) + noise + 0.5, 0, 255).astype(np.uint8)
+
+
 # -- the data set and its cache --
 
 
@@ -126,12 +131,11 @@ def _read_chunk(path: Path) -> np.ndarray:
     return pictures
 
 
-class RenderedPictures(Dataset):
+class RenderedPictures(ArrayImages):
     """Rendered pictures as a map-style data set; item i is a (3, 64, 64) float32 tensor in [-1, 1].
 
     A subclass sets `name`, `noun` (of its pictures, in the plural, for progress bars) and the
-    static methods `sample(seed, index) -> attributes` and `render(seed, index) -> ((64, 64, 3)
-    uint8, attributes)`.
+    static methods `sample(seed, index) -> attributes` and `draw(attributes) -> (64, 64, 3) uint8`.
 
     Args:
         split: "train" (20000 pictures) or "test" (2000); the two never share a picture.
@@ -150,7 +154,13 @@ class RenderedPictures(Dataset):
     name: str
     noun: str
     sample: Callable[[int, int], dict]
-    render: Callable[[int, int], tuple[np.ndarray, dict]]
+    draw: Callable[[dict], np.ndarray]
+
+    @classmethod
+    def render(cls, seed: int, index: int) -> tuple[np.ndarray, dict]:
+        """Picture `index` of stream `seed` and its attributes, a pure function of both numbers."""
+        attributes = cls.sample(seed, index)
+        return cls.draw(attributes), attributes
 
     @classmethod
     def renderer_hash(cls) -> str:
@@ -168,8 +178,7 @@ class RenderedPictures(Dataset):
         cache_dir: str | os.PathLike | None = None,
         workers: int | None = None,
     ):
-        if split not in SPLIT_SIZES:
-            raise ValueError(f"split must be one of {sorted(SPLIT_SIZES)}, got {split!r}")
+        check_split(split)
         count = SPLIT_SIZES[split] if limit is None else limit
         if not 1 <= count <= SPLIT_START["test"]:
             raise ValueError(f"limit must be from 1 to {SPLIT_START['test']:,}, got {limit}")
@@ -178,7 +187,7 @@ class RenderedPictures(Dataset):
         self.split, self.seed, self.start = split, int(seed), SPLIT_START[split]
         root = default_cache_dir() if cache_dir is None else Path(cache_dir)
         self.folder = root / f"{self.name}-{self.renderer_hash()}" / f"seed{self.seed}-{split}"
-        self.pixels = np.empty((int(count), SIZE, SIZE, 3), np.uint8)
+        super().__init__(np.empty((int(count), SIZE, SIZE, 3), np.uint8), self.name)
         self._fill(workers)
 
     def _fill(self, workers: int | None) -> None:
@@ -271,28 +280,6 @@ class RenderedPictures(Dataset):
                 np.savez(file, pictures=self.pixels[chunk:stop])
         except OSError as error:
             warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=2)
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, index: int | slice) -> torch.Tensor:
-        if isinstance(index, slice):
-            return self.images(index)
-        return self.images([range(len(self))[index]])[0]
-
-    def images(self, indices) -> torch.Tensor:
-        """(B, 3, 64, 64) float32 in [-1, 1]: the pictures at `indices`.
-
-        Args:
-            indices: a slice, or a sequence or tensor of integers.
-        """
-        chosen = self.pixels[
-            indices if isinstance(indices, slice) else np.asarray(indices, dtype=np.int64)
-        ]
-        return (
-            torch.from_numpy(chosen.transpose(0, 3, 1, 2).astype(np.float32)).contiguous() / 127.5
-            - 1.0
-        )
 
     def attributes(self, index: int) -> dict:
         """What picture `index` shows, drawn again: see the top of the renderer's module."""

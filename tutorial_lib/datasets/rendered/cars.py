@@ -2,8 +2,8 @@
 
 They stand in for the Stanford Cars of the paper, which are cut out by the car's box and squeezed
 into a square: a low, wide car is stretched here too, though by at most 1.35.
-`sample_attributes(seed, index)` draws what a picture shows, `draw(attributes)` paints it,
-`render_car` does both; `SyntheticCars` is the torch data set.
+`sample_attributes(seed, index)` draws what a picture shows, `draw(attributes)` paints it;
+`SyntheticCars` is the torch data set, and its `render(seed, index)` does both.
 
 How a car is painted: the body is a mesh of four-sided faces in meters, built from the style's side
 profile and a rounded plan, with a cabin on top. A camera at eye level projects the faces; those
@@ -57,7 +57,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from tutorial_lib.datasets.rendered.base import (
     SIZE,
@@ -66,8 +66,8 @@ from tutorial_lib.datasets.rendered.base import (
     blurred,
     from_bytes,
     from_hsv,
+    photographed,
     smooth_noise,
-    to_bytes,
 )
 
 SUPERSAMPLE = 4
@@ -111,98 +111,40 @@ _GROUNDS = {
 # heights of the upper edge at the nose, the windshield's foot and the tail; base, roof: where the
 # cabin begins and ends, front to rear from the car's middle, at its foot and its top; top: height
 # of the roof; axles: of the wheels; radius: of the tires; doors: seams.
+# fmt: off
 _STYLES: dict[str, dict[str, Any]] = {
     "sedan": dict(
-        length=4.6,
-        width=1.8,
-        sill=0.24,
-        hood=0.70,
-        cowl=0.92,
-        deck=0.98,
-        base=(1.12, -1.72),
-        roof=(0.30, -0.92),
-        top=1.44,
-        axles=(1.38, -1.34),
-        radius=0.33,
-        doors=(0.98, -0.05, -1.0),
-        pillars=(-0.06,),
+        length=4.6, width=1.8, sill=0.24, hood=0.70, cowl=0.92, deck=0.98, top=1.44, radius=0.33,
+        base=(1.12, -1.72), roof=(0.30, -0.92), axles=(1.38, -1.34),
+        doors=(0.98, -0.05, -1.0), pillars=(-0.06,),
     ),
     "hatchback": dict(
-        length=3.95,
-        width=1.74,
-        sill=0.25,
-        hood=0.74,
-        cowl=0.96,
-        deck=0.98,
-        base=(1.10, -1.90),
-        roof=(0.32, -1.52),
-        top=1.50,
-        axles=(1.24, -1.26),
-        radius=0.33,
-        doors=(0.95, -0.25, -1.0),
-        pillars=(-0.24, -1.12),
+        length=3.95, width=1.74, sill=0.25, hood=0.74, cowl=0.96, deck=0.98, top=1.50, radius=0.33,
+        base=(1.10, -1.90), roof=(0.32, -1.52), axles=(1.24, -1.26),
+        doors=(0.95, -0.25, -1.0), pillars=(-0.24, -1.12),
     ),
     "suv": dict(
-        length=4.55,
-        width=1.88,
-        sill=0.34,
-        hood=0.90,
-        cowl=1.08,
-        deck=1.10,
-        base=(1.16, -2.18),
-        roof=(0.46, -1.92),
-        top=1.74,
-        axles=(1.38, -1.34),
-        radius=0.39,
-        doors=(1.0, -0.08, -1.02),
-        pillars=(-0.08, -1.14),
+        length=4.55, width=1.88, sill=0.34, hood=0.90, cowl=1.08, deck=1.10, top=1.74, radius=0.39,
+        base=(1.16, -2.18), roof=(0.46, -1.92), axles=(1.38, -1.34),
+        doors=(1.0, -0.08, -1.02), pillars=(-0.08, -1.14),
     ),
     "pickup": dict(
-        length=5.2,
-        width=1.88,
-        sill=0.38,
-        hood=0.94,
-        cowl=1.10,
-        deck=1.08,
-        base=(1.16, -0.86),
-        roof=(0.48, -0.66),
-        top=1.78,
-        axles=(1.66, -1.52),
-        radius=0.40,
-        doors=(1.02, 0.14, -0.80),
-        pillars=(0.12,),
+        length=5.2, width=1.88, sill=0.38, hood=0.94, cowl=1.10, deck=1.08, top=1.78, radius=0.40,
+        base=(1.16, -0.86), roof=(0.48, -0.66), axles=(1.66, -1.52),
+        doors=(1.02, 0.14, -0.80), pillars=(0.12,),
     ),
     "van": dict(
-        length=4.9,
-        width=1.92,
-        sill=0.30,
-        hood=0.86,
-        cowl=1.18,
-        deck=1.12,
-        base=(1.86, -2.40),
-        roof=(1.12, -2.32),
-        top=2.02,
-        axles=(1.58, -1.50),
-        radius=0.35,
-        doors=(1.50, 0.42, -0.90),
-        pillars=(0.42, -0.92),
+        length=4.9, width=1.92, sill=0.30, hood=0.86, cowl=1.18, deck=1.12, top=2.02, radius=0.35,
+        base=(1.86, -2.40), roof=(1.12, -2.32), axles=(1.58, -1.50),
+        doors=(1.50, 0.42, -0.90), pillars=(0.42, -0.92),
     ),
     "coupe": dict(
-        length=4.4,
-        width=1.84,
-        sill=0.20,
-        hood=0.62,
-        cowl=0.86,
-        deck=0.94,
-        base=(0.92, -1.86),
-        roof=(-0.06, -0.74),
-        top=1.26,
-        axles=(1.36, -1.28),
-        radius=0.34,
-        doors=(0.72, -0.62),
-        pillars=(),
+        length=4.4, width=1.84, sill=0.20, hood=0.62, cowl=0.86, deck=0.94, top=1.26, radius=0.34,
+        base=(0.92, -1.86), roof=(-0.06, -0.74), axles=(1.36, -1.28),
+        doors=(0.72, -0.62), pillars=(),
     ),
 }
+# fmt: on
 _UP = np.array([0.0, 0.0, 1.0])
 _TURN = np.arange(16) * math.pi / 8
 _CIRCLE = np.stack([np.cos(_TURN), 0 * _TURN, np.sin(_TURN)], 1)
@@ -210,19 +152,7 @@ _ROWS, _COLUMNS = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
 
 
 def sample_attributes(seed: int, index: int) -> dict:
-    """Draw what car `index` of stream `seed` is like.
-
-    Args:
-        seed: 0 or more.
-        index: 0 or more.
-
-    Returns:
-        The dictionary described at the top of this module. A pure function: no global random state
-        is read or changed.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
+    """Draw what car `index` of stream `seed` is like: see the top of this module."""
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
     style = choice({"sedan": 24, "hatchback": 18, "suv": 20, "pickup": 13, "van": 12, "coupe": 13})
@@ -328,16 +258,9 @@ class _Shape:
         """Height of the body's upper edge."""
         h = self.half
         xs = [-h, -0.9 * h, self.base[1], 0.0, self.base[0], 0.82 * h, h]
-        zs = [
-            self.deck - 0.07,
-            self.deck,
-            self.deck,
-            (self.cowl + self.deck) / 2,
-            self.cowl,
-            self.hood + 0.05,
-            self.hood - 0.07,
-        ]
-        return np.interp(x, xs, zs)
+        rear = [self.deck - 0.07, self.deck, self.deck]
+        front = [self.cowl, self.hood + 0.05, self.hood - 0.07]
+        return np.interp(x, xs, [*rear, (self.cowl + self.deck) / 2, *front])
 
     # The skin's cross-section: (height, reach to the front, to the rear, half width), as fractions
     # of the whole.
@@ -478,9 +401,8 @@ class _Car:
         }
         self.shape = _Shape(a)
         angle = math.radians(VIEWS[a["view"]] + a["yaw"])
-        self.toward = np.array(
-            [math.cos(angle), math.sin(angle), 0.0]
-        )  # from the car to the camera
+        # from the car to the camera
+        self.toward = np.array([math.cos(angle), math.sin(angle), 0.0])
         self.right = np.array([-math.sin(angle), math.cos(angle), 0.0])  # the picture's right
         self.eye = a["distance"] * self.toward + a["camera_height"] * _UP
         sun = 0.8 * a["light"] * self.right + 0.45 * self.toward + 0.85 * _UP
@@ -727,17 +649,13 @@ class _Car:
         left, right = pane[0] + up * (pane[3] - pane[0]), pane[1] + up * (pane[2] - pane[1])
         for k in range(bands):
             amount = (0.10 + 0.30 * lean + tone) * (0.35 + 0.85 * (k + 0.5) / bands)
-            self.fill(
-                np.array([left[k], right[k], right[k + 1], left[k + 1]]),
-                inside + amount * reflected,
-            )
+            band = np.array([left[k], right[k], right[k + 1], left[k + 1]])
+            self.fill(band, inside + amount * reflected)
         if streak and self.a["light_strength"] > 0.35:
             u = 0.2 + 0.45 * (self.a["texture"] % 89) / 89
             foot, top = _inset(pane, u, u + 0.1, 0, 1), _inset(pane, u + 0.2, u + 0.3, 0, 1)
-            self.fill(
-                np.array([foot[0], foot[1], top[2], top[3]]),
-                inside + (0.2 + 0.3 * lean + tone) * reflected,
-            )
+            amount = 0.2 + 0.3 * lean + tone
+            self.fill(np.array([foot[0], foot[1], top[2], top[3]]), inside + amount * reflected)
 
     def house(self) -> None:
         """The cabin: roof, pillars, windows."""
@@ -747,13 +665,8 @@ class _Car:
         xs = np.linspace(s.roof[1], s.roof[0], 5)
         edge = np.stack([xs, np.full(5, s.roof_edge), np.full(5, s.top - 0.05)], 1)
         ridge = edge * [1, 0, 1]
-        ridge[:, 2] += [
-            0.045,
-            0.065,
-            0.075,
-            0.065,
-            0.045,
-        ]  # the edges stay straight, or light would fall through below them
+        # the edges stay straight, or light would fall through below them
+        ridge[:, 2] += [0.045, 0.065, 0.075, 0.065, 0.045]
         ridge[-1, 0], ridge[0, 0] = front[2, 0], rear[2, 0]
         roof = np.concatenate(
             [np.stack([e[:-1], e[1:], ridge[1:], ridge[:-1]], 1) for e in (edge, _mirrored(edge))]
@@ -766,21 +679,16 @@ class _Car:
             if looks[2 + k]:
                 # The two halves of a pane meet in the middle; a van has a pane in each of its rear
                 # doors.
-                part = (
-                    (0.16, 0.94, 0.28, 0.84)
-                    if k >= 2 and a["style"] == "van"
-                    else (0.10, 1.0, 0.07, 0.93)
-                )
+                own_pane = k >= 2 and a["style"] == "van"
+                part = (0.16, 0.94, 0.28, 0.84) if own_pane else (0.10, 1.0, 0.07, 0.93)
                 self.glass(_inset(half, *part), 0.10 if k < 2 else 0.04, streak=k % 2 == 0)
         for side, face, seen in ((1.0, left, looks[0]), (-1.0, right, looks[1])):
             if seen:
                 self.side_windows(face)
             if a["rails"] == "yes" and a["style"] in ("suv", "hatchback"):
                 y = side * (s.roof_edge - 0.05)
-                rail = np.array(
-                    [[s.roof[0] - 0.1, y, s.top + 0.04], [s.roof[1] + 0.1, y, s.top + 0.04]]
-                )
-                self.line(rail, self.dark * 1.8, 0.55)
+                rail = [[s.roof[0] - 0.1, y, s.top + 0.04], [s.roof[1] + 0.1, y, s.top + 0.04]]
+                self.line(np.array(rail), self.dark * 1.8, 0.55)
 
     def side_windows(self, face: np.ndarray) -> None:
         s, a = self.shape, self.a
@@ -801,20 +709,12 @@ class _Car:
             y, out = side * 0.90 * s.width, side * (s.width + 0.15)
             low, high = z + 0.01, z + 0.15
             lit = 0.75 if self.toward[0] > 0 else 0.4
-            self.polygon(
-                np.array([[x, y, low], [x, out, low + 0.02], [x, out, high], [x, y, high]]),
-                self.paint * lit,
-            )
+            glass = [[x, y, low], [x, out, low + 0.02], [x, out, high], [x, y, high]]
+            self.polygon(np.array(glass), self.paint * lit)
             if self.sees(side):
-                cap = np.array(
-                    [
-                        [x + 0.06, out, low],
-                        [x - 0.12, out, low + 0.02],
-                        [x - 0.12, out, high],
-                        [x + 0.03, out, high],
-                    ]
-                )
-                self.polygon(cap, self.paint * 0.7)
+                foot = [[x + 0.06, out, low], [x - 0.12, out, low + 0.02]]
+                top = [[x - 0.12, out, high], [x + 0.03, out, high]]
+                self.polygon(np.array(foot + top), self.paint * 0.7)
 
     def decals(self, front: bool, patches: list) -> None:
         """Paint the parts of patches on nose or tail that look at the eye.
@@ -833,9 +733,8 @@ class _Car:
         first = corners[..., 2, :] - corners[..., 0, :]
         second = corners[..., 3, :] - corners[..., 1, :]
         # Seen from outside, y grows to the picture's right on the nose and to its left on the tail.
-        seen = (first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]) * (
-            1 if front else -1
-        ) < 0
+        turn = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
+        seen = turn < 0 if front else turn > 0
         for patch, quads, shown in zip(patches, corners, seen, strict=True):
             for quad in quads[shown]:
                 self.fill(quad, np.asarray(patch[4]))
@@ -879,31 +778,18 @@ class _Car:
         tall = a["style"] in ("van", "pickup", "suv")
         y0, y1, z0, z1 = (0.74, 0.91, 0.50, 0.94) if tall else (0.56, 0.92, 0.64, 0.88)
         for side in (-1, 1):
-            patches += [
-                (side * y0, side * y1, z0, z1, np.array([0.72, 0.06, 0.06])),
-                (
-                    side * y0,
-                    side * (y0 + 0.4 * (y1 - y0)),
-                    z0 + 0.02,
-                    z0 + 0.12,
-                    np.array([0.9, 0.75, 0.6]),
-                ),
-            ]
+            patches.append((side * y0, side * y1, z0, z1, np.array([0.72, 0.06, 0.06])))
+            y2 = y0 + 0.4 * (y1 - y0)
+            patches.append((side * y0, side * y2, z0 + 0.02, z0 + 0.12, np.array([0.9, 0.75, 0.6])))
         if a["style"] == "pickup":
             patches.append((-0.78, 0.78, 0.92, 0.95, self.paint * 0.5))
-        self.decals(
-            False,
-            [_ordered(patch) for patch in patches + self.number_plate(0.18 if tall else 0.46)],
-        )
+        patches += self.number_plate(0.18 if tall else 0.46)
+        self.decals(False, [_ordered(patch) for patch in patches])
 
     def number_plate(self, low: float) -> list:
         if self.a["plate"] == "none":
             return []
-        color = (
-            np.array([0.9, 0.9, 0.88])
-            if self.a["plate"] == "white"
-            else np.array([0.93, 0.79, 0.25])
-        )
+        color = np.array([0.9, 0.9, 0.88] if self.a["plate"] == "white" else [0.93, 0.79, 0.25])
         return [
             (-0.29, 0.29, low, low + 0.19, self.dark),
             (-0.27, 0.27, low + 0.02, low + 0.17, color),
@@ -955,49 +841,33 @@ class _Car:
             green = from_hsv(0.2 + 0.14 * a["backdrop_hue"], 0.5, 0.2 + 0.3 * a["backdrop_value"])
             crown = rng.uniform(8, 22) + 16 * (smooth_noise(rng, 7)[20:21] - 0.5)
             leaves = np.clip((rows - foot + 24 + crown) * 0.5, 0, 1)
-            shade = (
-                0.55
-                + 0.6 * smooth_noise(rng, 11) * (0.6 + 0.4 * up)
-                + 0.25 * (smooth_noise(rng, 24) - 0.5)
-            )
+            shade = 0.55 + 0.6 * smooth_noise(rng, 11) * (0.6 + 0.4 * up)
+            shade = shade + 0.25 * (smooth_noise(rng, 24) - 0.5)
             canvas += leaves[..., None] * (green * shade[..., None] - canvas)
         elif a["backdrop"] == "houses":
             start = -rng.uniform(0, 20)
             while start < SIZE:
                 wide, tall = rng.uniform(18, 34), rng.uniform(20, 50)
-                color = from_hsv(
-                    (a["backdrop_hue"] + rng.uniform(-0.08, 0.08)) % 1.0,
-                    0.14,
-                    value * rng.uniform(0.8, 1.1),
-                )
+                hue = (a["backdrop_hue"] + rng.uniform(-0.08, 0.08)) % 1.0
+                color = from_hsv(hue, 0.14, value * rng.uniform(0.8, 1.1))
                 inside = (columns >= start) & (columns < start + wide) & (rows > foot - tall)
                 canvas[inside] = color
                 pane = rng.uniform(7, 10)
-                window = (
-                    ((columns - start) % pane > 0.34 * pane)
-                    & ((columns - start) % pane < 0.8 * pane)
-                    & ((foot - rows) % 11 > 4)
-                    & ((foot - rows) % 11 < 9)
-                    & inside
-                    & (foot - rows < tall - 2)
-                )
-                canvas[window] = color * 0.5 + 0.08
+                across, above = (columns - start) % pane, foot - rows
+                window = (across > 0.34 * pane) & (across < 0.8 * pane)
+                window = window & (above % 11 > 4) & (above % 11 < 9) & (above < tall - 2)
+                canvas[inside & window] = color * 0.5 + 0.08
                 start += wide
         soil = self.rngs["ground"]
         road = from_bytes(_GROUNDS[a["ground"]]) * (0.85 + 0.25 * a["light_strength"])
         near = np.clip((rows - foot) / max(SIZE - foot, 8.0), 0, 1)
         coarse = {"asphalt": 0.05, "concrete": 0.05, "gravel": 0.2, "grass": 0.25}[a["ground"]]
-        texture = (
-            1.06
-            - 0.14 * near
-            + coarse * (smooth_noise(soil, 28) - 0.5)
-            + 0.08 * (smooth_noise(soil, 5) - 0.5)
-        )
+        texture = 1.06 - 0.14 * near + coarse * (smooth_noise(soil, 28) - 0.5)
+        texture = texture + 0.08 * (smooth_noise(soil, 5) - 0.5)
         is_ground = np.clip(rows - foot + 0.5, 0, 1)
         canvas += is_ground[..., None] * (road * texture[..., None] - canvas)
-        canvas *= (1 - 0.35 * np.exp(-(((rows - foot) / 1.5) ** 2)))[
-            ..., None
-        ]  # it is dark where they meet
+        # it is dark where they meet
+        canvas *= (1 - 0.35 * np.exp(-(((rows - foot) / 1.5) ** 2)))[..., None]
         shadow, line = self.on_ground()
         canvas += (0.75 * line * is_ground)[..., None] * (0.88 - canvas)
         return canvas * (1 - 0.85 * shadow * np.clip(is_ground + 0.2, 0, 1))[..., None]
@@ -1050,13 +920,8 @@ class _Car:
         canvas *= (0.74 + 0.34 * a["exposure"]) * np.array(
             [1 + 0.06 * a["warmth"], 1.0, 1 - 0.08 * a["warmth"]], np.float32
         )
-        picture = Image.fromarray(to_bytes(canvas)).filter(
-            ImageFilter.GaussianBlur(0.25 + 0.65 * a["blur"])
-        )
         noise = self.rngs["grain"].normal(0.0, 1.0, (SIZE, SIZE, 1))
-        return np.clip(np.asarray(picture) + 1.8 * a["grain"] * noise + 0.5, 0, 255).astype(
-            np.uint8
-        )
+        return photographed(canvas, 0.25 + 0.65 * a["blur"], 1.8 * a["grain"] * noise)
 
 
 def draw(attributes: dict) -> np.ndarray:
@@ -1081,26 +946,9 @@ def draw(attributes: dict) -> np.ndarray:
     return car.photograph()
 
 
-def render_car(seed: int, index: int) -> tuple[np.ndarray, dict]:
-    """Car `index` of stream `seed`: ((64, 64, 3) uint8, attributes).
-
-    A pure function of both numbers.
-    """
-    attributes = sample_attributes(seed, index)
-    return draw(attributes), attributes
-
-
 class SyntheticCars(RenderedPictures):
     """Rendered cars; arguments and methods are those of `RenderedPictures`."""
 
     name, noun = "synthetic-cars", "cars"
-
-    @staticmethod
-    def sample(seed: int, index: int) -> dict:
-        """See `sample_attributes`."""
-        return sample_attributes(seed, index)
-
-    @staticmethod
-    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
-        """See `render_car`."""
-        return render_car(seed, index)
+    sample = staticmethod(sample_attributes)
+    draw = staticmethod(draw)

@@ -1,8 +1,8 @@
 """Rendered faces: 64x64 RGB pictures, each a pure function of (seed, index).
 
 A picture is made in two steps. `sample_attributes(seed, index)` draws what the face is like (a flat
-dictionary of plain numbers, truth values and words), `draw(attributes)` paints it. `render_face`
-does both. `SyntheticFaces` is the torch data set over them, with a cache on disk.
+dictionary of plain numbers, truth values and words), `draw(attributes)` paints it. `SyntheticFaces`
+is the torch data set over them, with a cache on disk; its `render(seed, index)` does both.
 
 How a face is painted: outlines are filled by Pillow at four times the size and averaged down to
 64x64, which gives masks with soft edges; numpy lays colors through these masks, and shades the skin
@@ -116,19 +116,7 @@ _FRAMES = {
 
 
 def sample_attributes(seed: int, index: int) -> dict:
-    """Draw what face number `index` of stream `seed` is like.
-
-    Args:
-        seed: 0 or more.
-        index: 0 or more.
-
-    Returns:
-        The dictionary described at the top of this module. A pure function: no global random state
-        is read or changed.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
+    """Draw what face number `index` of stream `seed` is like: see the top of this module."""
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
 
@@ -323,6 +311,11 @@ def _curve(points, count: int = 24) -> np.ndarray:
     )
 
 
+def _symmetric(side: list, middle: tuple[float, float]) -> list:
+    """The points (x, y) of one side, the one in the middle, and those of the other side."""
+    return [*side, middle, *((-x, y) for x, y in reversed(side))]
+
+
 def _band(points, widths) -> np.ndarray:
     """Outline of a stroke along a curve (N, 2), as for brows; its thickness follows `widths`."""
     p = np.asarray(points, dtype=float)
@@ -426,14 +419,8 @@ class _Face(_Painter):
         a = self.a
         neck_half = 9.0 + 3.0 * a["head_width"]
         lean = 0.3 * self.turn
-        neck = [
-            (-neck_half, 8),
-            (-neck_half - 0.5, 25),
-            (-neck_half - 4, 40),
-            (neck_half + 4, 40),
-            (neck_half + 0.5, 25),
-            (neck_half, 8),
-        ]
+        left = [(-neck_half, 8), (-neck_half - 0.5, 25), (-neck_half - 4, 40)]
+        neck = [*left, *((-x, y) for x, y in reversed(left))]
         self.paint(self.mask(neck), self.skin_color * 0.86)
         color = from_hsv(a["clothes_hue"], 0.5, 0.2 + 0.65 * a["clothes_value"])
         shade = (1.0 - 0.012 * (self.x * -np.sign(a["light"]) + 20)).clip(0.55, 1.05)[..., None]
@@ -451,14 +438,9 @@ class _Face(_Painter):
         )
         self.paint(self.mask(shoulders), color * shade)
         if a["clothes"] == "shirt":
-            wings = [
-                [(-edge, 24.5), (-1.0, 31), (-6, 35), (-edge - 2, 29)],
-                [(edge, 24.5), (1.0, 31), (6, 35), (edge + 2, 29)],
-            ]
-            self.paint(
-                self.mask(*[np.array(w) + [lean, 0] for w in wings]),
-                np.clip(color * 1.2 + 0.06, 0, 1),
-            )
+            right = np.array([(edge, 24.5), (1.0, 31), (6, 35), (edge + 2, 29)])
+            wings = [wing + [lean, 0] for wing in (right * [-1, 1], right)]
+            self.paint(self.mask(*wings), np.clip(color * 1.2 + 0.06, 0, 1))
         else:
             self.darken(self.mask(lines=[line + [lean, 0.6]], width=0.8), 0.25)
         shadow = self.mask(self.outline(0.5) + [-2.0 * a["light"], 3.5])
@@ -469,14 +451,8 @@ class _Face(_Painter):
         ear_y = -1.5
         ears = []
         for side in (-1, 1):
-            ears.append(
-                _ellipse(
-                    side * (self.half_width + 0.8 - 1.2 * side * a["yaw"]) - 0.3 * turn,
-                    ear_y,
-                    2.6,
-                    5.0,
-                )
-            )
+            ear_x = side * (self.half_width + 0.8 - 1.2 * side * a["yaw"]) - 0.3 * turn
+            ears.append(_ellipse(ear_x, ear_y, 2.6, 5.0))
         ear = self.mask(*ears)
         self.paint(ear, self.skin_color * 0.9 * np.array([1.02, 0.94, 0.92], np.float32))
         self.darken(
@@ -495,18 +471,13 @@ class _Face(_Painter):
             (self.shift(0, 0.8), 16.2, 5.0, 1.5, -0.7),
             (self.shift(0, 0.8), 8.6, 1.0, 1.5, -0.35),
         ]
+        wing = 2.9 + 0.9 * a["nose_width"]
         for side in (-1, 1):
             relief += [
                 (self.shift(side * 11.5, 0.55), 4.5 - 1.8 * smile, 4.6, 4.0, 1.1 + 1.3 * smile),
                 (self.shift(side * self.eye_x, 0.6), self.eye_y - 0.4, 4.6, 3.0, -1.5),
                 (self.shift(side * self.eye_x * 0.9, 0.6), self.eye_y - 6.0, 6.0, 1.8, 0.7),
-                (
-                    self.shift(side * (2.9 + 0.9 * a["nose_width"]), 0.9),
-                    self.nose_tip + 0.6,
-                    1.3,
-                    1.2,
-                    0.8,
-                ),
+                (self.shift(side * wing, 0.9), self.nose_tip + 0.6, 1.3, 1.2, 0.8),
             ]
         nx = np.clip(x / np.maximum(self.width_at(np.clip(y, -20, 19)), 1.0), -1.2, 1.2) * 0.9
         ny = np.clip((y - 2.0) / 29.0, -1.0, 1.0) * 0.8
@@ -539,14 +510,9 @@ class _Face(_Painter):
             0.24,
         )
         wing = 1.5 + 0.7 * a["nose_width"]
+        width = 0.95 + 0.3 * a["nose_width"]
         nostrils = [
-            _ellipse(
-                self.shift(s * wing, 0.95),
-                self.nose_tip + 1.9,
-                0.95 + 0.3 * a["nose_width"],
-                0.6,
-                12,
-            )
+            _ellipse(self.shift(s * wing, 0.95), self.nose_tip + 1.9, width, 0.6, 12)
             for s in (-1, 1)
         ]
         self.darken(blurred(self.mask(*nostrils), 0.35), 0.62)
@@ -585,48 +551,18 @@ class _Face(_Painter):
         full = 0.75 + 0.75 * a["lip_fullness"]
         upper = middle - 0.5 * opening * 0.5
         lower = middle + 0.75 * opening
-        lip_top = _curve(
-            [
-                (-half, corner),
-                (-half * 0.5, (corner + upper) / 2 - 1.0 * full),
-                (-1.3, upper - 1.45 * full),
-                (0, upper - 1.1 * full),
-                (1.3, upper - 1.45 * full),
-                (half * 0.5, (corner + upper) / 2 - 1.0 * full),
-                (half, corner),
-            ],
-            28,
-        )
-        lip_bottom = _curve(
-            [
-                (-half, corner),
-                (-half * 0.55, (corner + lower) / 2 + 0.9 * full + 0.3),
-                (0, lower + 1.75 * full),
-                (half * 0.55, (corner + lower) / 2 + 0.9 * full + 0.3),
-                (half, corner),
-            ],
-            28,
-        )
-        inner_top = _curve(
-            [
-                (-half * 0.93, corner),
-                (-half * 0.45, (corner + 3 * upper) / 4),
-                (0, upper + 0.15),
-                (half * 0.45, (corner + 3 * upper) / 4),
-                (half * 0.93, corner),
-            ],
-            20,
-        )
-        inner_bottom = _curve(
-            [
-                (-half * 0.93, corner),
-                (-half * 0.5, (corner + 3 * lower) / 4),
-                (0, lower),
-                (half * 0.5, (corner + 3 * lower) / 4),
-                (half * 0.93, corner),
-            ],
-            20,
-        )
+        side = [
+            (-half, corner),
+            (-half * 0.5, (corner + upper) / 2 - 1.0 * full),
+            (-1.3, upper - 1.45 * full),
+        ]
+        lip_top = _curve(_symmetric(side, (0, upper - 1.1 * full)), 28)
+        side = [(-half, corner), (-half * 0.55, (corner + lower) / 2 + 0.9 * full + 0.3)]
+        lip_bottom = _curve(_symmetric(side, (0, lower + 1.75 * full)), 28)
+        side = [(-half * 0.93, corner), (-half * 0.45, (corner + 3 * upper) / 4)]
+        inner_top = _curve(_symmetric(side, (0, upper + 0.15)), 20)
+        side = [(-half * 0.93, corner), (-half * 0.5, (corner + 3 * lower) / 4)]
+        inner_bottom = _curve(_symmetric(side, (0, lower)), 20)
         move = [center, 0.0]
         natural = self.skin_color * np.array([0.86, 0.6, 0.6], np.float32)
         strong = np.array([0.72, 0.16, 0.22], np.float32) * (1.0 - 0.3 * a["skin"])
@@ -658,61 +594,25 @@ class _Face(_Painter):
         if kind == "none":
             return
         center, low = self.shift(0, 0.75), self.bottom
-        moustache = np.concatenate(
-            [
-                _curve(
-                    [
-                        (-8.0, self.mouth_y + 1.0),
-                        (-5.0, self.mouth_y - 2.6),
-                        (0, self.mouth_y - 3.6),
-                        (5.0, self.mouth_y - 2.6),
-                        (8.0, self.mouth_y + 1.0),
-                    ],
-                    16,
-                ),
-                _curve(
-                    [
-                        (6.5, self.mouth_y + 0.4),
-                        (0, self.mouth_y - 1.0),
-                        (-6.5, self.mouth_y + 0.4),
-                    ],
-                    10,
-                ),
-            ]
-        ) + [center, -0.6 * a["smile"]]
+        mouth = self.mouth_y
+        above = _symmetric([(-8.0, mouth + 1.0), (-5.0, mouth - 2.6)], (0, mouth - 3.6))
+        below = _symmetric([(6.5, mouth + 0.4)], (0, mouth - 1.0))
+        moustache = np.concatenate([_curve(above, 16), _curve(below, 10)])
+        moustache = moustache + [center, -0.6 * a["smile"]]
         if kind == "moustache":
             area = self.mask(moustache)
         elif kind == "goatee":
             area = self.mask(moustache, _rounded_box(center, low - 4.2, 6.5, 5.6, 3.0))
-            area = np.maximum(
-                area,
-                self.mask(
-                    lines=[
-                        [(center - 7.2, self.mouth_y), (center - 6.2, low - 6)],
-                        [(center + 7.2, self.mouth_y), (center + 6.2, low - 6)],
-                    ],
-                    width=2.2,
-                ),
-            )
+            left = [(center - 7.2, mouth), (center - 6.2, low - 6)]
+            right = [(center + 7.2, mouth), (center + 6.2, low - 6)]
+            area = np.maximum(area, self.mask(lines=[left, right], width=2.2))
         else:
             w = self.half_width
-            line = _curve(
-                [
-                    (-w - 1, -3),
-                    (-w * 0.86, 5),
-                    (-w * 0.6, 9.5),
-                    (-6.5, 9.0),
-                    (0, 8.6),
-                    (6.5, 9.0),
-                    (w * 0.6, 9.5),
-                    (w * 0.86, 5),
-                    (w + 1, -3),
-                ],
-                30,
-            ) + [0.4 * self.turn, 0]
-            below = self.mask(np.concatenate([line, [(30, 40), (-30, 40)]]))
+            side = [(-w - 1, -3), (-w * 0.86, 5), (-w * 0.6, 9.5), (-6.5, 9.0)]
+            line = _curve(_symmetric(side, (0, 8.6)), 30) + [0.4 * self.turn, 0]
+            cheeks = self.mask(np.concatenate([line, [(30, 40), (-30, 40)]]))
             grow = 0.0 if kind == "stubble" else 1.2
-            area = np.maximum(below * self.mask(self.outline(grow)), self.mask(moustache))
+            area = np.maximum(cheeks * self.mask(self.outline(grow)), self.mask(moustache))
             area = area * (1.0 - 0.75 * _bump(self.x, self.y, center, self.mouth_y + 4.0, 2.2, 1.0))
         area = blurred(area, 0.9) * (1.0 - np.clip(1.4 * blurred(self.lips, 0.4), 0, 1))
         alpha = {"stubble": 0.3, "moustache": 0.88, "goatee": 0.85, "full": 0.9}[kind]
@@ -728,41 +628,22 @@ class _Face(_Painter):
         for side in (-1, 1):
             cx, cy = self.shift(side * self.eye_x, 0.6), self.eye_y
             inner, outer = (cx - side * half, cy + 0.55), (cx + side * half, cy - 0.15)
-            top = _curve(
-                [
-                    inner,
-                    (cx - side * half * 0.45, cy - height * 0.85),
-                    (cx + side * half * 0.3, cy - height),
-                    outer,
-                ],
-                16,
-            )
-            low = _curve(
-                [
-                    inner,
-                    (cx - side * half * 0.3, cy + 1.35 - 0.3 * a["smile"]),
-                    (cx + side * half * 0.5, cy + 1.25 - 0.4 * a["smile"]),
-                    outer,
-                ],
-                16,
-            )
+            near = (cx - side * half * 0.45, cy - height * 0.85)
+            far = (cx + side * half * 0.3, cy - height)
+            top = _curve([inner, near, far, outer], 16)
+            near = (cx - side * half * 0.3, cy + 1.35 - 0.3 * a["smile"])
+            far = (cx + side * half * 0.5, cy + 1.25 - 0.4 * a["smile"])
+            low = _curve([inner, near, far, outer], 16)
             whites.append(np.concatenate([top, low[::-1]]))
-            lids.append(
-                _band(
-                    np.concatenate([top, [(outer[0] + side * 0.5, outer[1] - 0.1)]]),
-                    [0.4, 0.8 + 0.5 * a["lashes"], 1.0 + 0.6 * a["lashes"], 0.5],
-                )
-            )
+            lid = np.concatenate([top, [(outer[0] + side * 0.5, outer[1] - 0.1)]])
+            lids.append(_band(lid, [0.4, 0.8 + 0.5 * a["lashes"], 1.0 + 0.6 * a["lashes"], 0.5]))
             creases.append(top[1:-1] - [0, 1.5])
             lowers.append(low)
             eye = (cx + 1.75 * a["gaze_x"], cy - 0.35 + 0.85 * a["gaze_y"])
             irises.append(_ellipse(*eye, 2.25, 2.25))
             pupils.append(_ellipse(*eye, 1.05, 1.05, 16))
-            glints.append(
-                _ellipse(
-                    eye[0] + 0.8 * (1 if a["light"] > 0 else -1), eye[1] - 0.75, 0.55, 0.55, 10
-                )
-            )
+            glint = eye[0] + 0.8 * (1 if a["light"] > 0 else -1)
+            glints.append(_ellipse(glint, eye[1] - 0.75, 0.55, 0.55, 10))
         self.darken(blurred(self.mask(*[w * 1.0 for w in whites]), 2.0), 0.2)
         self.darken(blurred(self.mask(lines=creases, width=0.8), 0.5), 0.42)
         white = self.mask(*whites)
@@ -781,41 +662,23 @@ class _Face(_Painter):
         thick = 1.1 + 1.6 * a["brow_thickness"]
         shapes = []
         for side in (-1, 1):
-            cx, cy = (
-                self.shift(side * self.eye_x, 0.6),
-                self.eye_y - 4.9 - 1.3 * a["brow_height"] - 0.3 * a["smile"],
-            )
+            cx = self.shift(side * self.eye_x, 0.6)
+            cy = self.eye_y - 4.9 - 1.3 * a["brow_height"] - 0.3 * a["smile"]
             inner = (cx - side * 4.6, cy + 0.5 - 1.0 * a["brow_angle"])
             peak = (cx + side * 1.8, cy - 0.9)
             outer = (cx + side * 5.6, cy + 0.9 + 0.4 * a["brow_angle"])
-            shapes.append(
-                _band(
-                    _curve(
-                        [
-                            inner,
-                            ((inner[0] + peak[0]) / 2, (inner[1] + peak[1]) / 2 - 0.3),
-                            peak,
-                            outer,
-                        ],
-                        14,
-                    ),
-                    [0.75 * thick, thick, 0.85 * thick, 0.3],
-                )
-            )
-        color = (
-            self.hair_color * 0.72
-            if a["hair_color"] not in ("gray", "white")
-            else self.hair_color * 0.8
-        )
+            between = ((inner[0] + peak[0]) / 2, (inner[1] + peak[1]) / 2 - 0.3)
+            line = _curve([inner, between, peak, outer], 14)
+            shapes.append(_band(line, [0.75 * thick, thick, 0.85 * thick, 0.3]))
+        color = self.hair_color * (0.8 if a["hair_color"] in ("gray", "white") else 0.72)
         color = color + 0.15 * (self.skin_color * 0.5 - color)
         self.paint(blurred(self.mask(*shapes), 0.4) * 0.85, color)
 
     def hair_shade(self) -> np.ndarray:
         """(64, 64, 3) colors of the hair: strands or curls, a band of light, a lighter side."""
         a = self.a
-        crown = (
-            4.0 * a["part"] if a["hair_style"] in ("side part", "short", "long", "wavy") else 0.0
-        )
+        parted = a["hair_style"] in ("side part", "short", "long", "wavy")
+        crown = 4.0 * a["part"] if parted else 0.0
         if a["hair_style"] in ("curly", "buzz"):
             strands = smooth_noise(self.rng, 15 if a["hair_style"] == "curly" else 30)
         else:
@@ -885,27 +748,11 @@ class _Face(_Painter):
         line = -17.2 - 2.6 * a["hairline"]
         near = w - 1.0
         if style in ("short", "buzz", "curly", "bun"):
-            edge = [
-                (-near, -3),
-                (-near + 0.8, -9),
-                (-near + 3.0, -14),
-                (-8, line),
-                (0, line + 0.6 * volume),
-                (8, line),
-                (near - 3.0, -14),
-                (near - 0.8, -9),
-                (near, -3),
-            ]
+            side = [(-near, -3), (-near + 0.8, -9), (-near + 3.0, -14), (-8, line)]
+            edge = _symmetric(side, (0, line + 0.6 * volume))
             if style == "bun":
-                edge = [
-                    (-near - 0.5, -5),
-                    (-near + 1.5, -11),
-                    (-9, line),
-                    (0, line - 1.5),
-                    (9, line),
-                    (near - 1.5, -11),
-                    (near + 0.5, -5),
-                ]
+                side = [(-near - 0.5, -5), (-near + 1.5, -11), (-9, line)]
+                edge = _symmetric(side, (0, line - 1.5))
         elif style == "side part":
             sign = 1.0 if part > 0 else -1.0
             edge = [
@@ -921,19 +768,14 @@ class _Face(_Painter):
             ]
             edge = [(sign * px, py) for px, py in edge][:: int(sign)]
         elif style == "fringe":
-            edge = [
+            side = [
                 (-near + 2.2, 14),
                 (-near + 1.0, 0),
                 (-near + 2.6, -9),
                 (-near + 5, -11.8),
                 (-6, -12.8),
-                (0, -12.2 - volume),
-                (6, -12.8),
-                (near - 5, -11.8),
-                (near - 2.6, -9),
-                (near - 1.0, 0),
-                (near - 2.2, 14),
             ]
+            edge = _symmetric(side, (0, -12.2 - volume))
         else:
             top = 5.0 * part
             edge = [
@@ -996,35 +838,23 @@ class _Face(_Painter):
         lenses, arms = [], []
         for side in (-1, 1):
             cx = self.shift(side * (self.eye_x + 0.2), 0.68)
-            lens = (
-                _ellipse(cx, y, 6.1, 5.5, 36)
-                if kind == "round"
-                else _rounded_box(cx, y, 6.6, 4.5, 4.5, 40)
-            )
-            lenses.append(lens)
+            if kind == "round":
+                lenses.append(_ellipse(cx, y, 6.1, 5.5, 36))
+            else:
+                lenses.append(_rounded_box(cx, y, 6.6, 4.5, 4.5, 40))
             arms.append([(cx + side * 6.2, y - 1.2), (side * (self.half_width + 0.3), y - 1.6)])
-        bridge = _curve(
-            [
-                (self.shift(-self.eye_x + 5.9, 0.7), y - 0.8),
-                (0.75 * self.turn, y - 1.9),
-                (self.shift(self.eye_x - 5.9, 0.7), y - 0.8),
-            ],
-            8,
-        )
+        left = (self.shift(-self.eye_x + 5.9, 0.7), y - 0.8)
+        right = (self.shift(self.eye_x - 5.9, 0.7), y - 0.8)
+        bridge = _curve([left, (0.75 * self.turn, y - 1.9), right], 8)
         glass = self.mask(*lenses)
         self.lighten(
             glass * np.clip(0.5 + 0.1 * (self.x * np.sign(a["light"]) - self.y - 8), 0, 1), 0.1
         )
         if kind == "half-rim":
             rims = [lens[lens[:, 1] < y + 0.8] for lens in lenses]
-            rims = [
-                rim[
-                    np.argsort(
-                        np.arctan2(-(rim[:, 1] - y), rim[:, 0] - rim[:, 0].mean()) % (2 * np.pi)
-                    )
-                ]
-                for rim in rims
-            ]
+            for k, rim in enumerate(rims):
+                angles = np.arctan2(-(rim[:, 1] - y), rim[:, 0] - rim[:, 0].mean()) % (2 * np.pi)
+                rims[k] = rim[np.argsort(angles)]
         else:
             rims = [np.concatenate([lens, lens[:2]]) for lens in lenses]
         width = 0.9 if kind == "round" else 1.3
@@ -1033,26 +863,9 @@ class _Face(_Painter):
         self.paint(frame, color)
 
 
-def render_face(seed: int, index: int) -> tuple[np.ndarray, dict]:
-    """Face number `index` of stream `seed`: ((64, 64, 3) uint8, attributes).
-
-    A pure function of both numbers.
-    """
-    attributes = sample_attributes(seed, index)
-    return draw(attributes), attributes
-
-
 class SyntheticFaces(RenderedPictures):
     """Rendered faces; arguments and methods are those of `RenderedPictures`."""
 
     name, noun = "synthetic-faces", "faces"
-
-    @staticmethod
-    def sample(seed: int, index: int) -> dict:
-        """See `sample_attributes`."""
-        return sample_attributes(seed, index)
-
-    @staticmethod
-    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
-        """See `render_face`."""
-        return render_face(seed, index)
+    sample = staticmethod(sample_attributes)
+    draw = staticmethod(draw)

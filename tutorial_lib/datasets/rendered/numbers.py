@@ -2,8 +2,8 @@
 
 They stand in for the SVHN crops of the paper: the digit in the middle is the label, its neighbors
 in the number, if it has any, are cut by the picture's border. `sample_attributes(seed, index)`
-draws what a picture shows, `draw(attributes)` paints it, `render_number` does both;
-`SyntheticNumbers` is the torch data set.
+draws what a picture shows, `draw(attributes)` paints it; `SyntheticNumbers` is the torch data set,
+and its `render(seed, index)` does both.
 
 How a number is painted: glyphs of the fonts that ship with matplotlib stand on a plane that is
 slanted, turned and seen in perspective; Pillow lays them at twice the size and averages down to
@@ -54,7 +54,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from tutorial_lib.datasets.rendered.base import (
     SIZE,
@@ -62,6 +62,7 @@ from tutorial_lib.datasets.rendered.base import (
     RenderedPictures,
     blurred,
     from_bytes,
+    photographed,
     smooth_noise,
     to_bytes,
 )
@@ -156,19 +157,7 @@ def lightness(color) -> float:
 
 
 def sample_attributes(seed: int, index: int) -> dict:
-    """Draw what number `index` of stream `seed` is like.
-
-    Args:
-        seed: 0 or more.
-        index: 0 or more.
-
-    Returns:
-        The dictionary described at the top of this module. A pure function: no global random state
-        is read or changed.
-
-    Raises:
-        ValueError: for negative numbers.
-    """
+    """Draw what number `index` of stream `seed` is like: see the top of this module."""
     draws = Draws(seed, index)
     number, bell, choice = draws.number, draws.bell, draws.choice
     digits = choice({"alone": 22, "left": 22, "right": 22, "both": 34})
@@ -361,11 +350,8 @@ class _Number:
         for side, digit in ((-1, a["left"]), (1, a["right"])):
             if digit >= 0:
                 # A 1 is narrow, but its neighbors do not come nearer than to a slim digit.
-                apart = (
-                    max(width[a["digit"]], 0.42 * GLYPH) / 2
-                    + gap
-                    + max(width[digit], 0.42 * GLYPH) / 2
-                )
+                middle, beside = (max(width[d], 0.42 * GLYPH) for d in (a["digit"], digit))
+                apart = middle / 2 + gap + beside / 2
                 places.append((digit, side * apart, width[digit]))
         return places
 
@@ -379,11 +365,9 @@ class _Number:
         strip = Image.new("L", STRIP)
         for digit, x, _ in self.places:
             glyph, _ = _glyph(self.a["font"], digit, stroke)
-            corner = (
-                round(STRIP[0] / 2 + x - glyph.width / 2),
-                round(STRIP[1] / 2 - glyph.height / 2),
-            )
-            strip.paste(glyph, corner, glyph)
+            left = round(STRIP[0] / 2 + x - glyph.width / 2)
+            top = round(STRIP[1] / 2 - glyph.height / 2)
+            strip.paste(glyph, (left, top), glyph)
         scale = self.digit_scale
         to_strip = np.array(
             [
@@ -423,25 +407,16 @@ class _Number:
             )
             self.canvas *= (0.86 + 0.26 * (shades % 1))[..., None]
             mortar = np.clip(1.7 - joint, 0, 1)
-            self.paint(
-                mortar,
-                from_bytes((176, 168, 156))
-                * (0.7 if lightness(_WALLS[a["wall_color"]]) > 0.5 else 1.0),
-            )
+            tone = 0.7 if lightness(_WALLS[a["wall_color"]]) > 0.5 else 1.0
+            self.paint(mortar, from_bytes((176, 168, 156)) * tone)
             self.relief += 0.25 * (self.moved(mortar, *-self.light) - mortar)
         elif a["wall"] == "wood":
             height = self.rng.uniform(17, 26)
             row = (y + self.rng.uniform(0, height)) / height
             seam = (row % 1) * height
-            grain = (
-                np.asarray(
-                    Image.fromarray(self.rng.integers(0, 256, (40, 3), np.uint8)).resize(
-                        (SIZE, SIZE), Image.Resampling.BICUBIC
-                    ),
-                    np.float32,
-                )
-                / 255.0
-            )
+            coarse = Image.fromarray(self.rng.integers(0, 256, (40, 3), np.uint8))
+            fine = coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+            grain = np.asarray(fine, np.float32) / 255.0
             self.canvas *= (0.9 + 0.16 * grain + 0.06 * np.sin(np.floor(row) * 7.7))[..., None]
             # Clapboard: each board's lower edge throws a shadow on the one below.
             self.darken(np.clip(1.6 - seam, 0, 1), 0.5)
@@ -459,10 +434,8 @@ class _Number:
             return
         # The margins follow the texture's seed: a plate's size is no attribute of its own.
         margin = self.rng.uniform(4.0, 9.0) + (4.0 if a["ground"] == "oval" else 0.0)
-        left, right = (
-            min(e[0] for e in edges) * horizontal - margin,
-            max(e[1] for e in edges) * horizontal + margin,
-        )
+        left = min(edge[0] for edge in edges) * horizontal - margin
+        right = max(edge[1] for edge in edges) * horizontal + margin
         half_height = a["height"] / 2 + self.rng.uniform(3.0, 8.0)
         cx, half_width = (left + right) / 2, max((right - left) / 2, 0.62 * half_height)
         dx, dy = np.abs(self.x - cx), np.abs(self.y)
@@ -474,18 +447,13 @@ class _Number:
         else:
             corner = self.rng.choice([0.8, 3.0, 6.0])
             qx, qy = dx - half_width + corner, dy - half_height + corner
-            inside = (
-                corner
-                - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
-                - np.minimum(np.maximum(qx, qy), 0)
-            )
+            inside = corner - np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
+            inside = inside - np.minimum(np.maximum(qx, qy), 0)
         mask = np.clip(inside + 0.5, 0, 1)
         self.relief *= 1.0 - mask
         offset = 1.2 + 1.2 * self.rng.random()
-        self.darken(
-            blurred(self.moved(mask, *(-offset * self.light)), 1.1) * (1 - mask),
-            0.3 + 0.35 * a["light_strength"],
-        )
+        shadow = blurred(self.moved(mask, *(-offset * self.light)), 1.1)
+        self.darken(shadow * (1 - mask), 0.3 + 0.35 * a["light_strength"])
         gloss = 0.06 * (self.x * self.light[0] + self.y * self.light[1]) / 32
         self.paint(mask, np.clip(color * (1.0 + gloss)[..., None], 0, 1))
         bevel = mask * np.clip(1.4 - inside, 0, 1)
@@ -502,27 +470,21 @@ class _Number:
         if a["screws"] == "none":
             return
         inset = 4.2 if a["rim"] < 0.4 else 6.0
-        spots = {"sides": [(-1, 0), (1, 0)], "corners": [(-1, -1), (1, -1), (-1, 1), (1, 1)]}[
-            a["screws"]
-        ]
-        if a["ground"] == "oval":
-            spots = [(-1, 0), (1, 0)]
+        spots = [(-1, 0), (1, 0)]
+        if a["screws"] == "corners" and a["ground"] != "oval":
+            spots = [(-1, -1), (1, -1), (-1, 1), (1, 1)]
         for sx, sy in spots:
             dx = self.x - (cx + sx * (half_width - inset))
             dy = self.y - sy * (half_height - inset)
             distance = np.hypot(dx, dy)
             head = np.clip(2.2 - distance, 0, 1)
-            self.darken(
-                np.clip(3.2 - np.hypot(dx + self.light[0], dy + self.light[1]), 0, 1) * (1 - head),
-                0.4,
-            )
+            beside = np.hypot(dx + self.light[0], dy + self.light[1])
+            self.darken(np.clip(3.2 - beside, 0, 1) * (1 - head), 0.4)
             shine = 0.55 + 0.22 * np.clip((dx * self.light[0] + dy * self.light[1]) / 2.2, -1, 1)
             self.paint(head, shine[..., None] * np.array([1.0, 0.98, 0.94], np.float32))
             angle = self.rng.uniform(0, math.pi)
-            self.darken(
-                head * np.clip(0.9 - np.abs(dx * math.sin(angle) - dy * math.cos(angle)), 0, 1),
-                0.55,
-            )
+            slot = np.abs(dx * math.sin(angle) - dy * math.cos(angle))
+            self.darken(head * np.clip(0.9 - slot, 0, 1), 0.55)
 
     def tiles(self, color, horizontal: float) -> None:
         """A glazed tile for each digit, grout between them, and a blue or brown border."""
@@ -537,21 +499,15 @@ class _Number:
             self.relief *= 1.0 - mask
             bright = 1.0 + 0.05 * self.rng.normal()
             self.paint(mask, np.clip(color * bright, 0, 1))
-            self.relief += (
-                0.35
-                * mask
-                * np.clip(1.6 - inside, 0, 1)
-                * np.where(
-                    half - np.abs(self.x - x) < half_height - np.abs(self.y),
-                    np.sign(self.x - x) * self.light[0],
-                    np.sign(self.y) * self.light[1],
-                )
+            lit = np.where(
+                half - np.abs(self.x - x) < half_height - np.abs(self.y),
+                np.sign(self.x - x) * self.light[0],
+                np.sign(self.y) * self.light[1],
             )
+            self.relief += 0.35 * mask * np.clip(1.6 - inside, 0, 1) * lit
             if a["rim"] >= 0.4:
-                self.paint(
-                    0.75 * mask * np.clip(1.1 - np.abs(inside - 2.6), 0, 1),
-                    self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]),
-                )
+                line = 0.75 * mask * np.clip(1.1 - np.abs(inside - 2.6), 0, 1)
+                self.paint(line, self.tinted(_COLORS[a["digit_color"]], a["digit_tint"]))
 
     def digits(self) -> None:
         a = self.a
@@ -592,20 +548,14 @@ class _Number:
             self.darken(np.clip(spots + 0.6 * streaks, 0, 1), 0.3 * a["dirt"])
         across = ((self.columns - 32) * self.light[0] + (self.rows - 32) * self.light[1]) / 32
         self.canvas *= (1.0 + self.relief + 0.22 * a["light_strength"] * across)[..., None]
-        self.canvas += (
-            np.maximum(self.relief, 0)[..., None] * 0.25
-        )  # a lit edge shows on black paint too
+        # a lit edge shows on black paint too
+        self.canvas += np.maximum(self.relief, 0)[..., None] * 0.25
         if a["shade"] > 0:
             angle = self.rng.uniform(0, math.pi)
-            side = (
-                (self.columns - 32) * math.cos(angle)
-                + (self.rows - 32) * math.sin(angle)
-                + self.rng.uniform(-18, 18)
-            )
-            self.darken(
-                np.clip(0.5 + side / (2.0 + 8.0 * self.rng.random()), 0, 1),
-                0.25 + 0.35 * a["shade"],
-            )
+            side = (self.columns - 32) * math.cos(angle) + (self.rows - 32) * math.sin(angle)
+            side = side + self.rng.uniform(-18, 18)
+            shade = np.clip(0.5 + side / (2.0 + 8.0 * self.rng.random()), 0, 1)
+            self.darken(shade, 0.25 + 0.35 * a["shade"])
 
     def camera(self) -> np.ndarray:
         """Light's color, exposure, the lens's blur and the sensor's grain.
@@ -617,13 +567,11 @@ class _Number:
             [1 + 0.07 * a["warmth"], 1.0, 1 - 0.09 * a["warmth"]], np.float32
         )
         veil = 0.05 * a["blur"]
-        picture = Image.fromarray(to_bytes(veil + (1 - veil) * self.canvas))
-        picture = picture.filter(ImageFilter.GaussianBlur(0.35 + 1.25 * a["blur"]))
         noise = self.rng.normal(0.0, 1.0, (SIZE, SIZE, 1)) + 0.6 * self.rng.normal(
             0.0, 1.0, (SIZE, SIZE, 3)
         )
-        return np.clip(np.asarray(picture) + 3.0 * a["grain"] * noise + 0.5, 0, 255).astype(
-            np.uint8
+        return photographed(
+            veil + (1 - veil) * self.canvas, 0.35 + 1.25 * a["blur"], 3.0 * a["grain"] * noise
         )
 
 
@@ -640,26 +588,9 @@ def draw(attributes: dict) -> np.ndarray:
     return number.camera()
 
 
-def render_number(seed: int, index: int) -> tuple[np.ndarray, dict]:
-    """Number `index` of stream `seed`: ((64, 64, 3) uint8, attributes).
-
-    A pure function of both numbers.
-    """
-    attributes = sample_attributes(seed, index)
-    return draw(attributes), attributes
-
-
 class SyntheticNumbers(RenderedPictures):
     """Rendered house numbers; arguments and methods are those of `RenderedPictures`."""
 
     name, noun = "synthetic-numbers", "numbers"
-
-    @staticmethod
-    def sample(seed: int, index: int) -> dict:
-        """See `sample_attributes`."""
-        return sample_attributes(seed, index)
-
-    @staticmethod
-    def render(seed: int, index: int) -> tuple[np.ndarray, dict]:
-        """See `render_number`."""
-        return render_number(seed, index)
+    sample = staticmethod(sample_attributes)
+    draw = staticmethod(draw)
