@@ -7,9 +7,11 @@ import hashlib
 import numpy as np
 from browser import drag, in_kernel, play, press, shown_array, wait_until
 
+from tutorial_lib import load_dataset
+from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.masks import center_mask
-from tutorial_lib.teaching.plotting import colored
+from tutorial_lib.masks import HOLE_GRAY, center_mask, corrupt
+from tutorial_lib.teaching.plotting import spotlight
 from tutorial_lib.teaching.widgets import WINDOWS
 
 SLIDER = ".window-slider"
@@ -17,8 +19,12 @@ PICTURE = "img.window-image, .window-image img"
 
 
 def wait_for_window(page, window):
-    """Until the page shows the map of this window, computed here, and its label says so."""
-    expected = colored(importance_weights(center_mask(), window)[0, 0])
+    """Until the page shows the first portrait as this window lights it, computed here, and its
+    label says so.
+    """
+    portrait, mask = load_dataset("portraits", split="test", limit=1)[:], center_mask()
+    lit = spotlight(corrupt(portrait, mask, HOLE_GRAY), importance_weights(mask, window))
+    expected = to_uint8(lit)[0].repeat(4, 0).repeat(4, 1)
 
     def holds():
         shown = shown_array(page, PICTURE)

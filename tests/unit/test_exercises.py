@@ -82,16 +82,19 @@ def average(slow, fast, decay):
     return decay * slow + (1 - decay) * fast
 
 
-def weight_at(mask, row, column, window):
-    if mask[row, column] == 0:
-        return 0.0
-    reach = window // 2
-    near = mask[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
-    return (1 - near).mean()
+def speakers(height, width, window):
+    return (height + window - 1) * (width + window - 1) - height * width
 
 
-def reach(window):
-    return (32 + window - 1) ** 2 - 32**2
+def disc_around(radius):
+    offset = torch.arange(-radius, radius + 1)
+    return (offset[:, None] ** 2 + offset**2 <= radius**2).float()[None, None]
+
+
+def round_weights(mask, radius):
+    disc = disc_around(radius)
+    missing = F.conv2d(1 - mask, disc, padding=radius)
+    return mask * missing / F.conv2d(torch.ones_like(mask), disc, padding=radius)
 
 
 def plain_context_loss(generated, images, weights):
@@ -206,8 +209,8 @@ RIGHT = {
     "check_nearest": nearest,
     "check_discriminator_loss": discriminator_loss,
     "check_average": average,
-    "check_weight_at": weight_at,
-    "check_reach": reach,
+    "check_speakers": speakers,
+    "check_round_weights": round_weights,
     "check_context_loss": plain_context_loss,
     "check_prior_slope": prior_slope,
     "check_stochastic_clip": stochastic_clip,
@@ -277,17 +280,27 @@ def blend_jump(g, left, right):
     return g + (left - g[0])
 
 
-def window_at_the_edge(mask, row, column, window):
-    """Divides by the whole window, as a padded convolution does."""
-    reach = window // 2
-    near = mask[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
-    return (1 - near).sum() / window**2 * mask[row, column]
+def outside_is_missing(mask, radius):
+    """What pads the picture counts as hole."""
+    disc = disc_around(radius)
+    return mask * (1 - F.conv2d(mask, disc, padding=radius) / disc.sum())
 
 
-def inverted_weight(mask, row, column, window):
-    reach = window // 2
-    near = mask[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
-    return near.mean() * mask[row, column]
+def whole_disc_at_the_edge(mask, radius):
+    disc = disc_around(radius)
+    return mask * F.conv2d(1 - mask, disc, padding=radius) / disc.sum()
+
+
+def weight_in_the_hole(mask, radius):
+    disc = disc_around(radius)
+    missing = F.conv2d(1 - mask, disc, padding=radius)
+    return missing / F.conv2d(torch.ones_like(mask), disc, padding=radius)
+
+
+def inverted_weights(mask, radius):
+    disc = disc_around(radius)
+    known = F.conv2d(mask, disc, padding=radius)
+    return mask * known / F.conv2d(torch.ones_like(mask), disc, padding=radius)
 
 
 def clip(z, generator):
@@ -423,14 +436,19 @@ WRONG = {
         (lambda slow, fast, decay: (slow + fast) / 2, "differs"),
         (lambda slow, fast, decay: slow + decay * (fast - slow), "differs"),
     ],
-    "check_weight_at": [
-        (inverted_weight, "differs"),
-        (window_at_the_edge, "differs"),
-        (lambda mask, row, column, window: weight_at(mask, row, column, window + 2), "differs"),
+    "check_speakers": [
+        (lambda height, width, window: 2 * (height + width) * (window // 2), "corners"),
+        (lambda height, width, window: (height + window - 1) * (width + window - 1), "itself"),
+        (lambda height, width, window: speakers(height, width, window + 1), "expected 48"),
+        (lambda height, width, window: speakers(height, height, window), "1x20"),
     ],
-    "check_reach": [
-        (lambda window: 32 * 4 * (window // 2), "differs"),
-        (lambda window: (32 + window) ** 2 - 32**2, "differs"),
+    "check_round_weights": [
+        (weight_in_the_hole, "hole itself"),
+        (outside_is_missing, "no missing pixel"),
+        (inverted_weights, "no missing pixel"),
+        (whole_disc_at_the_edge, "at the border.*differs"),
+        (lambda mask, radius: importance_weights(mask, 2 * radius + 1), "within the radius"),
+        (lambda mask, radius: round_weights(mask, radius)[0], "shape"),
     ],
     "check_context_loss": [
         (lambda g, x, w: (w * (g - x)).abs().mean((1, 2, 3)), "sum over pixels"),
@@ -673,6 +691,9 @@ def test_the_right_answers_here_are_the_librarys():
         == NearestNeighbor(pixels).indices(images, mask).tolist()
     )
     torch.testing.assert_close(plain_seam(images, mask), seam_strength(images, mask))
-    assert [weight_at(center_mask()[0, 0], row, 16, 7).item() for row in (15, 14)] == pytest.approx(
-        [importance_weights(center_mask())[0, 0, row, 16].item() for row in (15, 14)]
-    )
+    for window in (3, 7, 15):
+        assert speakers(32, 32, window) == (importance_weights(center_mask(), window) > 0).sum()
+    one = torch.ones(1, 1, 9, 9)
+    one[..., 0, 4] = 0  # a disc of radius 2 has 13 pixels; from row 1 one of them is outside
+    assert round_weights(one, 2)[0, 0, 1, 4].item() == pytest.approx(1 / 12)
+    assert round_weights(one, 2)[0, 0, 2, 4].item() == pytest.approx(1 / 13)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
+from scipy import stats
 
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
@@ -94,6 +95,15 @@ def test_masks_and_weights_on_fixed_scales():
     assert "80% missing" in " ".join(ax.get_title() for ax in plotting.show_masks(masks).axes)
 
 
+def test_a_spotlight_makes_pixels_as_bright_as_their_weight(images):
+    weights = torch.zeros(1, 1, 64, 64)
+    weights[..., :32, :], weights[..., 0, 0] = 0.2, 0.4
+    brightness = (plotting.spotlight(images, weights, dim=0.1) + 1) / (images + 1)
+    expected = torch.full((64, 64), 0.1)
+    expected[:32], expected[0, 0] = 0.1 + 0.9 / 2, 1.0
+    torch.testing.assert_close(brightness, expected.expand(3, 3, -1, -1), atol=1e-3, rtol=0)
+
+
 def test_curves_are_named_labelled_and_distinct():
     curves = {f"curve {number}": np.arange(5.0) * number for number in range(1, 8)}
     ax = plotting.show_curves(
@@ -168,6 +178,23 @@ def test_intervals_are_drawn_where_they_are():
         assert ends == [[mean - half, mean + half] for mean, half in rows.values()]
     with pytest.raises(ValueError, match="same names"):
         plotting.show_intervals({"x": {"a": (0, 1)}, "y": {"b": (0, 1)}}, "", "")
+
+
+def test_differences_are_dots_with_the_mean_and_students_interval():
+    a, b = torch.tensor([1.0, 2.0, 6.0, -1.0]), torch.tensor([0.0, 0.5, 0.25, 0.25])
+    figure = plotting.show_differences({"dB": {"a": a, "b": b}, "levels": {"a": -a, "b": -b}}, "")
+    assert [ax.get_xlabel() for ax in figure.axes] == ["dB", "levels"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b"]
+    for ax, sign in zip(figure.axes, (1, -1), strict=True):
+        dots = [line for line in ax.lines if len(line.get_xdata()) == 4]
+        for container, line, values in zip(ax.containers, dots, (a, b), strict=True):
+            values = sign * values.double().numpy()
+            np.testing.assert_array_equal(line.get_xdata(), values)
+            ends = container.lines[2][0].get_segments()[0][:, 0]
+            interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+            np.testing.assert_allclose(ends, [interval.low, interval.high])
+    with pytest.raises(ValueError, match="same names"):
+        plotting.show_differences({"x": {"a": a}, "y": {"b": b}}, "")
 
 
 def test_error_pictures_are_black_without_error_and_white_at_the_range_over_the_factor():

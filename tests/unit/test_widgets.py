@@ -12,7 +12,8 @@ from conftest import callback_errors_raise
 from matplotlib import colormaps
 from PIL import Image
 
-from tutorial_lib.masks import FAMILIES, center_mask, make_masks
+from tutorial_lib.masks import FAMILIES, HOLE_GRAY, center_mask, corrupt, make_masks
+from tutorial_lib.teaching.plotting import spotlight
 from tutorial_lib.teaching.widgets import (
     WINDOWS,
     FrameSlider,
@@ -178,7 +179,7 @@ def test_moving_the_window_shows_the_map_of_that_window():
         )
 
 
-def test_the_window_slider_of_notebook_03():
+def test_the_window_slider_of_notebook_04():
     slider = WindowSlider(center_mask())
     assert [label for label, _ in slider.slider.options] == [str(window) for window in WINDOWS]
     assert (
@@ -193,6 +194,15 @@ def test_the_window_slider_of_notebook_03():
         "window-slider" in slider.slider._dom_classes
         and "window-image" in slider.image._dom_classes
     )
+
+
+def test_a_photograph_is_lit_by_the_weights_of_the_window():
+    image, mask = pictures(1, size=16), center_mask(size=16)
+    slider = WindowSlider(mask, (3, 7), image)
+    weights = torch.from_numpy(weights_by_loops(mask[0, 0].numpy(), 7)).float()
+    lit = spotlight(corrupt(image, mask, HOLE_GRAY), weights[None, None])
+    assert np.array_equal(slider.array, enlarged(pixels(lit[0]), 4))
+    assert slider.caption.value.startswith("window 7: ")
 
 
 def test_without_7_the_first_window_is_shown():

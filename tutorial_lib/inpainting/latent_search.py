@@ -146,7 +146,9 @@ ADAM = SearchSettings(
 )
 # The text of the paper, section 3.4; the learning rate is ours, from the sweep of notebook 05.
 PAPER = replace(ADAM, learning_rate=0.03, beta2=0.999, schedule="constant", steps=1500)
-# What the authors' released code does where it differs from the paper.
+# What the authors' released code does where it differs from the paper: moodoki/
+# semantic_image_inpainting, branch extensions, commit 83bcb87. Their first release (branch master,
+# commit 091cf07) has rate 0.01, 1000 steps, lam 0.1, window 7, and the weights of Eq. 3 inverted.
 AUTHORS_CODE = replace(
     ADAM,
     optimizer="nesterov",

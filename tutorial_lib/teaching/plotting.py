@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
+from tutorial_lib.evaluation.results import mean_interval
 from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import HOLE_GRAY, check_mask, corrupt
 from tutorial_lib.teaching.manifold import spaced_out
@@ -238,6 +239,21 @@ def show_weights(
     return figure
 
 
+def spotlight(images: Tensor, weights: Tensor, dim: float = 0.2) -> Tensor:
+    """Pictures lit by weights: a pixel is as bright as its weight says.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1].
+        weights: (B, 1, H, W) or (1, 1, H, W), not negative; the largest is full brightness.
+        dim: brightness where the weight is 0, as a fraction.
+
+    Returns:
+        (B, 3, H, W) in [-1, 1].
+    """
+    light = dim + (1 - dim) * weights / weights.max()
+    return (images + 1) * light - 1
+
+
 def show_curves(
     curves: dict[str, Sequence[float]],
     alt: str,
@@ -382,6 +398,37 @@ def show_intervals(
     )
     ax.grid(axis="x", alpha=0.3)
     ax.legend(fontsize=9)
+    return figure
+
+
+def show_differences(panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
+    """Paired differences, a dot a picture, and below the dots their mean with its 95 % interval.
+
+    Args:
+        panels: axis label, with the unit -> name of the comparison -> (N,) differences; the same
+            names in the same order in each panel.
+        alt: what is to be seen, in words.
+
+    Raises:
+        ValueError: when the panels do not hold the same names.
+    """
+    names = list(next(iter(panels.values())))
+    if any(list(rows) != names for rows in panels.values()):
+        raise ValueError(f"each panel needs the same names in the same order: {', '.join(names)}")
+    figure, axes = new_figure(
+        alt, 1, len(panels), (3.5 * len(panels) + 1, 0.8 * len(names) + 0.9), sharey=True
+    )
+    for ax, (label, rows) in zip(axes[0], panels.items(), strict=True):
+        ax.axvline(0, color="0.6", linewidth=1)
+        for place, (color, differences) in enumerate(zip(COLORS, rows.values(), strict=False)):
+            values = differences.detach().cpu().double().numpy()
+            mean, half = mean_interval(values)
+            ax.plot(values, np.full(len(values), place - 0.15), "o", color=color, alpha=0.4)
+            ax.errorbar(mean, place + 0.2, xerr=half, fmt="D", color=color, capsize=4)
+        ax.set(
+            yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel=label
+        )
+        ax.grid(axis="x", alpha=0.3)
     return figure
 
 

@@ -11,7 +11,10 @@ from tutorial_lib.teaching.exercises.comparisons import (
     check_whole_psnr,
 )
 from tutorial_lib.teaching.exercises.faster_search import check_fold, check_time_to
-from tutorial_lib.teaching.exercises.importance_weights import check_reach, check_weight_at
+from tutorial_lib.teaching.exercises.importance_weights import (
+    check_round_weights,
+    check_speakers,
+)
 from tutorial_lib.teaching.exercises.lambda_explorer import (
     check_lam_for_sum,
     check_lam_with_share,
@@ -62,14 +65,14 @@ __all__ = [
     "check_perplexity",
     "check_pictures_needed",
     "check_prior_slope",
-    "check_reach",
+    "check_round_weights",
     "check_seam_strength",
     "check_search_rows",
+    "check_speakers",
     "check_stochastic_clip",
     "check_time_to",
     "check_trustworthiness",
     "check_two_holes",
-    "check_weight_at",
     "check_whole_psnr",
     "check_worst",
 ]

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tutorial_lib.images import image_grid, to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.teaching.plotting import colored
+from tutorial_lib.masks import HOLE_GRAY, corrupt
+from tutorial_lib.teaching.plotting import colored, spotlight
 
 WINDOWS = (3, 5, 7, 9, 11, 15, 21, 31)
 
@@ -119,12 +120,13 @@ class WindowSlider(FrameSlider):
     Args:
         mask: (1, 1, H, W), 1 = known.
         windows: odd sides to choose from.
+        image: (1, 3, H, W) in [-1, 1], to be lit by the weights; None shows the weights themselves.
 
     Attributes:
         `weights`, a list of (H, W) tensors, one a window.
     """
 
-    def __init__(self, mask: Tensor, windows: Sequence[int] = WINDOWS):
+    def __init__(self, mask: Tensor, windows: Sequence[int] = WINDOWS, image: Tensor | None = None):
         self.windows = list(windows)
         self.weights = [importance_weights(mask, window)[0, 0] for window in windows]
         captions = [
@@ -132,8 +134,16 @@ class WindowSlider(FrameSlider):
             f"sum of W {weights.sum().item():.0f}"
             for window, weights in zip(windows, self.weights, strict=True)
         ]
+        if image is None:
+            frames = [colored(weights) for weights in self.weights]
+        else:
+            corrupted = corrupt(image, mask, HOLE_GRAY)
+            lit = [
+                to_uint8(spotlight(corrupted, weights[None, None]))[0] for weights in self.weights
+            ]
+            frames = [pixels.repeat(4, 0).repeat(4, 1) for pixels in lit]
         super().__init__(
-            [colored(weights) for weights in self.weights],
+            frames,
             [str(window) for window in windows],
             "window",
             captions,
