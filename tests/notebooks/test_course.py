@@ -19,6 +19,7 @@ from tutorial_lib.teaching.grading import ANSWER_TAG, OPEN_QUESTION, PLACEHOLDER
 COURSE = [
     "02_gans_in_the_plane",
     "04_importance_weights",
+    "06_poisson_blending",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from scipy import stats
 
 from tutorial_lib.baselines import NearestNeighbor
-from tutorial_lib.evaluation.metrics import psnr, seam_strength
+from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.images import to_float, to_uint8
+from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.masks import center_mask
@@ -110,18 +111,28 @@ def stochastic_clip(z, generator):
 
 
 def blend_line(g, left, right):
-    places = torch.arange(1, len(g) + 1) / (len(g) + 1)
-    return g + (left - g[0]) * (1 - places) + (right - g[-1]) * places
+    start = left - g[0]
+    end = start if right is None else right - g[-1]
+    way = torch.arange(len(g)) / (len(g) - 1)
+    return g + start + (end - start) * way
 
 
-def plain_seam(images, mask):
-    total, count = 0, 0
-    for axis in (2, 3):
-        size = images.shape[axis]
-        across = mask.narrow(axis, 0, size - 1) != mask.narrow(axis, 1, size - 1)
-        total = total + (images.diff(dim=axis).abs() * across).sum((1, 2, 3))
-        count = count + across.sum((1, 2, 3))
-    return total / (3 * count)
+def neighbor_sum(x):
+    padded = F.pad(x, (1, 1, 1, 1))
+    return (
+        padded[..., 1:-1, 2:]
+        + padded[..., 1:-1, :-2]
+        + padded[..., 2:, 1:-1]
+        + padded[..., :-2, 1:-1]
+    )
+
+
+def blend(g, y, mask, sweeps):
+    u = torch.where(mask > 0, y - g, 0.0)
+    count = neighbor_sum(torch.ones_like(u))
+    for _ in range(sweeps):
+        u = torch.where(mask > 0, u, neighbor_sum(u) / count)
+    return g + u
 
 
 def lam_with_share(lams, context, prior, share):
@@ -215,8 +226,8 @@ RIGHT = {
     "check_prior_slope": prior_slope,
     "check_stochastic_clip": stochastic_clip,
     "check_divergence": divergence,
+    "check_blend": blend,
     "check_blend_line": blend_line,
-    "check_seam_strength": plain_seam,
     "check_lam_with_share": lam_with_share,
     "check_lam_for_sum": lam_for_sum,
     "check_search_rows": search_rows,
@@ -286,6 +297,34 @@ def outside_is_missing(mask, radius):
     return mask * (1 - F.conv2d(mask, disc, padding=radius) / disc.sum())
 
 
+def blend_to_zero(g, left, right):
+    """Takes the open end for a known pixel where G is right."""
+    return blend_line(g, left, g[-1] if right is None else right)
+
+
+def blend_wrapped(g, y, mask, sweeps):
+    u = torch.where(mask > 0, y - g, 0.0)
+    for _ in range(sweeps):
+        mean = sum(u.roll(step, axis) for step in (1, -1) for axis in (2, 3)) / 4
+        u = torch.where(mask > 0, u, mean)
+    return g + u
+
+
+def blend_zeros_outside(g, y, mask, sweeps):
+    u = torch.where(mask > 0, y - g, 0.0)
+    for _ in range(sweeps):
+        u = torch.where(mask > 0, u, neighbor_sum(u) / 4)
+    return g + u
+
+
+def blend_reads_the_hole(g, y, mask, sweeps):
+    u = mask * (y - g)
+    count = neighbor_sum(torch.ones_like(u))
+    for _ in range(sweeps):
+        u = torch.where(mask > 0, u, neighbor_sum(u) / count)
+    return g + u
+
+
 def whole_disc_at_the_edge(mask, radius):
     disc = disc_around(radius)
     return mask * F.conv2d(1 - mask, disc, padding=radius) / disc.sum()
@@ -305,11 +344,6 @@ def inverted_weights(mask, radius):
 
 def clip(z, generator):
     return z.clamp(-1, 1)
-
-
-def seam_one_direction(images, mask):
-    across = mask.diff(dim=3) != 0
-    return (images.diff(dim=3).abs() * across).sum((1, 2, 3)) / (3 * across.sum((1, 2, 3)))
 
 
 def fill_known_too(images, mask):
@@ -471,15 +505,24 @@ WRONG = {
         (lambda z, rng: z, "outside"),
         (lambda z, rng: z[0], "shape"),
     ],
-    "check_blend_line": [
-        (lambda g, left, right: g, "differs"),
-        (blend_jump, "differs"),
-        (lambda g, left, right: torch.linspace(left, right, len(g)), "differs"),
+    "check_blend": [
+        (lambda g, y, mask, sweeps: torch.where(mask > 0, y, g), "in the middle: differs"),
+        (lambda g, y, mask, sweeps: blend(g, y, mask, 5), "in the middle: differs"),
+        (blend_wrapped, "right edge change"),
+        (blend_zeros_outside, "0.5 throughout"),
+        (blend_reads_the_hole, "NaN"),
+        (lambda g, y, mask, sweeps: blend(g, y, mask, sweeps).clamp(-1, 1), "yours up to 1.00"),
+        (lambda g, y, mask, sweeps: blend(g, y, mask, sweeps)[0], "shape"),
     ],
-    "check_seam_strength": [
-        (seam_one_direction, "differs"),
-        (lambda images, mask: 3 * plain_seam(images, mask), "differs"),
-        (lambda images, mask: plain_seam(images, mask).mean(), "shape"),
+    "check_blend_line": [
+        (lambda g, left, right: g, "known values"),
+        (blend_jump, "known values"),
+        (
+            lambda g, left, right: torch.linspace(left, left if right is None else right, len(g)),
+            "both ends known: differs",
+        ),
+        (blend_to_zero, "nothing is known at the right"),
+        (lambda g, left, right: blend_line(g, left, right)[1:-1], "values, got"),
     ],
     "check_lam_with_share": [
         (
@@ -690,10 +733,17 @@ def test_the_right_answers_here_are_the_librarys():
         nearest(images, mask, to_float(pixels)).tolist()
         == NearestNeighbor(pixels).indices(images, mask).tolist()
     )
-    torch.testing.assert_close(plain_seam(images, mask), seam_strength(images, mask))
     for window in (3, 7, 15):
         assert speakers(32, 32, window) == (importance_weights(center_mask(), window) > 0).sum()
     one = torch.ones(1, 1, 9, 9)
     one[..., 0, 4] = 0  # a disc of radius 2 has 13 pixels; from row 1 one of them is outside
     assert round_weights(one, 2)[0, 0, 1, 4].item() == pytest.approx(1 / 12)
     assert round_weights(one, 2)[0, 0, 2, 4].item() == pytest.approx(1 / 13)
+    rectangle = torch.ones(1, 1, 9, 7)
+    rectangle[..., 3:, :4] = 0
+    torch.testing.assert_close(
+        blend(images[:1, :, :9, :7], originals[:1, :, :9, :7], rectangle, 900),
+        poisson_blend(images[:1, :, :9, :7], originals[:1, :, :9, :7], rectangle),
+        atol=1e-4,
+        rtol=0,
+    )

@@ -126,6 +126,19 @@ def test_a_hole_pixel_takes_the_boundary_and_the_gradient_where_it_lies():
     assert np.abs(np.asarray(back).astype(int) - exact).max() <= 1
 
 
+def test_without_the_blend_the_enlarged_completion_is_pasted():
+    photo, mask = noise(WIDTH, HEIGHT), center_mask()
+    transform = similarity((151.3, 117.8), 190, 17, photo.size)
+    completed = resampled(transform)
+    back = put_back(photo, completed, mask, transform, blend=False)
+    hole = hole_in_photo(mask, transform)
+    assert not changed(photo, back)[~hole].any()
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    expected = (waves(x, y) + 1) * 127.5
+    assert np.abs(np.asarray(back) - expected)[hole].max() < 2
+    assert changed(back, put_back(photo, completed, mask, transform))[hole].any()
+
+
 # ---- what stays ----------------------------------------------------------------------------------
 
 

@@ -22,7 +22,12 @@ _POINTS = (1 - 1e-6) * np.array([(0, 0), (-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5),
 
 
 def put_back(
-    photo: Image.Image, completed: Tensor, mask: Tensor | np.ndarray, transform: Transform
+    photo: Image.Image,
+    completed: Tensor,
+    mask: Tensor | np.ndarray,
+    transform: Transform,
+    *,
+    blend: bool = True,
 ) -> Image.Image:
     """The photo at its own size, its hole filled with the completed picture.
 
@@ -38,6 +43,7 @@ def put_back(
             when its center lies in a hole pixel of the picture. Or (H, W), the photo's: what lies
             of its hole outside the picture's frame is not filled, and never read.
         transform: from the photo to the picture.
+        blend: Eq. 6; otherwise the enlarged completion is pasted into the hole.
 
     Returns:
         A new RGB picture of the photo's size.
@@ -64,9 +70,11 @@ def put_back(
     window = pixels[rows, columns]  # (h, w, 3), the hole and the pixels around it
     generated = _enlarge(completed[0].cpu().float(), transform, rows, columns)  # (3, h, w)
     hole, known = hole[rows, columns], known[rows, columns]
-    filled = blend_large(
-        generated, to_float(window)[0], torch.from_numpy(hole), torch.from_numpy(known)
-    )
+    filled = generated
+    if blend:
+        filled = blend_large(
+            generated, to_float(window)[0], torch.from_numpy(hole), torch.from_numpy(known)
+        )
     window[hole] = to_uint8(filled)[0][hole]
     return Image.fromarray(pixels)
 

@@ -21,7 +21,7 @@ from tutorial_lib.teaching.exercises.lambda_explorer import (
     check_search_rows,
 )
 from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
-from tutorial_lib.teaching.exercises.poisson_blending import check_blend_line, check_seam_strength
+from tutorial_lib.teaching.exercises.poisson_blending import check_blend, check_blend_line
 from tutorial_lib.teaching.exercises.searching_the_latent_space import (
     check_context_loss,
     check_prior_slope,
@@ -46,6 +46,7 @@ from tutorial_lib.teaching.exercises.walking_the_manifold import (
 
 __all__ = [
     "check_average",
+    "check_blend",
     "check_blend_line",
     "check_context_loss",
     "check_detour",
@@ -66,7 +67,6 @@ __all__ = [
     "check_pictures_needed",
     "check_prior_slope",
     "check_round_weights",
-    "check_seam_strength",
     "check_search_rows",
     "check_speakers",
     "check_stochastic_clip",
