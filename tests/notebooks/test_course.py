@@ -18,6 +18,7 @@ from tutorial_lib.teaching.grading import ANSWER_TAG, OPEN_QUESTION, PLACEHOLDER
 # Those that are still to be rewritten are not listed.
 COURSE = [
     "02_gans_in_the_plane",
+    "03_training_a_gan",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"
