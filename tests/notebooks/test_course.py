@@ -18,6 +18,7 @@ from tutorial_lib.teaching.grading import ANSWER_TAG, OPEN_QUESTION, PLACEHOLDER
 # Those that are still to be rewritten are not listed.
 COURSE = [
     "02_gans_in_the_plane",
+    "03_training_a_gan",
     "04_importance_weights",
     "06_poisson_blending",
 ]

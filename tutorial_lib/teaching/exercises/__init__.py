@@ -36,7 +36,6 @@ from tutorial_lib.teaching.exercises.the_inpainting_problem import (
 from tutorial_lib.teaching.exercises.training_a_gan import (
     check_average,
     check_discriminator_loss,
-    check_divergence,
 )
 from tutorial_lib.teaching.exercises.walking_the_manifold import (
     check_detour,
@@ -52,7 +51,6 @@ __all__ = [
     "check_detour",
     "check_diagnosis",
     "check_discriminator_loss",
-    "check_divergence",
     "check_error_picture",
     "check_fold",
     "check_frechet",
