@@ -15,9 +15,10 @@ from tutorial_lib.baselines import NearestNeighbor
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.blending import poisson_blend
+from tutorial_lib.evaluation.metrics import psnr, seam_strength
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
-from tutorial_lib.masks import center_mask
+from tutorial_lib.masks import center_mask, half_mask
 from tutorial_lib.teaching import exercises
 
 CHECKS = sorted(name for name in vars(exercises) if name.startswith("check_"))
@@ -49,10 +50,9 @@ def fold(weight, mean, variance, scale, shift, eps):
     return weight * factor.view(1, -1, 1, 1), shift - factor * mean
 
 
-def mean_fill(images, mask):
-    images = torch.where(mask == 1, images, torch.zeros(()))
-    mean = images.sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True)
-    return torch.where(mask == 1, images, mean)
+def checkerboard(size=64):
+    row, column = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    return ((row + column) % 2).float()[None, None]
 
 
 def plain_psnr(images, originals):
@@ -64,15 +64,6 @@ def hole_psnr(images, originals, mask):
         3 * (1 - mask).sum((1, 2, 3))
     )
     return 10 * torch.log10(4 / error)
-
-
-def nearest(images, mask, collection):
-    return torch.stack(
-        [
-            (mask[row] * (collection - images[row])).square().sum((1, 2, 3)).argmin()
-            for row in range(len(images))
-        ]
-    )
 
 
 def discriminator_loss(real, fake):
@@ -211,9 +202,8 @@ RIGHT = {
     "check_fold": fold,
     "check_two_holes": two_holes,
     "check_missing_share": missing_share,
-    "check_mean_fill": mean_fill,
+    "check_easy_hole": checkerboard,
     "check_hole_psnr": hole_psnr,
-    "check_nearest": nearest,
     "check_discriminator_loss": discriminator_loss,
     "check_average": average,
     "check_speakers": speakers,
@@ -262,24 +252,6 @@ def two_big_holes():
     mask[:, :, :30, :28] = 0
     mask[:, :, :30, 36:] = 0
     return mask
-
-
-def fill_reads_the_hole(images, mask):
-    return torch.where(mask == 1, images, images.mean((2, 3), keepdim=True))
-
-
-def fill_one_mean(images, mask):
-    known = torch.where(mask == 1, images, torch.zeros(())).sum((1, 2, 3), keepdim=True)
-    return torch.where(mask == 1, images, known / (3 * mask.sum((1, 2, 3), keepdim=True)))
-
-
-def nearest_by_absolute_difference(images, mask, collection):
-    return torch.stack(
-        [
-            (mask[row] * (collection - images[row])).abs().sum((1, 2, 3)).argmin()
-            for row in range(len(images))
-        ]
-    )
 
 
 def blend_jump(g, left, right):
@@ -343,6 +315,9 @@ def clip(z, generator):
 
 def fill_known_too(images, mask):
     return mean_fill(images, mask) * 0 + images.mean((2, 3), keepdim=True)
+def seam_one_direction(images, mask):
+    across = mask.diff(dim=3) != 0
+    return (images.diff(dim=3).abs() * across).sum((1, 2, 3)) / (3 * across.sum((1, 2, 3)))
 
 
 def rows_starts_first(pictures, restarts, lams):
@@ -367,6 +342,30 @@ def rows_new_start_a_lam(pictures, restarts, lams):
 def rows_lam_in_blocks(pictures, restarts, lams):
     start = torch.arange(pictures * restarts).repeat_interleave(len(lams))
     return start // restarts, start, lams.repeat_interleave(pictures * restarts)
+
+
+def every_fifth():
+    """Each missing pixel inside has one known neighbor, and 80 % are missing."""
+    row, column = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    return ((row + 2 * column) % 5 == 0).float()[None, None]
+
+
+def two_columns_of_three():
+    return (torch.arange(64) % 3 == 1).float().expand(1, 1, 64, 64)
+
+
+def known_psnr(filled, originals, mask):
+    return hole_psnr(filled, originals, 1 - mask)
+
+
+def hole_psnr_as_in_the_notebook(filled, originals, mask):
+    error = (mask * (filled - originals)).square().mean((1, 2, 3))
+    return 10 * torch.log10(1 / error)
+
+
+def psnr_over_all_pixels(filled, originals, mask):
+    error = ((1 - mask) * (filled - originals)).square().mean((1, 2, 3))
+    return 10 * torch.log10(4 / error)
 
 
 WRONG = {
@@ -422,34 +421,28 @@ WRONG = {
         (lambda mask: 1 - mask.mean(), "shape"),
         (lambda mask: (mask == 0).sum((1, 2, 3)), "differs"),
     ],
-    "check_mean_fill": [
-        (fill_reads_the_hole, "differs"),
-        (fill_one_mean, "differs"),
-        (fill_known_too, "differs"),
-        (lambda images, mask: images, "differs"),
+    "check_easy_hole": [
+        (center_mask, "25% is missing"),
+        (lambda: half_mask("left"), "no known one beside.*row 0, column 0"),
+        (lambda: 1 - every_fifth(), "20% is missing; 1 means known"),
+        (every_fifth, "no known one beside.*row 0, column 3"),  # true inside, not at the edge
+        (two_columns_of_three, "64 missing pixels.*column 63"),
+        (lambda: checkerboard()[0, 0], r"shape \(1, 1, 64, 64\)"),
+        (lambda: checkerboard(32), r"shape \(1, 1, 64, 64\)"),
+        (lambda: checkerboard() * 255, "0 .* and 1"),
     ],
     "check_hole_psnr": [
-        (lambda a, b, mask: hole_psnr(a, b, mask) - 20 * math.log10(2), "6.02"),
-        (lambda a, b, mask: hole_psnr(a, b, mask) - 10 * math.log10(3), "three channels"),
-        (lambda a, b, mask: plain_psnr(a, b), "whole picture"),
-        (lambda a, b, mask: hole_psnr(a, b, 1 - mask), "differs"),
-        (lambda a, b, mask: hole_psnr(a, b, mask[:1]), "differs"),
-        (lambda a, b, mask: hole_psnr(a, b, mask).mean(), "shape"),
-    ],
-    "check_nearest": [
-        (
-            lambda images, mask, pool: nearest(images, torch.ones_like(mask), pool),
-            "closer on the known",
-        ),
-        (lambda images, mask, pool: nearest(images, 1 - mask, pool), "closer on the known"),
-        (
-            lambda images, mask, pool: nearest(images, mask[:1].expand_as(mask), pool),
-            "closer on the known",
-        ),
-        (nearest_by_absolute_difference, "closer on the known"),
-        (lambda images, mask, pool: nearest(images, mask, pool) + 1, "closer"),
-        (lambda images, mask, pool: nearest(images, mask, pool)[:1], "one number a picture"),
-        (lambda images, mask, pool: nearest(images, mask, pool) - 60, "whole numbers"),
+        (known_psnr, "another filling gets the same value"),
+        (hole_psnr_as_in_the_notebook, "another filling gets the same value"),
+        (lambda a, b, mask: plain_psnr(a, b), "only known pixels change"),
+        (psnr_over_all_pixels, r"off by \+6.02, \+6.02, \+0.96, \+3.01 dB where 25%"),
+        (lambda a, b, mask: psnr_over_all_pixels(a, b, mask) - 20 * math.log10(2), "off by .0.00"),
+        (lambda a, b, mask: hole_psnr(a, b, mask) - 20 * math.log10(2), "6.02 dB too low"),
+        (lambda a, b, mask: hole_psnr(a, b, mask) - 10 * math.log10(3), "4.77 dB too low"),
+        (lambda a, b, mask: hole_psnr(a, b, mask[:1].expand_as(mask)), "only known pixels change"),
+        (lambda a, b, mask: -hole_psnr(a, b, mask), "depends on how large"),
+        (lambda a, b, mask: hole_psnr(a, b, mask) + 1, "differs"),
+        (lambda a, b, mask: hole_psnr(a, b, mask).mean(), r"\(4,\), got \(\)"),
     ],
     "check_discriminator_loss": [
         (
@@ -734,4 +727,7 @@ def test_the_right_answers_here_are_the_librarys():
         poisson_blend(images[:1, :, :9, :7], originals[:1, :, :9, :7], rectangle),
         atol=1e-4,
         rtol=0,
+    torch.testing.assert_close(plain_seam(images, mask), seam_strength(images, mask))
+    assert [weight_at(center_mask()[0, 0], row, 16, 7).item() for row in (15, 14)] == pytest.approx(
+        [importance_weights(center_mask())[0, 0, row, 16].item() for row in (15, 14)]
     )

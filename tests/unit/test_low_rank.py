@@ -2,6 +2,8 @@
 known rank.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from tutorial_lib.baselines import low_rank
+from tutorial_lib.baselines import low_rank, mean_fill
 from tutorial_lib.baselines.low_rank import (
     PENALTIES,
     complete_nonconvex,
@@ -204,6 +206,24 @@ def test_a_missing_half_comes_out_black_and_a_block_does_not(fill):
     black = torch.where(half > 0, images, -1.0)
     torch.testing.assert_close(fill(images, half), black, atol=1e-6, rtol=0)
     torch.testing.assert_close(fill(images, center_mask(size=32)), images, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "fill", [partial(truncated_nuclear_norm_fill, rank=0), nonconvex_low_rank_fill]
+)
+def test_with_the_mean_subtracted_no_brightness_is_special_and_a_missing_half_gets_the_mean(fill):
+    images = torch.rand(1, 3, 24, 24, generator=generator(8)) - 0.5
+    half = half_mask("left", size=24)
+    torch.testing.assert_close(
+        fill(images, half, subtract_mean=True), mean_fill(images, half), atol=1e-6, rtol=0
+    )
+    center, brighter = center_mask(8, size=24), images + 0.3
+    for subtract_mean, most in ((True, 1e-3), (False, 1)):
+        change = fill(brighter, center, subtract_mean=subtract_mean) - fill(
+            images, center, subtract_mean=subtract_mean
+        )
+        unequal = (change - 0.3).abs().max()
+        assert unequal <= most and (subtract_mean or unequal > 5e-3)
 
 
 def test_wrong_settings_are_refused():

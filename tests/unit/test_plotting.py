@@ -116,6 +116,29 @@ def test_curves_are_named_labelled_and_distinct():
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("step", "loss", "log")
 
 
+def test_curves_can_carry_their_names_at_their_ends_without_an_overlap():
+    curves = {
+        "falls": [3.0, 1.0],
+        "rises": [0.0, 1.01],
+        "ends early": [5.0, np.nan],
+        "flat": [9, 9],
+    }
+    figure = plotting.show_curves(curves, "", x=[1, 4], direct=True)
+    ax = figure.axes[0]
+    assert ax.get_legend() is None
+    names = {text.get_text(): text for text in ax.texts}
+    assert names.keys() == curves.keys()
+    for line in ax.lines:
+        assert names[line.get_label()].get_color() == line.get_color()
+    across = {name: text.xy[0] for name, text in names.items()}
+    assert across["falls"] == across["rises"] == across["flat"] > across["ends early"]
+    heights = {name: text.xy[1] for name, text in names.items()}
+    assert heights["flat"] > heights["rises"] >= heights["falls"] + 0.0749
+    places = ax.transAxes.inverted().transform(ax.transData.transform([(4, 9), (1, 5)]))
+    assert (across["flat"], heights["flat"]) == pytest.approx((1, places[0, 1]))  # at the edge
+    assert (across["ends early"], heights["ends early"]) == pytest.approx(tuple(places[1]))
+
+
 def test_panels_of_curves_share_x_and_tell_the_curves_apart_alike():
     panels = {
         "dB": {"small": [1.0, 2.0], "large": [3.0, 4.0]},

@@ -5,8 +5,9 @@ norm (Hu et al. 2013) and concave penalties of the singular values (Lu et al. 20
 papers a matrix holds brightness, 0 = black.
 
 What is known of a row or column comes from that row or column: one without any known pixel costs
-nothing when it is 0, so a missing half comes out black. A block leaves every row and column known
-in part, but few equations for what is in it.
+nothing when it is 0, so a missing half comes out black. With `subtract_mean` 0 is the mean of the
+known pixels, which is fairer, and a missing half comes out in that color. A block leaves every row
+and column known in part, but few equations for what is in it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def truncated_nuclear_norm_fill(
     penalty: float = 0.5,
     tolerance: float = 3e-4,
     max_steps: int = 1000,
+    subtract_mean: bool = False,
 ) -> Tensor:
     """Fill holes with the least truncated nuclear norm, channel by channel (Hu et al. 2013).
 
@@ -63,6 +65,8 @@ def truncated_nuclear_norm_fill(
             The problem is not convex: this is a resting point, not a proven minimum (but for rank
             0).
         max_steps: of ADMM, in all; a RuntimeWarning says when they were not enough.
+        subtract_mean: whether a matrix holds each channel minus the mean of its known pixels,
+            instead of brightness. The stored tables do without.
 
     Returns:
         (B, 3, H, W) float32 in [-1, 1].
@@ -72,11 +76,11 @@ def truncated_nuclear_norm_fill(
             not positive.
     """
     y, known = enter(images, mask)
-    matrices, where = _matrices(y, known)
+    matrices, where, zero = _matrices(y, known, subtract_mean)
     completed, left = complete_truncated(matrices, where, rank, penalty, tolerance, max_steps)
     if left:
         warn_not_converged("truncated nuclear norm", f"{left} channels", max_steps, tolerance)
-    return leave(completed.view_as(y) - 1, images, mask)
+    return leave(completed.view_as(y) + zero, images, mask)
 
 
 def nonconvex_low_rank_fill(
@@ -86,6 +90,7 @@ def nonconvex_low_rank_fill(
     gamma: float = 0.1,
     tolerance: float = 1e-3,
     max_steps: int = 1000,
+    subtract_mean: bool = False,
 ) -> Tensor:
     """Fill holes with a concave penalty of the singular values, channel by channel.
 
@@ -109,6 +114,7 @@ def nonconvex_low_rank_fill(
             pixels' norm, and it fits them so closely. lam falls by a tenth whenever a step moves it
             by less than ten times as much.
         max_steps: in all; a RuntimeWarning says when they were not enough.
+        subtract_mean: as in `truncated_nuclear_norm_fill`.
 
     Returns:
         (B, 3, H, W) float32 in [-1, 1].
@@ -118,11 +124,11 @@ def nonconvex_low_rank_fill(
             not positive.
     """
     y, known = enter(images, mask)
-    matrices, where = _matrices(y, known)
+    matrices, where, zero = _matrices(y, known, subtract_mean)
     completed, left = complete_nonconvex(matrices, where, penalty, gamma, tolerance, max_steps)
     if left:
         warn_not_converged("nonconvex low rank", f"{left} channels", max_steps, tolerance)
-    return leave(completed.view_as(y) - 1, images, mask)
+    return leave(completed.view_as(y) + zero, images, mask)
 
 
 def complete_truncated(
@@ -248,9 +254,16 @@ def shrink(matrices: Tensor, amounts: Tensor | float) -> tuple[Tensor, Tensor, T
     return (u * s[:, None]) @ vh, u, s, vh
 
 
-def _matrices(y: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Channels as matrices (B * 3, H, W) in [0, 2], 0 in the hole, and where they are known."""
-    return torch.where(known, y + 1, 0.0).flatten(0, 1), known.expand_as(y).flatten(0, 1)
+def _matrices(y: Tensor, known: Tensor, subtract_mean: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Channels as matrices, (B * 3, H, W), 0 in the hole, and where they are known.
+
+    The third is what their 0 stands for, (B, 3, 1, 1): black, or the mean of the known pixels.
+    """
+    zero = torch.full_like(y[:, :, :1, :1], -1.0)
+    if subtract_mean:
+        zero = y.sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)  # y is 0 in the hole
+    matrices = torch.where(known, y - zero, 0.0).flatten(0, 1)
+    return matrices, known.expand_as(y).flatten(0, 1), zero
 
 
 def _norms(matrices: Tensor) -> Tensor:

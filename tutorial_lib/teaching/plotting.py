@@ -260,16 +260,21 @@ def show_curves(
     x: Sequence[float] | None = None,
     xlabel: str = "step",
     ylabel: str = "loss",
+    direct: bool = False,
     **axis,
 ) -> Figure:
     """Lines by name over a common x (None: 0, 1, 2, ...).
 
-    Further arguments go to `Axes.set`: xscale, ylim, title.
+    `direct` writes each name at the end of its line, in its color, instead of a legend. Further
+    arguments go to `Axes.set`: xscale, ylim, title.
     """
     figure, axes = new_figure(alt, size=(6.5, 3.4))
     _draw_curves(axes[0, 0], curves, x)
     axes[0, 0].set(xlabel=xlabel, ylabel=ylabel, **axis)
-    axes[0, 0].legend(fontsize=9)
+    if direct:
+        _label_ends(axes[0, 0])
+    else:
+        axes[0, 0].legend(fontsize=9)
     return figure
 
 
@@ -305,6 +310,35 @@ def _draw_curves(ax, curves: dict[str, Sequence[float]], x: Sequence[float] | No
         places = np.arange(len(y)) if x is None else x
         ax.plot(places, y, style, color=color, label=name, **line)
     ax.grid(alpha=0.3)
+
+
+def _label_ends(ax, least: float = 0.075) -> None:
+    """Each line's name beside its last point; neighbors are `least` of the axes' height apart."""
+    ax.autoscale_view()  # the limits are needed now, not when the figure is drawn
+    ends = []
+    for line in ax.get_lines():
+        points = np.asarray(line.get_xydata())
+        last = points[np.isfinite(points).all(1)][-1]
+        ends.append((*ax.transAxes.inverted().transform(ax.transData.transform(last)), line))
+    ends.sort(key=lambda end: end[1])
+    heights = [height for _, height, _ in ends]
+    for _ in range(100):  # neighbors that are too close push each other away
+        for low in range(len(heights) - 1):
+            push = (least - (heights[low + 1] - heights[low])) / 2
+            if push > 0:
+                heights[low], heights[low + 1] = heights[low] - push, heights[low + 1] + push
+    for (across, _, line), height in zip(ends, heights, strict=True):
+        at_edge = across > 0.9
+        ax.annotate(
+            line.get_label(),
+            (1.0 if at_edge else across, height),
+            xycoords="axes fraction",
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center" if at_edge else "bottom",
+            color=line.get_color(),
+            annotation_clip=False,
+        )
 
 
 def lam_positions(lams: Sequence[float]) -> list[float]:

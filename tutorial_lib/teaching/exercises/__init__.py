@@ -29,9 +29,8 @@ from tutorial_lib.teaching.exercises.searching_the_latent_space import (
 )
 from tutorial_lib.teaching.exercises.start_here import check_missing_share, check_two_holes
 from tutorial_lib.teaching.exercises.the_inpainting_problem import (
+    check_easy_hole,
     check_hole_psnr,
-    check_mean_fill,
-    check_nearest,
 )
 from tutorial_lib.teaching.exercises.training_a_gan import (
     check_average,
@@ -51,15 +50,15 @@ __all__ = [
     "check_detour",
     "check_diagnosis",
     "check_discriminator_loss",
+    "check_divergence",
+    "check_easy_hole",
     "check_error_picture",
     "check_fold",
     "check_frechet",
     "check_hole_psnr",
     "check_lam_for_sum",
     "check_lam_with_share",
-    "check_mean_fill",
     "check_missing_share",
-    "check_nearest",
     "check_paired_interval",
     "check_perplexity",
     "check_pictures_needed",
