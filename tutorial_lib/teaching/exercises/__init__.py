@@ -20,8 +20,7 @@ from tutorial_lib.teaching.exercises.lambda_explorer import (
 from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
 from tutorial_lib.teaching.exercises.poisson_blending import check_blend_line, check_seam_strength
 from tutorial_lib.teaching.exercises.searching_the_latent_space import (
-    check_context_loss,
-    check_prior_slope,
+    check_momentum_search,
     check_stochastic_clip,
 )
 from tutorial_lib.teaching.exercises.start_here import check_missing_share, check_two_holes
@@ -44,7 +43,6 @@ from tutorial_lib.teaching.exercises.walking_the_manifold import (
 __all__ = [
     "check_average",
     "check_blend_line",
-    "check_context_loss",
     "check_detour",
     "check_diagnosis",
     "check_discriminator_loss",
@@ -57,11 +55,11 @@ __all__ = [
     "check_lam_with_share",
     "check_mean_fill",
     "check_missing_share",
+    "check_momentum_search",
     "check_nearest",
     "check_paired_interval",
     "check_perplexity",
     "check_pictures_needed",
-    "check_prior_slope",
     "check_reach",
     "check_seam_strength",
     "check_search_rows",
