@@ -22,6 +22,7 @@ COURSE = [
     "03_training_a_gan",
     "04_importance_weights",
     "06_poisson_blending",
+    "05_searching_the_latent_space",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

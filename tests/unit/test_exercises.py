@@ -93,8 +93,21 @@ def plain_context_loss(generated, images, weights):
     return (weights * (generated - images)).abs().sum((1, 2, 3))
 
 
-def prior_slope(logits, lam):
-    return -lam * torch.sigmoid(logits)
+def momentum_search(
+    loss, z, steps, rate, *, accumulate=False, clip="each", reduce=torch.sum, lasting=True
+):
+    z = z.clone().requires_grad_(True)
+    velocity = torch.zeros_like(z)
+    for _ in range(steps):
+        if not accumulate:
+            z.grad = None
+        reduce(loss(z)).backward()
+        with torch.no_grad():
+            velocity = 0.9 * velocity * lasting + z.grad
+            z -= rate * velocity
+            if clip == "each":
+                z.clamp_(-1, 1)
+    return z.detach().clamp(-1, 1) if clip == "end" else z.detach()
 
 
 def stochastic_clip(z, generator):
@@ -210,6 +223,9 @@ RIGHT = {
     "check_round_weights": round_weights,
     "check_context_loss": plain_context_loss,
     "check_prior_slope": prior_slope,
+    "check_weight_at": weight_at,
+    "check_reach": reach,
+    "check_momentum_search": momentum_search,
     "check_stochastic_clip": stochastic_clip,
     "check_blend": blend,
     "check_blend_line": blend_line,
@@ -472,16 +488,30 @@ WRONG = {
         (lambda mask, radius: importance_weights(mask, 2 * radius + 1), "within the radius"),
         (lambda mask, radius: round_weights(mask, radius)[0], "shape"),
     ],
-    "check_context_loss": [
-        (lambda g, x, w: (w * (g - x)).abs().mean((1, 2, 3)), "sum over pixels"),
-        (lambda g, x, w: (w * (g - x)).square().sum((1, 2, 3)), "differs"),
-        (lambda g, x, w: (w * (g - x)).abs().sum(), "shape"),
-        (lambda g, x, w: (w * (g - x)).sum((1, 2, 3)), "differs"),
-    ],
-    "check_prior_slope": [
-        (lambda logits, lam: lam * logits.sigmoid(), "sign"),
-        (lambda logits, lam: -lam * (1 - logits.sigmoid()), "differs"),
-        (lambda logits, lam: -logits.sigmoid(), "differs"),
+    "check_momentum_search": [
+        (
+            lambda loss, z, steps, rate: momentum_search(loss, z, steps, rate, reduce=torch.mean),
+            "depend on others",
+        ),
+        (
+            lambda loss, z, steps, rate: momentum_search(loss, z, steps, rate, accumulate=True),
+            "own gradient",
+        ),
+        (
+            lambda loss, z, steps, rate: momentum_search(loss, z, steps, rate, lasting=False),
+            "after two steps",
+        ),
+        (
+            lambda loss, z, steps, rate: momentum_search(loss, z, steps, rate, clip="none"),
+            "outside the box",
+        ),
+        (
+            lambda loss, z, steps, rate: momentum_search(loss, z, steps, rate, clip="end"),
+            "clipped after each",
+        ),
+        (lambda loss, z, steps, rate: momentum_search(loss, z, steps, -rate), "goes up"),
+        (lambda loss, z, steps, rate: z.copy_(momentum_search(loss, z, steps, rate)), "copy"),
+        (lambda loss, z, steps, rate: momentum_search(loss, z, steps, rate)[0], "shape"),
     ],
     "check_stochastic_clip": [
         (clip, "ordinary clipping"),

@@ -154,6 +154,21 @@ def test_panels_of_curves_share_x_and_tell_the_curves_apart_alike():
     assert left.get_legend() is not None
 
 
+def test_lines_are_labelled_at_their_ends_and_the_labels_do_not_overlap():
+    curves = {"low": [9.0, 1.0], "next": [8.0, 1.01], "high": [7.0, 6.0]}
+    figure = plotting.show_curves(curves, "three lines", yscale="log")
+    figure.axes[0].plot([0, 1], [2.0, 2.0])  # without a name
+    ax = plotting.label_lines(figure).axes[0]
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert list(heights) == ["low", "next", "high"] and ax.get_legend() is None
+    assert heights["next"] - heights["low"] >= 0.079 and heights["high"] > heights["next"]
+    colors = {line.get_label(): line.get_color() for line in ax.lines}
+    assert all(text.get_color() == colors[text.get_text()] for text in ax.texts)
+    assert ax.transAxes.transform((0, heights["high"]))[1] == pytest.approx(
+        ax.transData.transform((0, 6.0))[1]
+    )
+
+
 def test_logits_are_boxes_around_their_medians():
     logits = {"real": torch.tensor([1.0, 2, 3]), "noise": torch.tensor([-9.0, -7, -5])}
     ax = plotting.show_logits(logits, "two boxes").axes[0]
@@ -165,14 +180,11 @@ def test_logits_are_boxes_around_their_medians():
 
 
 def test_a_figure_carries_its_description_into_the_notebook():
-    figure = plotting.draw_framework()
-    assert {"z", "G", "D", "G(z)", "completed"} <= {
-        text.get_text() for text in figure.axes[0].texts
-    }
+    figure = plotting.show_curves({"loss": [3.0, 2.0, 1.0]}, "a line that falls")
     data, metadata = DisplayFormatter().format(figure)
-    assert metadata["image/png"]["alt"] == figure.alt and "gradient" in figure.alt
+    assert metadata["image/png"]["alt"] == figure.alt == "a line that falls"
     assert figure.alt in data["text/plain"]
-    assert Image.open(io.BytesIO(plotting.figure_png(figure))).size[0] > 600
+    assert Image.open(io.BytesIO(plotting.figure_png(figure))).size[0] > 500
     assert not plt.get_fignums(), "an open figure would be shown twice"
 
 

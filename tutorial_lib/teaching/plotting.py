@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from matplotlib import patheffects
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
 from tutorial_lib.evaluation.results import mean_interval
@@ -339,6 +338,35 @@ def _label_ends(ax, least: float = 0.075) -> None:
             color=line.get_color(),
             annotation_clip=False,
         )
+def label_lines(figure: Figure) -> Figure:
+    """Each line's name at its right end, in its color, in place of the legend; the same figure.
+
+    Names that would overlap move apart; a line without a name gets none.
+    """
+    for ax in figure.axes:
+        ends = []  # (height of the line's last point, 0 to 1 in the axes, line)
+        for line in ax.lines:
+            if str(line.get_label()).startswith("_"):  # matplotlib's own name for it
+                continue
+            x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+            place = ax.transData.transform((x[-1], y[-1]))
+            ends.append((float(ax.transAxes.inverted().transform(place)[1]), line))
+        lowest = -math.inf
+        for height, line in sorted(ends, key=lambda end: end[0]):
+            lowest = max(height, lowest + 0.08)
+            ax.text(
+                1.01,
+                lowest,
+                str(line.get_label()),
+                color=line.get_color(),
+                fontsize=10,
+                va="center",
+                transform=ax.transAxes,
+            )
+        legend = ax.get_legend()
+        if legend is not None:
+            legend.remove()
+    return figure
 
 
 def lam_positions(lams: Sequence[float]) -> list[float]:

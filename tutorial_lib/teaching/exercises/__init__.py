@@ -23,8 +23,7 @@ from tutorial_lib.teaching.exercises.lambda_explorer import (
 from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
 from tutorial_lib.teaching.exercises.poisson_blending import check_blend, check_blend_line
 from tutorial_lib.teaching.exercises.searching_the_latent_space import (
-    check_context_loss,
-    check_prior_slope,
+    check_momentum_search,
     check_stochastic_clip,
 )
 from tutorial_lib.teaching.exercises.start_here import check_missing_share, check_two_holes
@@ -46,7 +45,6 @@ __all__ = [
     "check_average",
     "check_blend",
     "check_blend_line",
-    "check_context_loss",
     "check_detour",
     "check_diagnosis",
     "check_discriminator_loss",
@@ -64,6 +62,13 @@ __all__ = [
     "check_pictures_needed",
     "check_prior_slope",
     "check_round_weights",
+    "check_momentum_search",
+    "check_nearest",
+    "check_paired_interval",
+    "check_perplexity",
+    "check_pictures_needed",
+    "check_reach",
+    "check_seam_strength",
     "check_search_rows",
     "check_speakers",
     "check_stochastic_clip",

@@ -7,49 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.losses import context_loss
-from tutorial_lib.teaching.exercises.checking import (
-    draws,
-    exercise,
-    expect,
-    masks_of_all_families,
-    same,
-)
+from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, same
 
-
-@exercise
-def check_context_loss(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
-    """Eq. 4 for each picture of a batch.
-
-    function(generated, images, weights) -> (B,).
-    """
-    generated, images = draws(4, 3, 16, 16, seed=8), draws(4, 3, 16, 16, seed=9)
-    weights = importance_weights(masks_of_all_families(16))
-    expected = context_loss(generated, images, weights)
-    given = function(generated, images, weights)
-    if isinstance(given, Tensor) and given.shape == expected.shape:
-        expect(
-            (given * 3 * 16 * 16 - expected).abs().max().item() > 1e-3,
-            "that is a mean; Eq. 4 is a sum over pixels and channels",
-        )
-    same(expected, given, "the loss", 1e-3)
-    return "a weighted sum for each picture."
-
-
-@exercise
-def check_prior_slope(function: Callable[[Tensor, float], Tensor]) -> str:
-    """The gradient of Eq. 5 with respect to the logit.
-
-    function(logits, lam) -> (B,) derivative of lam * log(1 - D).
-    """
-    logits = (6 * draws(8, seed=10)).requires_grad_(True)
-    (expected,) = torch.autograd.grad((3.0 * torch.log(1 - torch.sigmoid(logits))).sum(), logits)
-    given = function(logits.detach(), 3.0)
-    if isinstance(given, Tensor) and given.shape == expected.shape:
-        expect((given + expected).abs().max().item() > 1e-4, "the sign is the other way round")
-    same(expected, given, "the gradient", 1e-4)
-    return "-lam * D: small exactly where D is sure that the picture is not real."
+MOMENTUM = 0.9
 
 
 @exercise
@@ -75,3 +35,58 @@ def check_stochastic_clip(function: Callable[[Tensor, torch.Generator], Tensor])
         "the new values are not uniform on [-1, 1]",
     )
     return "values that leave the box land anywhere in it."
+
+
+@exercise
+def check_momentum_search(
+    function: Callable[[Callable[[Tensor], Tensor], Tensor, int, float], Tensor],
+) -> str:
+    """Gradient descent on z with momentum, in the box.
+
+    function(loss, z, steps, rate) -> (B, n), where `loss` maps (B, n) to (B,) and z is the initial
+    z. Each step: velocity = 0.9 * velocity + gradient, z = z - rate * velocity, clipped to [-1, 1].
+    """
+    start, target = 0.5 * draws(3, 4, seed=5), 0.5 * draws(3, 4, seed=6)
+
+    def distance(z: Tensor) -> Tensor:
+        return (z - target[: len(z)]).square().sum(1)
+
+    for steps, what in (
+        (1, "z after one step"),
+        (2, "z after two steps, each by its own gradient"),
+    ):
+        given = start.clone()
+        ends = function(distance, given, steps, 0.05)
+        expect(
+            isinstance(ends, Tensor) and ends.shape == start.shape,
+            f"the codes found must have the shape of z, {tuple(start.shape)}",
+        )
+        expect(torch.equal(given, start), "the initial z was overwritten: search on a copy")
+        expect(
+            torch.allclose(ends[:1], function(distance, start[:1].clone(), steps, 0.05), atol=1e-6),
+            "a face ends elsewhere in a batch of three than alone: no step may depend on others",
+        )
+        expect(
+            not torch.allclose(ends, _momentum_search(distance, start, steps, -0.05)),
+            "the loss goes up: step against the gradient",
+        )
+        same(_momentum_search(distance, start, steps, 0.05), ends, what, 1e-5)
+    target = 1.05 * target.sign()  # just outside: the momentum carries z past it, and back
+    for steps in (10, 16, 24):
+        ends = function(distance, start.clone(), steps, 0.05)
+        expect(bool((ends.abs() <= 1).all()), f"after {steps} steps z is outside the box [-1, 1]")
+        wanted = _momentum_search(distance, start, steps, 0.05)
+        same(wanted, ends, f"z after {steps} steps, clipped after each", 1e-4)
+    return "each step uses its own gradient, each face its own loss, and z stays in the box."
+
+
+def _momentum_search(
+    loss: Callable[[Tensor], Tensor], z: Tensor, steps: int, rate: float
+) -> Tensor:
+    z, velocity = z.clone(), torch.zeros_like(z)
+    for _ in range(steps):
+        z = z.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(loss(z).sum(), z)
+        velocity = MOMENTUM * velocity + gradient
+        z = (z - rate * velocity).clamp(-1, 1)
+    return z.detach()
