@@ -21,8 +21,8 @@ COURSE = [
     "02_gans_in_the_plane",
     "03_training_a_gan",
     "04_importance_weights",
-    "06_poisson_blending",
     "05_searching_the_latent_space",
+    "06_poisson_blending",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

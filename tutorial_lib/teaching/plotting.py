@@ -338,6 +338,8 @@ def _label_ends(ax, least: float = 0.075) -> None:
             color=line.get_color(),
             annotation_clip=False,
         )
+
+
 def label_lines(figure: Figure) -> Figure:
     """Each line's name at its right end, in its color, in place of the legend; the same figure.
 
@@ -491,73 +493,6 @@ def show_differences(panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
             yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel=label
         )
         ax.grid(axis="x", alpha=0.3)
-    return figure
-
-
-def draw_framework() -> Figure:
-    """The paper's framework (Fig. 3a) as a diagram: what is computed from what, and back to z."""
-    figure, axes = new_figure(
-        "Diagram: z goes through G to a picture; it is compared with the known pixels (context "
-        "loss) and judged by D (prior loss); the gradient of their sum flows back to z; at the end "
-        "G(z_hat) is blended with the corrupted picture.",
-        size=(9, 3.4),
-    )
-    ax = axes[0, 0]
-    ax.set(xlim=(0, 10), ylim=(0, 4))
-    ax.axis("off")
-    boxes = {
-        "z": (0.5, 2.0, 0.7, COLORS[0]),
-        "G": (2.1, 2.0, 0.9, "0.35"),
-        "G(z)": (3.9, 2.0, 1.1, COLORS[0]),
-        "D": (5.9, 3.3, 0.9, "0.35"),
-        "y, M": (3.9, 0.5, 1.1, COLORS[2]),
-        "prior loss\n(Eq. 5)": (8.0, 3.3, 1.7, COLORS[1]),
-        "context loss\n(Eqs. 3, 4)": (6.4, 2.0, 1.9, COLORS[1]),
-        "blending\n(Eq. 6)": (6.4, 0.5, 1.7, "0.35"),
-        "completed": (8.9, 0.5, 1.6, COLORS[0]),
-    }
-    for label, (x, y, width, color) in boxes.items():
-        ax.add_patch(
-            FancyBboxPatch(
-                (x - width / 2, y - 0.33),
-                width,
-                0.66,
-                boxstyle="round,pad=0.05",
-                facecolor=color,
-                edgecolor="none",
-            )
-        )
-        ax.text(x, y, label, color="white", ha="center", va="center", fontsize=11)
-
-    def arrow(start, end, **options):
-        ax.add_patch(
-            FancyArrowPatch(
-                start,
-                end,
-                arrowstyle="-|>",
-                mutation_scale=13,
-                color=options.pop("color", "0.2"),
-                **options,
-            )
-        )
-
-    for start, end in (
-        ((0.95, 2), (1.55, 2)),
-        ((2.65, 2), (3.25, 2)),
-        ((4.55, 2), (5.35, 2)),
-        ((4.3, 2.4), (5.35, 3.2)),
-        ((6.45, 3.3), (7.05, 3.3)),
-        ((4.4, 0.9), (5.6, 1.6)),
-        ((4.55, 0.5), (5.45, 0.5)),
-        ((7.35, 0.5), (8.0, 0.5)),
-        ((4.35, 1.6), (5.6, 0.85)),
-    ):
-        arrow(start, end)
-    arrow((8.0, 2.9), (0.5, 2.4), connectionstyle="arc3,rad=0.32", linestyle="--", color=COLORS[1])
-    arrow(
-        (6.4, 1.62), (0.5, 1.6), connectionstyle="arc3,rad=-0.32", linestyle="--", color=COLORS[1]
-    )
-    ax.text(0.1, 0.35, "dashed: the gradient,\ndown to z alone", color=COLORS[1], fontsize=9)
     return figure
 
 
