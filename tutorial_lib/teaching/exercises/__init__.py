@@ -37,7 +37,6 @@ from tutorial_lib.teaching.exercises.training_a_gan import (
 )
 from tutorial_lib.teaching.exercises.walking_the_manifold import (
     check_detour,
-    check_perplexity,
     check_trustworthiness,
 )
 
@@ -59,7 +58,6 @@ __all__ = [
     "check_missing_share",
     "check_nearest",
     "check_paired_interval",
-    "check_perplexity",
     "check_pictures_needed",
     "check_prior_slope",
     "check_reach",
