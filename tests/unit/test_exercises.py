@@ -160,11 +160,6 @@ def pictures_needed(differences, half):
     return math.ceil((1.96 * differences.double().std().item() / half) ** 2)
 
 
-def perplexity(squared, sigma):
-    chances = torch.softmax(-squared / (2 * sigma**2), 0)
-    return 2 ** -(chances * chances.log2()).nan_to_num().sum()
-
-
 def plain_trustworthiness(points, places, k):
     """Venna & Kaski's, pair by pair."""
     count, excess = len(points), 0
@@ -173,6 +168,15 @@ def plain_trustworthiness(points, places, k):
         in_data = sorted(others, key=lambda j: (points[i] - points[j]).norm().item())
         on_map = sorted(others, key=lambda j: (places[i] - places[j]).norm().item())
         excess += sum(max(0, in_data.index(j) + 1 - k) for j in on_map[:k])
+    return 1 - 2 * excess / (count * k * (2 * count - 3 * k - 1))
+
+
+def own_counted(points, places, k):
+    """A mistake: each point is the first of its own k neighbors."""
+    count = len(points)
+    ranks = torch.cdist(points, points).argsort(1).argsort(1)
+    near = torch.cdist(places, places).argsort(1)[:, :k]
+    excess = (ranks.gather(1, near) - k).clamp(min=0).sum()
     return 1 - 2 * excess / (count * k * (2 * count - 3 * k - 1))
 
 
@@ -232,7 +236,6 @@ RIGHT = {
     "check_frechet": frechet,
     "check_worst": worst,
     "check_diagnosis": diagnosis,
-    "check_perplexity": perplexity,
     "check_trustworthiness": plain_trustworthiness,
     "check_detour": detour,
 }
@@ -624,23 +627,20 @@ WRONG = {
         (lambda found, inverted, d, least: "search", "a list"),
         (lambda found, inverted, d, least: diagnosis(found, inverted, d, 16.0), "expected"),
     ],
-    "check_perplexity": [
-        (lambda squared, sigma: perplexity(squared, sigma).log2(), "entropy"),
-        (lambda squared, sigma: perplexity(squared, sigma).log(), "entropy"),
-        (lambda squared, sigma: perplexity(squared, sigma / 2**0.5), "differs"),
-        (lambda squared, sigma: len(squared), "differs"),
-        (lambda squared, sigma: torch.exp(perplexity(squared, sigma).log2()), "differs"),
-    ],
     "check_trustworthiness": [
-        (lambda points, places, k: plain_trustworthiness(places, points, k), "other way round"),
+        (lambda points, places, k: plain_trustworthiness(places, points, k), "tears apart"),
+        (lambda points, places, k: own_counted(places, points, k), "tears apart"),
+        (lambda points, places, k: own_counted(points, places, k), "the point itself"),
         (lambda points, places, k: plain_trustworthiness(points, places, k + 1), "differs"),
         (lambda points, places, k: 1.0, "differs"),
+        (lambda points, places, k: torch.ones(len(points)), "shape"),
     ],
     "check_detour": [
-        (lambda path: 1 / detour(path), "differs"),
-        (lambda path: detour(path[:-1]), "differs"),
-        (lambda path: path.diff(dim=0).flatten(1).norm(dim=1).sum(), "differs"),
+        (lambda path: 1 / detour(path), "no path is shorter"),
+        (lambda path: detour(path[:-1]), "differs|shorter"),
+        (lambda path: path.diff(dim=0).flatten(1).norm(dim=1).sum(), "length of the path"),
         (lambda path: path.diff(dim=0).flatten(1).norm(dim=1), "shape"),
+        (lambda path: detour(path) ** 2, "differs"),
     ],
 }
 CASES = [

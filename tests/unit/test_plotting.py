@@ -60,6 +60,45 @@ def test_enlarged_images_are_squares_of_their_pixels(images, scale):
         plotting.show_enlarged({"a": images, "b": images[:1]}, "unequal")
 
 
+def test_titles_stand_above_the_columns_and_move_the_images_down(images):
+    figure = plotting.show_enlarged({"row": images}, "titles", titles=["a", "b", "c"])
+    assert [text.get_text() for text in figure.texts] == ["row", "a", "b", "c"]
+    png = np.asarray(Image.open(io.BytesIO(plotting.figure_png(figure))).convert("RGB"))
+    left = 10 * len("row") + 10
+    np.testing.assert_array_equal(
+        png[24 : 24 + 192, left : left + 192],
+        np.kron(to_uint8(images)[0], np.ones((3, 3, 1), np.uint8)),
+    )
+    with pytest.raises(ValueError, match="argument 2"):
+        plotting.show_enlarged({"row": images}, "titles", titles=["a"])
+
+
+def test_lines_are_labelled_in_their_color_over_an_x_of_their_own():
+    lines = {"one": ([0, 0.5, 1], [3, 2, 1]), "two": (torch.tensor([0.2, 0.9]), [1, 0.5])}
+    band = ([0, 1], [0.5, 0.5], [1, 2], "a band")
+    ax = plotting.show_lines(lines, "two lines", "x", "y", band).axes[0]
+    for line, (x, y) in zip(ax.lines, lines.values(), strict=True):
+        np.testing.assert_allclose(line.get_xydata(), np.stack([x, y], 1), rtol=1e-6)
+    texts = {text.get_text(): text.get_color() for text in ax.texts}
+    assert list(texts) == ["a band", "one", "two"] and ax.get_ylim()[0] == 0
+    assert [texts["one"], texts["two"]] == [line.get_color() for line in ax.lines]
+    assert not ax.get_legend() and (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+
+
+def test_dumbbells_run_from_the_mean_before_to_the_mean_after():
+    before, after = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])
+    rows = {"z": (before, after), "hole": (before, after / 2)}
+    ax = plotting.show_dumbbells(rows, "dumbbells", ("start", "end"), "difference").axes[0]
+    marks = {
+        (line.get_marker(), round(line.get_ydata()[0])): line.get_xdata()[0]
+        for line in ax.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert marks == {("o", 0): 1.5, ("*", 0): 0.5, ("o", 1): 1.5, ("*", 1): 0.25}
+    assert [text.get_text() for text in ax.texts] == ["start", "end"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["z", "hole"]
+
+
 def test_a_grid_leaves_its_last_places_empty(images):
     figure = plotting.show_images(
         images, "three in a row of two", columns=2, titles=["1", "2", "3"]

@@ -76,57 +76,82 @@ def walker(atlas, samples, walks):
 
 
 def ring_center(walker):
-    """The middle, (column, row), of what the ring changes on the map."""
-    changed = (walker.map_array != walker.maps[walker.start.value]).any(axis=2)
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    """The middle, (column, row), of what has the ring's color on the map."""
+    color = np.round(np.array(to_rgb(plotting.COLORS[0])) * 255)
+    ring = (walker.map_array == color).all(axis=2)
+    rows, columns = np.flatnonzero(ring.any(axis=1)), np.flatnonzero(ring.any(axis=0))
     return np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
 
 
 # ---- the figure ----------------------------------------------------------------------------------
 
 
-def test_a_map_shows_the_samples_pictures_at_their_places_without_an_overlap(atlas, samples):
-    ax = plotting.show_map(atlas, "a map", samples, thumbnail=0.1).axes[0]
-    boxes = [picture.get_extent() for picture in ax.images]
-    for picture, (left, right, bottom, top) in zip(ax.images, boxes, strict=True):
-        center = (left + right) / 2, (bottom + top) / 2
-        number = np.abs(atlas.samples - center).sum(1).argmin()
-        np.testing.assert_allclose(center, atlas.samples[number])
-        np.testing.assert_array_equal(picture.get_array(), pixels(samples[number]))
+def drawn_pixels(figure):
+    """The figure as a reader sees it, uint8 (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(plotting.figure_png(figure))).convert("RGB"))
+
+
+def test_a_map_shows_pictures_pixel_for_pixel_at_their_places_without_an_overlap(atlas, samples):
+    figure, ax = plotting.map_axes("a map", atlas, 300)
+    plotting.draw_samples(ax, atlas, samples)
+    seen = drawn_pixels(figure)
+    to_map, boxes = ax.transData.inverted(), []
+    for picture in ax.images:
+        left, right, bottom, top = picture.get_extent()
+        corners = ax.transData.transform([(left, bottom), (right, top)])
+        column, row = round(corners[0, 0]), seen.shape[0] - round(corners[1, 1])
+        number = np.abs(atlas.samples - to_map.transform(corners.mean(0))).sum(1).argmin()
+        assert np.abs(ax.transData.transform(atlas.samples[number]) - corners.mean(0)).max() <= 0.51
+        shown = seen[row : row + 16, column : column + 16]
+        np.testing.assert_array_equal(shown, pixels(samples[number]))
+        boxes.append((column, row))
     assert len(boxes) > 10
-    for (l1, r1, b1, t1), (l2, r2, b2, t2) in combinations(boxes, 2):
-        assert min(r1, r2) <= max(l1, l2) + 1e-9 or min(t1, t2) <= max(b1, b2) + 1e-9
+    for one, two in combinations(boxes, 2):
+        assert max(abs(one[0] - two[0]), abs(one[1] - two[1])) >= 16
     np.testing.assert_allclose(ax.collections[0].get_offsets(), atlas.samples)
     assert "no unit" in ax.get_xlabel() and "no unit" in ax.get_ylabel()
 
 
-def test_a_map_draws_each_path_from_a_circle_to_a_star_in_a_color_of_its_own(atlas):
-    figure = plotting.show_map(atlas, "two paths", paths={"first": 2, "second": 0}, marked=[1])
-    ax = figure.axes[0]
-    drawn = {line.get_label(): line for line in ax.lines}
-    for name, number in (("first", 2), ("second", 0)):
-        path, color = atlas.paths[number], drawn[name].get_color()
-        np.testing.assert_allclose(drawn[name].get_xydata(), path)
-        marks = {
-            line.get_marker(): line.get_xydata()[0]
-            for line in ax.lines
-            if line.get_color() == color and len(line.get_xydata()) == 1
-        }
-        np.testing.assert_allclose([marks["o"], marks["D"], marks["*"]], path[[0, 1, -1]])
-    assert drawn["first"].get_color() != drawn["second"].get_color()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "first",
-        "second",
-        "z(0)",
-        "z(k)",
-        "z_hat",
-    ]
-    assert not ax.images and not plotting.show_map(atlas, "no paths").legends
+def test_a_map_draws_a_path_from_a_circle_to_a_star_with_its_labels(atlas, samples):
+    beside = pictures(3, seed=9)
+    marked = {"z(0)": 0, "z(k)": 1, "z_hat": -1}
+    figure = plotting.show_map(atlas, "one path", samples, 2, marked, beside, side=300)
+    ax, path = figure.axes[0], atlas.paths[2]
+    single = {
+        line.get_marker(): line.get_xydata()[0] for line in ax.lines if len(line.get_xydata()) == 1
+    }
+    np.testing.assert_allclose([single["o"], single["D"], single["*"]], path[[0, 1, -1]])
+    (whole,) = [line for line in ax.lines if len(line.get_xydata()) > 1]
+    np.testing.assert_allclose(whole.get_xydata(), path)
+    for text in ax.texts:
+        np.testing.assert_allclose(text.xy, path[marked[text.get_text()]])
+    assert [text.get_text() for text in figure.texts] == list(marked)
+    seen = drawn_pixels(figure)
+    for number, picture in enumerate(beside):
+        top = 26 + number * (48 + 26)
+        shown = seen[top : top + 48, -48:]
+        np.testing.assert_array_equal(shown, enlarged(pixels(picture), 3))
 
 
-def test_a_map_needs_a_picture_a_sample(atlas, samples):
+def test_a_map_needs_a_picture_a_sample_and_an_image_a_label(atlas, samples):
     with pytest.raises(ValueError, match="each sample needs its picture"):
-        plotting.show_map(atlas, "", samples[:5])
+        plotting.show_map(atlas, "", samples[:5], 0, {"z(0)": 0}, samples[:1])
+    with pytest.raises(ValueError, match="each label needs its image"):
+        plotting.show_map(atlas, "", samples, 0, {"z(0)": 0}, samples[:2])
+
+
+def test_dots_are_colored_on_one_scale_under_their_paths(atlas):
+    values = torch.linspace(-1, 1, 60)
+    maps = {"left": (atlas.samples, atlas.paths[:2]), "right": (-atlas.samples, [])}
+    figure = plotting.show_dot_maps(maps, values, "two maps", "brightness")
+    for ax, (title, (places, paths)) in zip(figure.axes, maps.items(), strict=False):
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), places)
+        np.testing.assert_allclose(ax.collections[0].get_array(), values)
+        walked = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) > 1]
+        assert ax.get_title() == title and len(walked) == len(paths)
+        for line, path in zip(walked, paths, strict=True):
+            np.testing.assert_allclose(line, path)
+    assert len(figure.axes) == 3 and figure.axes[2].get_ylabel() == "brightness"
 
 
 # ---- the widget ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +26,7 @@ from tutorial_lib.teaching.manifold import spaced_out
 # Okabe & Ito's palette: told apart with any color vision.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DPI = 100
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 10}  # of a label
 
 
 class DescribedFigure(Figure):
@@ -108,13 +110,16 @@ def show_rows(
     return figure
 
 
-def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
+def show_enlarged(
+    rows: dict[str, Tensor], alt: str, scale: int = 3, titles: Sequence[str] | None = None
+) -> Figure:
     """Images in labelled rows, each pixel a square of `scale` by `scale` pixels, never smoothed.
 
     Args:
         rows: label -> (B, 3, H, W) in [-1, 1]; all of the same B, H and W.
         alt: what is to be seen, in words.
         scale: a whole number.
+        titles: one above each column.
 
     Raises:
         ValueError: when the rows differ in shape.
@@ -125,7 +130,8 @@ def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
     count, _, height, width = shapes.pop()
     gap, label_width = 6, 10 * max(map(len, rows)) + 10  # in pixels of the figure
     step_x, step_y = width * scale + gap, height * scale + gap
-    total_x, total_y = label_width + count * step_x, len(rows) * step_y
+    above = 24 if titles else 0
+    total_x, total_y = label_width + count * step_x, len(rows) * step_y + above
     figure = plt.figure(
         figsize=(total_x / DPI, total_y / DPI), dpi=DPI, FigureClass=DescribedFigure
     )
@@ -134,7 +140,7 @@ def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
     figure.alt = alt
     figure.exact = True
     for line, (label, images) in enumerate(rows.items()):
-        bottom = total_y - line * step_y - height * scale
+        bottom = total_y - above - line * step_y - height * scale
         middle = (bottom + height * scale / 2) / total_y
         figure.text(
             (label_width - 10) / total_x, middle, label, ha="right", va="center", fontsize=11
@@ -150,6 +156,9 @@ def show_enlarged(rows: dict[str, Tensor], alt: str, scale: int = 3) -> Figure:
             axes = figure.add_axes(box)
             axes.imshow(pixels, interpolation="nearest", aspect="auto")
             axes.axis("off")
+    for column, title in zip(range(count), titles or [""] * count, strict=True):
+        center = label_width + column * step_x + width * scale / 2
+        figure.text(center / total_x, 1 - 5 / total_y, title, ha="center", va="top", fontsize=11)
     return figure
 
 
@@ -499,102 +508,247 @@ def show_differences(panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
 def show_map(
     embedding,
     alt: str,
-    pictures: Tensor | None = None,
-    paths: dict[str, int] | None = None,
-    marked: Sequence[int] = (),
-    thumbnail: float = 0.055,
-    title: str = "",
+    pictures: Tensor,
+    path: int,
+    marked: dict[str, int],
+    beside: Tensor,
+    side: int = 800,
 ) -> Figure:
-    """Samples on a t-SNE map and the paths of searches over it (paper's Fig. 3b).
+    """Samples on a t-SNE map, one search's path over it (paper's Fig. 3b), and G(z) on that path.
 
     Args:
         embedding: what `manifold.embed` returned.
         alt: what is to be seen, in words.
         pictures: (N, 3, H, W) in [-1, 1], the samples'; as many are shown as fit without an
-            overlap. None: dots only.
-        paths: name -> which of the embedding's paths; each in a color of its own, its z(0) a circle
-            and its z_hat a star.
-        marked: points of each drawn path to mark with a diamond, z(k).
-        thumbnail: side of a thumbnail, as a fraction of the map's longer side.
-        title: above the map.
+            overlap.
+        path: which of the embedding's paths.
+        marked: label -> a point of that path, to be written on the map.
+        beside: (len(marked), 3, H, W) in [-1, 1], drawn beside the map under the same labels, each
+            pixel 3x3.
+        side: width of the map, in pixels.
+
+    Raises:
+        ValueError: when there is not one picture a sample, or not one beside the map a label.
+    """
+    if len(beside) != len(marked):
+        raise ValueError(f"each label needs its image, got {len(beside)} for {len(marked)} labels")
+    height, width = 3 * beside.shape[-2], 3 * beside.shape[-1]
+    figure, ax = map_axes(alt, embedding, side, width + 12, len(beside) * (height + 26))
+    draw_samples(ax, embedding, pictures)
+    draw_path(ax, embedding.paths[path], COLORS[1], marked)
+    total_x, total_y = figure.get_size_inches() * DPI
+    for number, (label, pixels) in enumerate(zip(marked, to_uint8(beside), strict=True)):
+        bottom = total_y - (number + 1) * (height + 26)
+        left = total_x - width
+        box = (left / total_x, bottom / total_y, width / total_x, height / total_y)
+        frame = figure.add_axes(box)
+        frame.imshow(pixels, interpolation="nearest", aspect="auto")
+        frame.axis("off")
+        figure.text(left / total_x, (bottom + height + 5) / total_y, label, fontsize=11)
+    return figure
+
+
+def map_axes(alt: str, embedding, side: int = 800, right: int = 0, lowest: int = 0):
+    """(figure, axes) of a map without anything on it, on whole pixels of the PNG file.
+
+    Args:
+        alt: what is to be seen, in words.
+        embedding: what `manifold.embed` returned; all of it has room.
+        side: width of the map, in pixels; its height is what its points need, and no more.
+        right: free room to the right of it, in pixels.
+        lowest: the map is at least so many pixels high.
+    """
+    label, margin = 26, 40  # pixels: for the text of an axis, and around the points
+    everything = np.concatenate([embedding.samples, *embedding.paths])
+    low, high = everything.min(0), everything.max(0)
+    unit = (high - low).max() / (side - 2 * margin)  # of the map, a pixel; the same for both axes
+    height = max(lowest, round((high - low)[1] / unit) + 2 * margin)
+    total_x, total_y = label + side + right + 2, label + height + 2
+    figure = plt.figure(
+        figsize=(total_x / DPI, total_y / DPI), dpi=DPI, FigureClass=DescribedFigure
+    )
+    assert isinstance(figure, DescribedFigure)
+    plt.close(figure)
+    figure.alt, figure.exact = alt, True
+    ax = figure.add_axes((label / total_x, label / total_y, side / total_x, height / total_y))
+    (left, right_end), (bottom, top) = [
+        (middle - unit * length / 2, middle + unit * length / 2)
+        for middle, length in zip((low + high) / 2, (side, height), strict=True)
+    ]
+    ax.set(
+        xlim=(left, right_end),
+        ylim=(bottom, top),
+        xticks=[],
+        yticks=[],
+        xlabel="t-SNE, first axis (no unit)",
+        ylabel="t-SNE, second axis (no unit)",
+    )
+    return figure, ax
+
+
+def draw_samples(ax, embedding, pictures: Tensor, gap: int = 4) -> None:
+    """The ground of a map: a dot for each sample, and its picture, pixel for pixel, where it fits.
+
+    Args:
+        ax: from `map_axes`.
+        embedding: what `manifold.embed` returned.
+        pictures: (N, 3, H, W) in [-1, 1].
+        gap: at least so many pixels between two pictures.
 
     Raises:
         ValueError: when there is not one picture a sample.
     """
-    figure, axes = new_figure(alt, size=(6.0, 6.2))
-    ax = axes[0, 0]
-    draw_samples(ax, embedding, pictures, thumbnail)
-    for color, (name, number) in zip(COLORS[1:] + COLORS[:1], (paths or {}).items(), strict=False):
-        draw_path(ax, embedding.paths[number], color, name)
-        for point in marked:
-            ax.plot(
-                *embedding.paths[number][point],
-                "D",
-                color=color,
-                markersize=8,
-                markeredgecolor="white",
-                zorder=5,
-            )
-    if paths:
-        for marker, meaning in (
-            ("o", "z(0)"),
-            *([("D", "z(k)")] if len(marked) else []),
-            ("*", "z_hat"),
-        ):
-            ax.plot(
-                [], [], marker, color="0.3", markersize=12 if marker == "*" else 7, label=meaning
-            )
-        figure.legend(fontsize=8, loc="outside lower center", ncols=4)
-    ax.set_title(title)
-    return figure
-
-
-def draw_samples(ax, embedding, pictures: Tensor | None = None, thumbnail: float = 0.055) -> None:
-    """The ground of a map: a dot for each sample, thumbnails where they fit; see `show_map`."""
     places = embedding.samples
-    if pictures is not None and len(pictures) != len(places):
+    if len(pictures) != len(places):
         raise ValueError(
             f"each sample needs its picture, got {len(pictures)} pictures for {len(places)} samples"
         )
-    everything = np.concatenate([places, *embedding.paths])
-    low, high = everything.min(0), everything.max(0)
-    side = thumbnail * (high - low).max()
     ax.scatter(*places.T, s=3, color="0.75", zorder=1)
-    if pictures is not None:
-        shown = spaced_out(places, side)
-        for (x, y), pixels in zip(places[shown], to_uint8(pictures[shown]), strict=True):
-            box = (x - side / 2, x + side / 2, y - side / 2, y + side / 2)
-            ax.imshow(pixels, extent=box, zorder=2)
-    ax.set(
-        xlim=(low[0] - side, high[0] + side),
-        ylim=(low[1] - side, high[1] + side),
-        xticks=[],
-        yticks=[],
-        aspect="equal",
-        xlabel="t-SNE, first axis (no unit)",
-        ylabel="t-SNE, second axis (no unit)",
-    )
+    height, width = pictures.shape[-2:]
+    on_screen = ax.transData.transform(places)  # (N, 2), pixels from the lower left corner
+    shown = spaced_out(on_screen, max(height, width) + gap)
+    corners = (on_screen[shown] - (width / 2, height / 2)).round()
+    to_map = ax.transData.inverted()
+    for corner, pixels in zip(corners, to_uint8(pictures[shown]), strict=True):
+        (left, bottom), (right, top) = to_map.transform([corner, corner + (width, height)])
+        box = (left, right, bottom, top)
+        ax.imshow(pixels, extent=box, interpolation="nearest", aspect="auto", zorder=2)
 
 
-def draw_path(ax, path: np.ndarray, color: str, name: str | None = None) -> list:
+def draw_path(ax, path: np.ndarray, color: str, labels: dict[str, int] | None = None) -> list:
     """A path (K, 2) over a map: a line from a circle, z(0), to a star, z_hat.
+
+    Args:
+        ax: from `map_axes`.
+        path: (K, 2).
+        color: of all of it.
+        labels: text -> the point that it is written at; points between the ends get a diamond.
 
     Returns what was drawn, bottom first.
     """
     outline = [patheffects.Stroke(linewidth=5, foreground="white"), patheffects.Normal()]
-    (line,) = ax.plot(
-        *path.T,
-        ".-",
-        color=color,
-        linewidth=2,
-        markersize=6,
-        label=name,
-        zorder=4,
-        path_effects=outline,
+    drawn = ax.plot(
+        *path.T, ".-", color=color, linewidth=2, markersize=6, zorder=4, path_effects=outline
     )
-    (start,) = ax.plot(*path[0], "o", color=color, markersize=10, markeredgecolor="white", zorder=5)
-    (end,) = ax.plot(*path[-1], "*", color=color, markersize=19, markeredgecolor="white", zorder=5)
-    return [line, start, end]
+    marks = {"o": (0, 10), "*": (-1, 19)}
+    for marker, (point, size) in marks.items():
+        drawn += ax.plot(
+            *path[point], marker, color=color, markersize=size, markeredgecolor="white", zorder=5
+        )
+    paper = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+    for text, point in (labels or {}).items():
+        if 0 < point % len(path) < len(path) - 1:
+            drawn += ax.plot(
+                *path[point], "D", color=color, markersize=9, markeredgecolor="white", zorder=5
+            )
+        left = path[point][0] > np.mean(ax.get_xlim())  # towards the middle, where there is room
+        drawn.append(
+            ax.annotate(
+                text,
+                path[point],
+                (-11 if left else 11, 8),
+                textcoords="offset points",
+                fontsize=11,
+                fontweight="bold",
+                ha="right" if left else "left",
+                bbox=paper,
+                zorder=6,
+            )
+        )
+    return drawn
+
+
+def show_dot_maps(
+    maps: dict[str, tuple[np.ndarray, Sequence[np.ndarray]]],
+    values: Tensor | np.ndarray,
+    alt: str,
+    label: str | None = None,
+) -> Figure:
+    """Maps side by side, a dot for each sample, colored by a value, with paths over them.
+
+    Args:
+        maps: title -> (places (N, 2), paths of (K, 2) each).
+        values: (N,), one a sample, on one color scale.
+        alt: what is to be seen, in words.
+        label: of the color scale; None draws none.
+    """
+    figure, axes = new_figure(alt, 1, len(maps), (4.6 * len(maps) + 0.8, 4.6))
+    for ax, (title, (places, paths)) in zip(axes[0], maps.items(), strict=True):
+        shown = ax.scatter(*places.T, c=np.asarray(values), s=9, cmap="gray", edgecolors="none")
+        for path in paths:
+            draw_path(ax, path, COLORS[1])
+        ax.set(title=title, xticks=[], yticks=[], facecolor="#cfe3f2")
+        ax.set_aspect("equal", adjustable="datalim")
+    if label:
+        figure.colorbar(shown, ax=axes[0].tolist(), label=label, shrink=0.8)
+    return figure
+
+
+def show_lines(
+    lines: dict[str, tuple[Sequence[float], Sequence[float]]],
+    alt: str,
+    xlabel: str,
+    ylabel: str,
+    band: tuple[Sequence[float], Sequence[float], Sequence[float], str] | None = None,
+) -> Figure:
+    """Lines, each over an x of its own and labelled at its middle, in its color.
+
+    Args:
+        lines: label -> (x, y).
+        alt: what is to be seen, in words.
+        xlabel: of the axis.
+        ylabel: of the axis, which begins at 0.
+        band: (x, lowest y, highest y, label) of a gray band behind them.
+    """
+    figure, axes = new_figure(alt, size=(6.5, 3.6))
+    ax = axes[0, 0]
+    if band:
+        x, low, high, label = (part if isinstance(part, str) else np.asarray(part) for part in band)
+        ax.fill_between(x, low, high, color="0.85")
+        ax.annotate(label, (x[len(x) // 2], high[len(x) // 2]), (0, 5), **_BESIDE, color="0.4")
+    for color, (label, line) in zip(COLORS, lines.items(), strict=False):
+        x, y = map(np.asarray, line)
+        ax.plot(x, y, ".-", color=color)
+        ax.annotate(label, (x[len(x) // 2], y[len(x) // 2]), (8, 8), **_BESIDE, color=color)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def show_dumbbells(
+    rows: dict[str, tuple[Tensor, Tensor]], alt: str, ends: tuple[str, str], xlabel: str
+) -> Figure:
+    """For each quantity where its values were, a circle, and where they are now, a star.
+
+    Args:
+        rows: quantity -> (N values before, N values after); thin lines for each, thick marks for
+            the means.
+        alt: what is to be seen, in words.
+        ends: what the circle and the star are called.
+        xlabel: of the axis that the values are on.
+    """
+    figure, axes = new_figure(alt, size=(7.5, 0.9 * len(rows) + 1.1))
+    ax = axes[0, 0]
+    for place, (before, after) in enumerate(rows.values()):
+        pairs = np.stack([np.asarray(before), np.asarray(after)])  # (2, N)
+        heights = place + np.linspace(-0.18, 0.18, pairs.shape[1])
+        ax.plot(pairs, [heights, heights], color="0.8", linewidth=1.5, zorder=1)
+        means = pairs.mean(1)
+        ax.plot(means, [place, place], color=COLORS[1], linewidth=3, zorder=2)
+        for mean, marker, size, name in zip(means, "o*", (11, 19), ends, strict=True):
+            ax.plot(mean, place, marker, color=COLORS[1], markersize=size, markeredgecolor="white")
+            if place == 0:
+                ax.annotate(name, (mean, place), (0, 19), textcoords="offset points", ha="center")
+    ax.set(
+        yticks=range(len(rows)),
+        yticklabels=list(rows),
+        ylim=(len(rows) - 0.5, -0.75),
+        xlim=(0, None),
+        xlabel=xlabel,
+    )
+    ax.grid(axis="x", alpha=0.3)
+    return figure
 
 
 def colored(values: Tensor | np.ndarray, scale: int = 4, cmap: str = "viridis") -> np.ndarray:

@@ -37,7 +37,6 @@ from tutorial_lib.teaching.exercises.training_a_gan import (
 )
 from tutorial_lib.teaching.exercises.walking_the_manifold import (
     check_detour,
-    check_perplexity,
     check_trustworthiness,
 )
 
@@ -58,7 +57,6 @@ __all__ = [
     "check_missing_share",
     "check_momentum_search",
     "check_paired_interval",
-    "check_perplexity",
     "check_pictures_needed",
     "check_round_weights",
     "check_search_rows",

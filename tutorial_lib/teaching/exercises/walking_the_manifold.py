@@ -12,28 +12,34 @@ from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, sa
 
 
 @exercise
-def check_perplexity(function: Callable[[Tensor, float], float]) -> str:
-    """How many neighbors t-SNE's Gaussian weights count.
+def check_detour(function: Callable[[Tensor], float]) -> str:
+    """How winding a path is.
 
-    function(squared distances to n other points (n,), sigma) -> perplexity of the weights.
+    function(path (K, ...)) -> length of the path, point by point, divided by the distance between
+    its ends.
     """
-    for seed, count, sigma in ((16, 5, 0.4), (17, 60, 1.0), (18, 60, 0.3)):
-        squared = 4 * draws(count, seed=seed).double().square()
-        weights = torch.exp(-squared / (2 * sigma**2))
-        chances = weights / weights.sum()
-        entropy = -torch.xlogy(chances, chances).sum()
-        given = function(squared, sigma)
+    corner = torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 2.0]])
+    for path, what in (
+        (corner, "three units east, two units north"),
+        (draws(7, 100, seed=21), "seven codes of 100 numbers"),
+        (draws(5, 3, 8, 8, seed=22), "five images of 3 x 8 x 8 values"),
+    ):
+        legs = path.diff(dim=0).flatten(1).norm(dim=1)
+        length, straight = legs.sum(), (path[-1] - path[0]).norm()
+        given = function(path.clone())
         if torch.as_tensor(given).numel() == 1:
             value = torch.as_tensor(given).double().item()
-            entropies = (entropy.item(), entropy.item() / math.log(2))  # in nats and in bits
             expect(
-                min(abs(value - off) for off in entropies) > 1e-4,
-                "that is the entropy; the perplexity is 2 (or e) to the power of it",
+                not math.isclose(value, length, rel_tol=1e-4),
+                f"{what}: that is the length of the path, and it grows with the unit",
             )
-        same(entropy.exp(), given, f"{count} points, sigma {sigma}", 1e-3)
-    equal = function(torch.full((12,), 3.0, dtype=torch.float64), 0.7)
-    same(12.0, equal, "twelve neighbors, all equally far", 1e-3)
-    return "n neighbors that are equally far count n; a narrow Gaussian counts fewer."
+            expect(
+                value > 0.999 or math.isnan(value),
+                f"{what}: got {value:.2f}, but no path is shorter than the straight line "
+                "between its ends",
+            )
+        same(length / straight, given, what)
+    return "1 for a straight walk, more for a winding one, codes and images alike."
 
 
 @exercise
@@ -42,37 +48,32 @@ def check_trustworthiness(function: Callable[[Tensor, Tensor, int], float]) -> s
 
     function(points (N, D), places (N, 2) on the map, k) -> a number.
     """
-    from sklearn.manifold import trustworthiness
-
     for seed, count, k in ((19, 40, 5), (20, 25, 8)):
         points = draws(count, 6, seed=seed).double()
-        enlarged = function(points[:, :2], 3 * points[:, :2], k)
-        same(1.0, enlarged, "a map that only enlarges the points", 1e-6)
-        expected = trustworthiness(points, points[:, :2], n_neighbors=k)
-        swapped = trustworthiness(points[:, :2], points, n_neighbors=k)
-        given = function(points, points[:, :2].clone(), k)
+        places = points[:, :2].clone()
+        given = function(points, places, k)
         if torch.as_tensor(given).numel() == 1:
+            value = torch.as_tensor(given).double().item()
+            for own in (False, True):
+                expect(
+                    abs(value - _trustworthiness(places, points, k, own)) > 1e-6,
+                    "you punish a map for neighbors that it tears apart; trustworthiness "
+                    "punishes it for neighbors that it makes up",
+                )
             expect(
-                abs(torch.as_tensor(given).item() - swapped) > 1e-6,
-                "the other way round: punish neighbors on the map "
-                "that are far from each other in the data",
+                abs(value - _trustworthiness(points, places, k, own=True)) > 1e-6,
+                f"with k = {k} you look at {k - 1} neighbors of each point and at the point itself",
             )
-        same(expected, given, f"{count} points, {k} neighbors", 1e-6)
+        same(_trustworthiness(points, places, k), given, f"{count} points, {k} neighbors", 1e-6)
+        enlarged = function(places, 3 * places, k)
+        same(1.0, enlarged, "a map that only enlarges the points", 1e-6)
     return "what is near on the map and far in the data is punished, and nothing else."
 
 
-@exercise
-def check_detour(function: Callable[[Tensor], float]) -> str:
-    """How winding a path is.
-
-    function(path (K, ...)) -> length of the path, point by point, divided by the distance between
-    its ends.
-    """
-    corner = function(torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 2.0]]))
-    same(5 / 13**0.5, corner, "three units east, two units north", 1e-5)
-    for seed, shape in ((21, (7, 100)), (22, (5, 3, 8, 8))):
-        path = draws(*shape, seed=seed)
-        steps = [(path[k + 1] - path[k]).square().sum().sqrt() for k in range(len(path) - 1)]
-        expected = sum(steps) / (path[-1] - path[0]).square().sum().sqrt()
-        same(expected, function(path), f"a path of shape {shape}")
-    return "1 for a straight walk, more for a winding one, codes and pictures alike."
+def _trustworthiness(points: Tensor, places: Tensor, k: int, own: bool = False) -> float:
+    """Venna and Kaski's; with `own` a point counts among its own neighbors, a mistake."""
+    count, first = len(points), 0 if own else 1
+    ranks = torch.cdist(points, points).argsort(1).argsort(1)  # 0 for the point itself
+    near = torch.cdist(places, places).argsort(1)[:, first : first + k]
+    excess = (ranks.gather(1, near) - k).clamp(min=0).sum().item()
+    return 1 - 2 * excess / (count * k * (2 * count - 3 * k - 1))

@@ -15,11 +15,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from tutorial_lib.images import to_uint8
-from tutorial_lib.teaching.plotting import COLORS, draw_path, draw_samples, new_figure
+from tutorial_lib.teaching.plotting import COLORS, draw_path, draw_samples, map_axes
 from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
 
 RING = 11  # radius, in pixels, of the mark at the current step
 ENLARGE = 4
+SIDE = 640  # width of the map, in pixels
 
 
 class ManifoldWalk:
@@ -158,35 +159,15 @@ class ManifoldWalk:
 
 def _render(embedding, samples: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The map with each path alone, and where the path's points are on it."""
-    figure, axes = new_figure("", size=(5.8, 5.6))
-    canvas, ax = FigureCanvasAgg(figure), axes[0, 0]
-    draw_samples(ax, embedding, samples, thumbnail=0.06)
+    figure, ax = map_axes("", embedding, SIDE)
+    canvas = FigureCanvasAgg(figure)
+    draw_samples(ax, embedding, samples)
     canvas.draw()
     ground = canvas.copy_from_bbox(figure.bbox)
     maps, places = [], []
     for path in embedding.paths:
         canvas.restore_region(ground)
-        drawn = draw_path(ax, path, COLORS[1])
-        for name, point in (("z(0)", path[0]), ("z_hat", path[-1])):
-            left = point[0] > np.mean(ax.get_xlim())  # towards the middle, where there is room
-            paper = {
-                "boxstyle": "round,pad=0.15",
-                "facecolor": "white",
-                "edgecolor": "none",
-                "alpha": 0.8,
-            }
-            drawn.append(
-                ax.annotate(
-                    name,
-                    point,
-                    (-11 if left else 11, 8),
-                    textcoords="offset points",
-                    fontsize=11,
-                    fontweight="bold",
-                    ha="right" if left else "left",
-                    bbox=paper,
-                )
-            )
+        drawn = draw_path(ax, path, COLORS[1], {"z(0)": 0, "z_hat": -1})
         for artist in drawn:
             ax.draw_artist(artist)
             artist.remove()
