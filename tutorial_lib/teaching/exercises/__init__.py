@@ -13,9 +13,8 @@ from tutorial_lib.teaching.exercises.comparisons import (
 from tutorial_lib.teaching.exercises.faster_search import check_fold, check_time_to
 from tutorial_lib.teaching.exercises.importance_weights import check_reach, check_weight_at
 from tutorial_lib.teaching.exercises.lambda_explorer import (
-    check_lam_for_sum,
+    check_change_over_lam,
     check_lam_with_share,
-    check_search_rows,
 )
 from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
 from tutorial_lib.teaching.exercises.poisson_blending import check_blend_line, check_seam_strength
@@ -44,6 +43,7 @@ from tutorial_lib.teaching.exercises.walking_the_manifold import (
 __all__ = [
     "check_average",
     "check_blend_line",
+    "check_change_over_lam",
     "check_context_loss",
     "check_detour",
     "check_diagnosis",
@@ -53,7 +53,6 @@ __all__ = [
     "check_fold",
     "check_frechet",
     "check_hole_psnr",
-    "check_lam_for_sum",
     "check_lam_with_share",
     "check_mean_fill",
     "check_missing_share",
@@ -64,7 +63,6 @@ __all__ = [
     "check_prior_slope",
     "check_reach",
     "check_seam_strength",
-    "check_search_rows",
     "check_stochastic_clip",
     "check_time_to",
     "check_trustworthiness",
