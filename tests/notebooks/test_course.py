@@ -23,6 +23,7 @@ COURSE = [
     "04_importance_weights",
     "05_searching_the_latent_space",
     "06_poisson_blending",
+    "07_lambda_explorer",
     "08_walking_the_manifold",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14

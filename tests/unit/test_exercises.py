@@ -140,13 +140,9 @@ def lam_with_share(lams, context, prior, share):
     return lams[prior.abs() >= share * context].min()
 
 
-def lam_for_sum(lam, height, width):
-    return lam * 3 * height * width
-
-
-def search_rows(pictures, restarts, lams):
-    start = torch.arange(pictures * restarts).repeat_interleave(len(lams))
-    return start // restarts, start, lams.repeat(pictures * restarts)
+def change_over_lam(search_from, z0, lams, mask):
+    pictures = torch.stack([search_from(z0, lam)[0] for lam in lams])
+    return (pictures - pictures[0]).abs()[..., mask[0] == 0].mean((1, 2))
 
 
 def paired_interval(a, b):
@@ -227,8 +223,7 @@ RIGHT = {
     "check_blend": blend,
     "check_blend_line": blend_line,
     "check_lam_with_share": lam_with_share,
-    "check_lam_for_sum": lam_for_sum,
-    "check_search_rows": search_rows,
+    "check_change_over_lam": change_over_lam,
     "check_paired_interval": paired_interval,
     "check_pictures_needed": pictures_needed,
     "check_error_picture": error_picture,
@@ -325,28 +320,29 @@ def clip(z, generator):
     return z.clamp(-1, 1)
 
 
-def rows_starts_first(pictures, restarts, lams):
-    """Starts and pictures run past each other."""
-    picture = torch.arange(pictures).repeat_interleave(restarts * len(lams))
-    return (
-        picture,
-        torch.arange(pictures * restarts).repeat(len(lams)),
-        lams.repeat(pictures * restarts),
-    )
+def change_from_the_last_end(search_from, z0, lams, mask):
+    """Each search begins where the one before ended."""
+    pictures, z = [], z0
+    for lam in lams:
+        picture, z = search_from(z, lam)
+        pictures.append(picture)
+    return torch.stack([(p - pictures[0])[:, mask[0] == 0].abs().mean() for p in pictures])
 
 
-def rows_new_start_a_lam(pictures, restarts, lams):
-    count = pictures * restarts * len(lams)
-    return (
-        torch.arange(count) // (restarts * len(lams)),
-        torch.arange(count),
-        lams.repeat(pictures * restarts),
-    )
+def change_from_new_starts(search_from, z0, lams, mask):
+    pictures = [search_from(z0 + number, lam)[0] for number, lam in enumerate(lams)]
+    return torch.stack([(p - pictures[0])[:, mask[0] == 0].abs().mean() for p in pictures])
 
 
-def rows_lam_in_blocks(pictures, restarts, lams):
-    start = torch.arange(pictures * restarts).repeat_interleave(len(lams))
-    return start // restarts, start, lams.repeat_interleave(pictures * restarts)
+def change_of_the_whole_picture(search_from, z0, lams, mask):
+    pictures = torch.stack([search_from(z0, lam)[0] for lam in lams])
+    return (pictures - pictures[0]).abs().mean((1, 2, 3))
+
+
+def change_between_neighbors(search_from, z0, lams, mask):
+    pictures = torch.stack([search_from(z0, lam)[0] for lam in lams])
+    steps = pictures.diff(dim=0).abs()[..., mask[0] == 0].mean((1, 2))
+    return torch.cat([torch.zeros(1), steps])
 
 
 def every_fifth():
@@ -542,25 +538,15 @@ WRONG = {
         (lambda lams, context, prior, share: lams[prior.abs() >= share].min(), "differs"),
         (lambda lams, context, prior, share: lams[prior.abs() > share * context].min(), "differs"),
     ],
-    "check_lam_for_sum": [
-        (lambda lam, height, width: lam * height * width, "three channels"),
-        (lambda lam, height, width: lam / (3 * height * width), "from the sum"),
-        (lambda lam, height, width: 37.0, "differs"),
-        (lambda lam, height, width: lam * 3 * height * height, "differs"),
-    ],
-    "check_search_rows": [
-        (rows_starts_first, "p \\* restarts"),
-        (rows_new_start_a_lam, "p \\* restarts"),
-        (rows_lam_in_blocks, "exactly once"),
+    "check_change_over_lam": [
+        (change_from_the_last_end, "began somewhere else"),
+        (change_from_new_starts, "began somewhere else"),
+        (change_of_the_whole_picture, "too small"),
+        (change_between_neighbors, "differs"),
+        (lambda *inputs: change_over_lam(*inputs)[1:], "one number for each"),
         (
-            lambda pictures, restarts, lams: search_rows(pictures, restarts, lams)[:2],
-            "three tensors",
-        ),
-        (
-            lambda pictures, restarts, lams: tuple(
-                c[1:] for c in search_rows(pictures, restarts, lams)
-            ),
-            "shape",
+            lambda search_from, z0, lams, mask: change_over_lam(search_from, z0, lams, 1 - mask),
+            "too small",
         ),
     ],
     "check_paired_interval": [

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import callback_errors_raise
+from scipy import stats
 
 from tutorial_lib.evaluation.exploration import Exploration
 from tutorial_lib.masks import center_mask, half_mask
@@ -133,7 +134,7 @@ def test_every_position_of_the_controls_shows_its_pictures_and_numbers(explorer,
         here = (row, restart, lam, step)
         assert np.array_equal(explorer.array, strip(run, *here))
         said = cells(explorer)
-        assert float(said["lam"]) == LAMS[lam] and int(said["iteration"]) == STEPS[step]
+        assert float(said["λ"]) == LAMS[lam] and int(said["iteration"]) == STEPS[step]
         context, prior, logit = (
             values[here].item() for values in (run.context, run.prior, run.logits)
         )
@@ -180,7 +181,7 @@ def test_the_axis_is_logarithmic_with_a_place_for_0(explorer):
         if text.get("class") == "x-tick"
     }
     assert labels["0"] == x[0] and labels["37"] == x[4]
-    assert "at lam 0" in svg.get("aria-label")
+    assert "at λ 0" in svg.get("aria-label")
 
 
 def test_equal_values_make_a_flat_line(runs):
@@ -271,23 +272,38 @@ class TestErrorsMadeOnPurpose:
 # ---- the figure beside it ------------------------------------------------------------------------
 
 
-def test_curves_over_lam_are_means_of_thin_lines_on_the_same_axis():
-    values = {"a": torch.arange(15.0).view(3, 5), "b": torch.ones(1, 5)}
-    figure = show_over_lam(LAMS, {"loss": values, "logit": {"a": -values["a"]}}, "two panels")
+def test_curves_over_lam_are_means_with_students_intervals():
+    values = {"a": torch.arange(15.0).view(3, 5) ** 1.5, "b": torch.ones(1, 5)}
+    panels = {"loss": values, "logit": {"a": -values["a"]}}
+    figure = show_over_lam(LAMS, panels, "two panels", levels={"logit": {"real": -7.0}})
     left, right = figure.axes
-    assert (left.get_ylabel(), right.get_ylabel(), left.get_xlabel(), figure.alt) == (
+    assert [left.get_ylabel(), right.get_ylabel(), left.get_xlabel(), figure.alt] == [
         "loss",
         "logit",
-        "lam",
+        r"$\lambda$",
         "two panels",
-    )
-    thick = [line for line in left.lines if line.get_label() in ("a", "b")]
-    np.testing.assert_allclose(thick[0].get_ydata(), [5, 6, 7, 8, 9])
-    assert len(left.lines) == 2 + 4 and len(right.lines) == 4
-    np.testing.assert_allclose(thick[0].get_xdata(), lam_positions(LAMS))
+    ]
+    interval = stats.ttest_1samp(values["a"].double(), 0).confidence_interval(0.95)
+    wanted = np.stack([interval.low, interval.high], 1)
+    a, b = left.containers
+    np.testing.assert_allclose(a.lines[0].get_ydata(), values["a"].mean(0), rtol=1e-6)
+    np.testing.assert_allclose([bar[:, 1] for bar in a.lines[2][0].get_segments()], wanted)
+    assert all(np.ptp(bar[:, 1]) == 0 for bar in b.lines[2][0].get_segments()), "one row, no bar"
+    between = (a.lines[0].get_xdata() + b.lines[0].get_xdata()) / 2
+    np.testing.assert_allclose(between, lam_positions(LAMS))
     assert [label.get_text() for label in left.get_xticklabels()] == lam_labels(LAMS)
+    assert [text.get_text() for text in left.texts] == ["b", "a"], "from below"
+    assert right.lines[-1].get_ydata()[0] == -7 and right.texts[0].get_text() == "real"
     with pytest.raises(ValueError, match="one column per lam"):
         show_over_lam(LAMS, {"loss": {"a": torch.ones(5)}}, "wrong shape")
+
+
+def test_labels_of_curves_that_end_together_stand_apart():
+    ends = {name: torch.full((1, 5), 3.0) for name in "abcde"}
+    figure = show_over_lam(LAMS, {"loss": ends}, "five equal curves")
+    figure.canvas.draw()
+    boxes = sorted((text.get_window_extent() for text in figure.axes[0].texts), key=lambda b: b.y0)
+    assert all(low.y1 <= high.y0 for low, high in zip(boxes, boxes[1:], strict=False))
 
 
 def test_places_of_lam():

@@ -392,36 +392,79 @@ def lam_labels(lams: Sequence[float]) -> list[str]:
     return [f"{lam:g}" for lam in lams]
 
 
-def show_over_lam(lams: Sequence[float], panels: dict[str, dict[str, Tensor]], alt: str) -> Figure:
-    """Curves over lam, one panel for each quantity: thin lines for rows, a thick one for the mean.
+def show_over_lam(
+    lams: Sequence[float],
+    panels: dict[str, dict[str, Tensor]],
+    alt: str,
+    levels: dict[str, dict[str, float]] | None = None,
+    **axis,
+) -> Figure:
+    """Means over lambda with 95 % intervals (Student's t), one panel for each quantity.
 
     Args:
         lams: L values; 0 has a place at the left end.
-        panels: axis label -> {curve's name: (N, L) values, one row per picture}.
+        panels: axis label -> {curve's name: (N, L) values, one row per picture}; each curve is
+            labelled at its end. One row has no interval.
         alt: what is to be seen, in words.
+        levels: axis label -> {name: value}, dashed horizontal lines to compare with.
+        axis: further arguments for `Axes.set`.
 
     Raises:
         ValueError: for values of another shape than (N, L).
     """
-    figure, axes = new_figure(alt, 1, len(panels), (3.6 * len(panels), 3.2))
-    places = lam_positions(lams)
+    figure, axes = new_figure(alt, 1, len(panels), (4.2 * len(panels), 3.4))
+    places = np.array(lam_positions(lams))
     for ax, (label, curves) in zip(axes[0], panels.items(), strict=True):
-        for color, style, (name, values) in zip(
-            COLORS, ("-", "--", "-.", ":") * 2, curves.items(), strict=False
-        ):
+        ends: list[tuple[float, str, str]] = []  # height, name and color of each curve's label
+        for number, (color, (name, values)) in enumerate(zip(COLORS, curves.items(), strict=False)):
             if values.dim() != 2 or values.shape[1] != len(lams):
                 raise ValueError(
                     f"{name}: need one row per picture and one column per lam, (N, {len(lams)}), "
                     f"got {tuple(values.shape)}"
                 )
-            values = values.detach().cpu().double()
-            ax.plot(places, values.mean(0), style, color=color, label=name, marker=".", linewidth=2)
-            ax.plot(places, values.T, style, color=color, linewidth=0.7, alpha=0.3)
-        ax.set(xlabel="lam", ylabel=label)
-        ax.set_xticks(places, lam_labels(lams), rotation=60, fontsize=8)
+            means, halves = _means_and_intervals(values.detach().cpu().numpy())
+            beside = 0.08 * (number - (len(curves) - 1) / 2)  # bars do not hide each other
+            ax.errorbar(places + beside, means, halves, color=color, marker="o", capsize=3)
+            ends.append((means[-1], name, color))
+        for name, height in (levels or {}).get(label, {}).items():
+            ax.axhline(height, color="0.5", linestyle="--", linewidth=1)
+            place = (0.2, height)  # where points at the left end do not hide it
+            ax.annotate(
+                name,
+                place,
+                (0, 3),
+                xycoords=ax.get_yaxis_transform(),
+                textcoords="offset points",
+                color="0.35",
+            )
+        ax.set(xlabel=r"$\lambda$", ylabel=label, **axis)
+        ax.set_xticks(places, lam_labels(lams), fontsize=8)
+        width = places[-1] - places[0] or 1
+        ax.set_xlim(places[0] - 0.06 * width, places[-1] + 0.3 * width)  # room for the names
         ax.grid(alpha=0.3)
-    axes[0, 0].legend(fontsize=8)
+        _label_points(ax, places[-1], ends)
     return figure
+
+
+def _means_and_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, L) values -> (L,) means and (L,) half widths of their intervals."""
+    if len(values) == 1:
+        return values[0], np.zeros(values.shape[1])
+    means, halves = np.array([mean_interval(column) for column in values.T]).T
+    return means, halves
+
+
+def _label_points(ax, x: float, ends: list[tuple[float, str, str]]) -> None:
+    """A name to the right of each curve's last point (height, name, color), none on another."""
+    pixels = ax.transData.transform([(x, height) for height, _, _ in ends])[:, 1]
+    lowest = -math.inf
+    for number in np.argsort(pixels):
+        height, name, color = ends[number]
+        lowest = max(pixels[number], lowest + 16)
+        up = (lowest - pixels[number]) * 72 / ax.figure.dpi
+        ax.annotate(
+            name, (x, height), (9, up), textcoords="offset points", color=color, va="center"
+        )
 
 
 def show_logits(logits: dict[str, Tensor], alt: str) -> Figure:

@@ -16,9 +16,8 @@ from tutorial_lib.teaching.exercises.importance_weights import (
     check_speakers,
 )
 from tutorial_lib.teaching.exercises.lambda_explorer import (
-    check_lam_for_sum,
+    check_change_over_lam,
     check_lam_with_share,
-    check_search_rows,
 )
 from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
 from tutorial_lib.teaching.exercises.poisson_blending import check_blend, check_blend_line
@@ -44,6 +43,7 @@ __all__ = [
     "check_average",
     "check_blend",
     "check_blend_line",
+    "check_change_over_lam",
     "check_detour",
     "check_diagnosis",
     "check_discriminator_loss",
@@ -52,14 +52,12 @@ __all__ = [
     "check_fold",
     "check_frechet",
     "check_hole_psnr",
-    "check_lam_for_sum",
     "check_lam_with_share",
     "check_missing_share",
     "check_momentum_search",
     "check_paired_interval",
     "check_pictures_needed",
     "check_round_weights",
-    "check_search_rows",
     "check_speakers",
     "check_stochastic_clip",
     "check_time_to",

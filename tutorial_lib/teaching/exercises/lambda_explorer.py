@@ -7,7 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tutorial_lib.teaching.exercises.checking import exercise, expect, same
+from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, same
+
+# (z, lam) -> the completed picture (3, H, W) and z_hat (z_dim,)
+SearchFrom = Callable[[Tensor, float], tuple[Tensor, Tensor]]
 
 
 @exercise
@@ -25,64 +28,52 @@ def check_lam_with_share(function: Callable[[Tensor, Tensor, Tensor, float], flo
         for share, lam in expected.items():
             given = function(lams, context, prior, share)
             same(lam, given, f"share {share}, prior losses that are {word}", 1e-6)
-    return "the smallest lam with that share, whatever the prior's sign."
+    return "the smallest lambda with that share, whatever the prior's sign."
 
 
 @exercise
-def check_lam_for_sum(function: Callable[[float, int, int], float]) -> str:
-    """From a lam for a mean to the lam for a sum.
+def check_change_over_lam(
+    function: Callable[[SearchFrom, Tensor, list[float], Tensor], Tensor],
+) -> str:
+    """How much a sweep over lam changes the hole.
 
-    function(lam, height, width) -> the lam that does with a summed context loss what `lam` does
-    with its mean.
+    function(search_from, z0 (z_dim,), lams, mask (1, H, W)) -> (L,): the mean absolute difference
+    in the hole (mask 0) between the picture of each lam and that of the first. Every search has to
+    begin at z0.
     """
-    for height, width in ((64, 64), (32, 48), (7, 5)):
-        given = function(0.003, height, width)
-        if isinstance(given, float):
+    z0, base, pull = draws(4, seed=1), draws(3, 8, 8, seed=2), draws(3, 8, 8, seed=3)
+    mask = torch.ones(1, 8, 8)
+    mask[:, 2:5, 3:8] = 0
+    for lams in ([0.0, 1.0, 10.0], [0.5, 2.0]):
+        begun: list[Tensor] = []
+
+        def search_from(z: Tensor, lam: float, begun=begun) -> tuple[Tensor, Tensor]:
+            begun.append(z.detach().clone())
+            known = base + 0.01 * lam  # not what is asked about
+            picture = torch.where(mask > 0, known, base + lam * pull + z.sum())
+            return picture, z + 0.3 + lam
+
+        given = torch.as_tensor(function(search_from, z0.clone(), list(lams), mask.clone()))
+        expect(
+            len(begun) == len(lams),
+            f"{len(lams)} values of lambda need {len(lams)} searches, you made {len(begun)}",
+        )
+        for lam, z in zip(lams, begun, strict=True):
             expect(
-                abs(given - 0.003 * height * width) > 1e-6,
-                "a picture has three channels: the mean is over 3 * height * width",
+                z.shape == z0.shape and torch.allclose(z, z0),
+                f"the search for lambda {lam:g} began somewhere else than the first one: "
+                "you measure the start as well as lambda",
             )
-            expect(
-                abs(given - 0.003 / (3 * height * width)) > 1e-9,
-                "that is the way from the sum to the mean",
-            )
-        same(0.003 * 3 * height * width, given, f"a picture of {height}x{width}")
-    return "times the number of values in the picture: 0.003 becomes 37 at 64x64."
-
-
-@exercise
-def check_search_rows(function: Callable[[int, int, Tensor], tuple[Tensor, Tensor, Tensor]]) -> str:
-    """The rows of a batch in which every start meets every lam.
-
-    function(pictures, restarts, lams (L,)) -> (picture (N,), start (N,), lam (N,)), N = pictures *
-    restarts * L, in any order. `start` is the place among all initial z, where a picture's restarts
-    stand side by side.
-    """
-    for pictures, restarts, lams in ((2, 3, (0.0, 0.5, 4.0)), (3, 1, (0.25, 2.0)), (1, 2, (1.0,))):
-        given = function(pictures, restarts, torch.tensor(lams))
         expect(
-            isinstance(given, tuple | list) and len(given) == 3,
-            "three tensors are wanted: picture, start, lam",
+            given.shape == (len(lams),),
+            f"one number for each lambda is wanted, ({len(lams)},), got {tuple(given.shape)}",
         )
-        columns = [torch.as_tensor(column).double() for column in given]
-        count = pictures * restarts * len(lams)
+        expect(bool(given[0] == 0), "the first lambda must differ from itself by 0")
+        steps = torch.tensor(lams) - lams[0]
+        wanted = steps * pull[:, mask[0] == 0].abs().mean()
         expect(
-            all(column.shape == (count,) for column in columns),
-            f"{pictures} pictures, {restarts} restarts and {len(lams)} lams need three tensors "
-            f"of shape ({count},), got {', '.join(str(tuple(column.shape)) for column in columns)}",
+            not 0 < given[-1] < 0.6 * wanted[-1],
+            "your average is too small: most of its pixels are known and hardly change",
         )
-        rows = sorted(zip(*(column.tolist() for column in columns), strict=True))
-        wanted = sorted(
-            (float(p), float(p * restarts + r), lam)
-            for p in range(pictures)
-            for r in range(restarts)
-            for lam in lams
-        )
-        expect(
-            {row[:2] for row in rows} == {row[:2] for row in wanted},
-            "picture p has the starts p * restarts to p * restarts + restarts - 1, and no others",
-        )
-        expect(
-            rows == wanted, "each start needs each lam exactly once: the same starts for every lam"
-        )
-    return "every start meets every lam once, so a slider over lam shows lam and not luck."
+        same(wanted, given, "the mean change in the hole", 1e-4)
+    return "the same start for every lambda, and only the hole is compared."

@@ -88,7 +88,7 @@ class LambdaExplorer:
         labels, last = lam_labels(first.lams), len(first.steps) - 1
         self.lam_slider = ipywidgets.SelectionSlider(
             options=[(label, place) for place, label in enumerate(labels)],
-            description="lam",
+            description="λ",
             **style,
         )
         self.step_slider = ipywidgets.SelectionSlider(
@@ -164,7 +164,7 @@ class LambdaExplorer:
         )
         self.readout.value = _table(
             {
-                "lam": lam_labels(exploration.lams)[lam],
+                "λ": lam_labels(exploration.lams)[lam],
                 "iteration": str(exploration.steps[step]),
                 "context loss": f"{context[lam]:.2f}",
                 "prior loss": f"{prior[lam] + 0.0:+.3f}",
@@ -227,7 +227,7 @@ class _Curves:
         ]
         height = _PANEL["height"] * len(panels)
         values_here = "; ".join(f"{name} {values[current]:.3g}" for name, values in panels.items())
-        label = escape(f"at lam {self.labels[current]}: {values_here}", quote=True)
+        label = escape(f"at λ {self.labels[current]}: {values_here}", quote=True)
         return (
             f"<svg width='{_PANEL['width']}' height='{height}' role='img' font-size='11' "
             f"fill='currentColor' font-family='sans-serif' aria-label='{label}'>"
@@ -267,14 +267,14 @@ class _Curves:
             f"<text x='{left}' y='{top + 14}' font-weight='bold'>{escape(name)}</text>"
             f"{ticks}{names}"
             f"<text x='{(left + right) / 2}' y='{end + 29}' text-anchor='middle'>"
-            "lam (log scale; 0 at the left end)</text>"
+            "λ (log scale; 0 at the left end)</text>"
             f"<polyline points='{line}' fill='none' stroke='{color}' stroke-width='1.5'/>{dots}"
             f"<line x1='{x:.2f}' x2='{x:.2f}' y1='{start}' y2='{end}' stroke='{COLORS[1]}' "
             "stroke-dasharray='3 3'/>"
             f"<circle class='marker' cx='{x:.2f}' cy='{at:.2f}' r='6' fill='none' "
             f"stroke='{COLORS[1]}' stroke-width='2.5'/>"
             f"<text x='{right}' y='{top + 14}' text-anchor='end' fill='{COLORS[1]}'>"
-            f"lam {self.labels[current]}: {values[current]:.2f}</text>"
+            f"λ {self.labels[current]}: {values[current]:.2f}</text>"
         )
 
     def _apart(self) -> list[tuple[float, str]]:
