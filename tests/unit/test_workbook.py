@@ -191,7 +191,7 @@ def test_handout_is_the_course_without_solutions(tmp_path, capsys):
         assert (tmp_path / "class" / name).read_bytes() == (ROOT / name).read_bytes()
     assert not [name for name in copied if name.startswith((*ours.FOR_TEACHERS, ".git/", "runs/"))]
     readme = (tmp_path / "class" / "README.md").read_text(encoding="utf-8")
-    assert "solutions" not in readme and "your teacher has worked answers" in readme
+    assert "notebooks/solutions" not in readme and "your teacher has worked" in readme
     assert [path.name for path in tmp_path.iterdir()] == ["class"]
     assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 1
     assert "is there already" in capsys.readouterr().err
