@@ -59,7 +59,11 @@ def visible_code(notebook):
 
 def prose(notebook, boxes=False):
     """The text of all markdown cells; without what is in collapsed boxes unless `boxes`."""
-    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = "\n\n".join(
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "markdown" and ANSWER_TAG not in tags(cell)
+    )
     return text if boxes else re.sub(r"<details>.*?</details>", "", text, flags=re.S)
 
 

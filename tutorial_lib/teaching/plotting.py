@@ -53,7 +53,6 @@ def figure_png(figure: Figure) -> bytes:
         format="png",
         dpi=DPI,
         bbox_inches=None if getattr(figure, "exact", False) else "tight",
-        pil_kwargs={"optimize": True},  # notebooks stay small
     )
     return buffer.getvalue()
 
