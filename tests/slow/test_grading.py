@@ -17,19 +17,20 @@ from tutorial_lib.teaching.grading import (
     topics,
 )
 
-RIGHT = """def weight_at(mask, row, column, window):
-    if mask[row, column] == 0:
-        return 0.0
-    reach = window // 2
-    rows = slice(max(0, row - reach), row + reach + 1)
-    near = mask[rows, max(0, column - reach):column + reach + 1]
-    return (1 - near).mean()
+RIGHT = """def speakers(height, width, window):
+    return (height + window - 1) * (width + window - 1) - height * width
 
-exercises.check_weight_at(weight_at)"""
-REACH = """def reach(window):
-    return (32 + 2 * (window // 2)) ** 2 - 32 ** 2
+exercises.check_speakers(speakers)"""
+ROUND = """import torch
+import torch.nn.functional as F
 
-exercises.check_reach(reach)"""
+def round_weights(mask, radius):
+    offset = torch.arange(-radius, radius + 1)
+    disc = (offset[:, None] ** 2 + offset ** 2 <= radius ** 2).float()[None, None]
+    missing = F.conv2d(1 - mask, disc, padding=radius)
+    return mask * missing / F.conv2d(torch.ones_like(mask), disc, padding=radius)
+
+exercises.check_round_weights(round_weights)"""
 
 
 def notebook(*exercise_cells, title="# 04 Importance weights", answer=None):
@@ -51,9 +52,9 @@ def graded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("class")
     (folder / "ben").mkdir()
     submissions = {
-        "04_importance_weights-ada.ipynb": notebook(RIGHT, REACH, answer="=1+1, because."),
+        "04_importance_weights-ada.ipynb": notebook(RIGHT, ROUND, answer="=1+1, because."),
         "ben/homework.ipynb": notebook(
-            "x = (", RIGHT.replace("1 - near", "near"), REACH, answer=PLACEHOLDER
+            "x = (", RIGHT.replace(" - height * width", ""), ROUND, answer=PLACEHOLDER
         ),
         "importance_weights_cleo.ipynb": notebook(RIGHT, "while True: pass", title="# Mine"),
         "04_importance_weights-dan.ipynb": notebook("import os; os._exit(3)", RIGHT),
@@ -61,7 +62,7 @@ def graded(tmp_path_factory):
         "fay.ipynb": notebook(RIGHT, title="# My summer"),
         "gil.ipynb": '{"cells": [{"cell_type": "code"}]}',
         "04_importance_weights-hal.ipynb": notebook(
-            "raise NotImplementedError", REACH, REACH.replace("32 ** 2", "31 ** 2")
+            "raise NotImplementedError", ROUND, ROUND.replace("1 - mask", "mask")
         ),
     }
     for name, text in submissions.items():
@@ -74,7 +75,7 @@ def graded(tmp_path_factory):
 
 
 def test_right_answers_are_correct_and_the_open_answer_is_text(graded):
-    for exercise in ("check_weight_at", "check_reach"):
+    for exercise in ("check_speakers", "check_round_weights"):
         row = graded["04_importance_weights-ada.ipynb", exercise]
         assert row["result"] == "correct" and row["notebook"] == "importance_weights"
     answer = graded["04_importance_weights-ada.ipynb", "open question"]
@@ -83,21 +84,21 @@ def test_right_answers_are_correct_and_the_open_answer_is_text(graded):
 
 
 def test_a_broken_cell_and_a_wrong_answer_do_not_hide_a_right_one(graded):
-    assert graded["ben/homework.ipynb", "check_weight_at"]["result"] == "not yet"
-    assert "differs" in graded["ben/homework.ipynb", "check_weight_at"]["message"]
-    assert graded["ben/homework.ipynb", "check_reach"]["result"] == "correct"
+    assert graded["ben/homework.ipynb", "check_speakers"]["result"] == "not yet"
+    assert "hole itself" in graded["ben/homework.ipynb", "check_speakers"]["message"]
+    assert graded["ben/homework.ipynb", "check_round_weights"]["result"] == "correct"
     assert graded["ben/homework.ipynb", "open question"]["result"] == "no answer"
 
 
 def test_what_was_solved_before_an_endless_loop_counts(graded):
     name = "importance_weights_cleo.ipynb"
-    assert graded[name, "check_weight_at"]["result"] == "correct"
-    assert graded[name, "check_reach"]["result"] == "not reached"
-    assert graded[name, "check_reach"]["message"] == "stopped after 25 seconds"
+    assert graded[name, "check_speakers"]["result"] == "correct"
+    assert graded[name, "check_round_weights"]["result"] == "not reached"
+    assert graded[name, "check_round_weights"]["message"] == "stopped after 25 seconds"
 
 
 def test_a_process_that_ends_itself_is_named(graded):
-    row = graded["04_importance_weights-dan.ipynb", "check_weight_at"]
+    row = graded["04_importance_weights-dan.ipynb", "check_speakers"]
     assert row["result"] == "not reached" and row["message"] == "its process ended with status 3"
 
 
@@ -107,8 +108,8 @@ def test_a_file_that_is_no_notebook_of_the_course_is_named(graded, name):
 
 
 def test_the_best_of_several_calls_counts(graded):
-    assert graded["04_importance_weights-hal.ipynb", "check_reach"]["result"] == "correct"
-    row = graded["04_importance_weights-hal.ipynb", "check_weight_at"]
+    assert graded["04_importance_weights-hal.ipynb", "check_round_weights"]["result"] == "correct"
+    row = graded["04_importance_weights-hal.ipynb", "check_speakers"]
     assert row["result"] == "not reached" and "NotImplementedError" in row["message"]
 
 
