@@ -249,7 +249,7 @@ QUESTION = "**3. Open question** (three stars, 15 minutes). Think."
 def good():
     figure = v4.new_output("display_data", data={"image/png": "aGk=", "text/plain": "Figure"})
     text = v4.new_output("stream", name="stdout", text="gain 1.46 dB, 83.4% of 1,234\n")
-    check = v4.new_code_cell("assert True")
+    check = v4.new_code_cell("assert 1 + 1 == 2")
     check.metadata.update(tags=[HIDDEN], jupyter={"source_hidden": True})
     opening = (
         "# A title\n\nAfter this notebook you can\n\n- a;\n- b;\n- c.\n\n**Time:** 99 minutes."
@@ -287,7 +287,7 @@ BAD = {
     "no outcomes": (opens_with_outcomes, replaced("After this notebook you can", "You get")),
     "no picture": (shows_a_picture_early, lambda n: n.cells[1].update(outputs=[])),
     "open check": (hides_its_checks, lambda n: n.cells[3].metadata.pop("jupyter")),
-    "no assertion": (hides_its_checks, replaced("assert True", "print(True)")),
+    "no assertion": (hides_its_checks, replaced("assert 1 + 1 == 2", "print(True)")),
     "no check": (hides_its_checks, lambda n: n.cells.pop(3)),
     "open box": (closes_boxes, replaced("</details>", "")),
     "raw box": (closes_boxes, replaced("</summary>\n\n", "</summary>\n")),

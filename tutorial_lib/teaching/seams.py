@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from tutorial_lib.images import to_uint8
-from tutorial_lib.teaching.plotting import COLORS, DPI, DescribedFigure, new_figure
-
-_GAP, _TITLE = 8, 26  # pixels of the figure
+from tutorial_lib.teaching.plotting import COLORS, new_figure, show_enlarged
 
 
 def show_stages(stages: dict[str, Tensor], alt: str, scale: int = 4) -> Figure:
@@ -27,26 +24,7 @@ def show_stages(stages: dict[str, Tensor], alt: str, scale: int = 4) -> Figure:
     shapes = {tuple(image.shape) for image in stages.values()}
     if len(shapes) != 1:
         raise ValueError(f"each stage needs an image of the same size, got {sorted(shapes)}")
-    _, height, width = shapes.pop()
-    step = width * scale + _GAP
-    total_x, total_y = len(stages) * step - _GAP, height * scale + _TITLE
-    figure = plt.figure(
-        figsize=(total_x / DPI, total_y / DPI), dpi=DPI, FigureClass=DescribedFigure
-    )
-    assert isinstance(figure, DescribedFigure)
-    plt.close(figure)
-    figure.alt = alt
-    figure.exact = True
-    for column, (title, image) in enumerate(stages.items()):
-        left = column * step
-        axes = figure.add_axes(
-            (left / total_x, 0, width * scale / total_x, height * scale / total_y)
-        )
-        axes.imshow(to_uint8(image)[0], interpolation="nearest", aspect="auto")
-        axes.axis("off")
-        middle = (left + width * scale / 2) / total_x
-        figure.text(middle, 1 - 6 / total_y, title, ha="center", va="top", fontsize=11)
-    return figure
+    return show_enlarged({"": torch.stack(list(stages.values()))}, alt, scale, list(stages))
 
 
 def show_row(generated: np.ndarray, blended: np.ndarray, known: np.ndarray, alt: str) -> Figure:
