@@ -19,11 +19,8 @@ from tutorial_lib.evaluation.results import load_results, write_results
 from tutorial_lib.images import to_uint8
 
 TRAIN = 64
-OF_PHOTOGRAPHS = {
-    "CENTER": "ablations-photo-faces-center",
-    "HALF": "ablations-photo-faces-half",
-    "TABLE": "table1-photo-faces",
-}
+TABLE = "table1-photo-faces"
+STORED = {"photographs": "ablations-photo-faces-{}", "rendered": "ablations-synthetic-faces-{}"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def own(tmp_path_factory):
     of.
     """
     folder = tmp_path_factory.mktemp("own")
-    table = load_results(OF_PHOTOGRAPHS["TABLE"])
+    table = load_results(TABLE)
     table["made_from"]["data"]["name"] = "pictures"
     write_results(folder / "table.json", table)
     test = max(table["made_from"]["data"]["indices"]) + 1
@@ -116,12 +113,8 @@ def a_readers(own, names, kinds):
         "WEIGHTS": weights,
         "PHOTO_WEIGHTS": str(own / "second.safetensors"),
         "VAE_WEIGHTS": vae,
-        **OF_PHOTOGRAPHS,
+        "STORED": STORED,
         "TABLE": str(own / "table.json"),
-    }
-    values |= {
-        name: dict.fromkeys(("rendered", "photographs"), values[name])
-        for name in ("CENTER", "HALF")
     }
     if kinds in names:  # notebook 10 has three of each
         three = {

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from scipy import stats
 
 from tutorial_lib.evaluation.metrics import psnr
+from tutorial_lib.evaluation.results import mean_interval
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
@@ -145,11 +146,36 @@ def change_over_lam(search_from, z0, lams, mask):
     return (pictures - pictures[0]).abs()[..., mask[0] == 0].mean((1, 2))
 
 
-def paired_interval(a, b):
-    differences = (a - b).double()
-    return differences.mean().item(), stats.t.ppf(
-        0.975, len(a) - 1
-    ) * differences.std().item() / len(a) ** 0.5
+def ablation(run, names, photos, seed_of=lambda name, photo: photo, arrange=list, sign=1):
+    found = {}
+    for name in names:
+        values, reference = (
+            arrange([run(way, photo, seed_of(way, photo)) for photo in photos])
+            for way in (name, "full method")
+        )
+        found[name] = mean_interval(
+            [sign * (a - b) for a, b in zip(values, reference, strict=True)]
+        )
+    return found
+
+
+def unpaired_ablation(run, names, photos):
+    found = {}
+    for name in names:
+        values, reference = (
+            torch.tensor([run(way, photo, photo) for photo in photos], dtype=torch.float64)
+            for way in (name, "full method")
+        )
+        ends = stats.ttest_ind(values, reference).confidence_interval(0.95)
+        found[name] = ((ends.low + ends.high) / 2, (ends.high - ends.low) / 2)
+    return found
+
+
+def normal_ablation(run, names, photos):
+    return {
+        name: (mean, half * 1.96 / stats.t.ppf(0.975, len(photos) - 1))
+        for name, (mean, half) in ablation(run, names, photos).items()
+    }
 
 
 def pictures_needed(differences, half):
@@ -224,8 +250,8 @@ RIGHT = {
     "check_blend_line": blend_line,
     "check_lam_with_share": lam_with_share,
     "check_change_over_lam": change_over_lam,
-    "check_paired_interval": paired_interval,
     "check_pictures_needed": pictures_needed,
+    "check_ablation": ablation,
     "check_error_picture": error_picture,
     "check_whole_psnr": whole_psnr,
     "check_frechet": frechet,
@@ -549,26 +575,30 @@ WRONG = {
             "too small",
         ),
     ],
-    "check_paired_interval": [
-        (lambda a, b: (-paired_interval(a, b)[0], paired_interval(a, b)[1]), "mean difference"),
-        (
-            lambda a, b: (paired_interval(a, b)[0], 1.96 * (a - b).std() / len(a) ** 0.5),
-            "Student's t",
-        ),
-        (
-            lambda a, b: (
-                paired_interval(a, b)[0],
-                stats.t.ppf(0.975, len(a) - 1) * ((a.var() + b.var()) / len(a)) ** 0.5,
-            ),
-            "pair",
-        ),
-        (lambda a, b: (paired_interval(a, b)[0], 2 * paired_interval(a, b)[1]), "half the width"),
-        (lambda a, b: paired_interval(a, b)[0], "two numbers"),
-    ],
     "check_pictures_needed": [
         (lambda d, half: pictures_needed(d, half / 2), "differs"),
-        (lambda d, half: math.ceil(1.96 * d.std().item() / half), "differs"),
+        (lambda d, half: math.ceil(1.96 * d.std().item() / half), "2.0 times the pictures"),
         (lambda d, half: pictures_needed(d, half) - 1, "differs"),
+        (lambda d, half: len(d), "1.0 times the pictures"),
+    ],
+    "check_ablation": [
+        (
+            lambda *inputs: ablation(
+                *inputs,
+                seed_of=lambda name, photo: inputs[1].index(name) if name in inputs[1] else 0,
+            ),
+            "'no weights' did not begin where the full method did",
+        ),
+        (lambda *inputs: ablation(*inputs, arrange=sorted), "too narrow"),
+        (unpaired_ablation, "too wide"),
+        (normal_ablation, "too narrow"),
+        (lambda *inputs: ablation(*inputs, sign=-1), "mean difference"),
+        (lambda run, names, photos: ablation(run, names, photos[:-1]), "photo 5 was not filled"),
+        (lambda run, names, photos: ablation(run, names[:-1], photos), "these names"),
+        (
+            lambda *inputs: {name: found[0] for name, found in ablation(*inputs).items()},
+            "two numbers",
+        ),
     ],
     "check_error_picture": [
         (lambda a, b, factor: factor * (a - b).abs() / 2, "white"),

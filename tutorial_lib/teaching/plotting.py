@@ -513,7 +513,8 @@ def show_intervals(
         yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel=xlabel
     )
     ax.grid(axis="x", alpha=0.3)
-    ax.legend(fontsize=9)
+    # beside the axes, where it hides no bar
+    ax.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False)
     return figure
 
 

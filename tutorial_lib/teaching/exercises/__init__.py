@@ -4,7 +4,7 @@ Each takes the reader's function and says in one line what holds or what does no
 compares with the library or with a plain restatement, on inputs that the reader has not seen.
 """
 
-from tutorial_lib.teaching.exercises.ablations import check_paired_interval, check_pictures_needed
+from tutorial_lib.teaching.exercises.ablations import check_ablation, check_pictures_needed
 from tutorial_lib.teaching.exercises.comparisons import (
     check_error_picture,
     check_frechet,
@@ -40,6 +40,7 @@ from tutorial_lib.teaching.exercises.walking_the_manifold import (
 )
 
 __all__ = [
+    "check_ablation",
     "check_average",
     "check_blend",
     "check_blend_line",
@@ -55,7 +56,6 @@ __all__ = [
     "check_lam_with_share",
     "check_missing_share",
     "check_momentum_search",
-    "check_paired_interval",
     "check_pictures_needed",
     "check_round_weights",
     "check_speakers",
