@@ -103,7 +103,7 @@ def choice(notebook):
     raise AssertionError("no cell chooses pictures and weights")
 
 
-def a_readers(own, names, kinds):
+def a_readers(own, names):
     """Values for these names: the reader's own pictures and weights, and stored results of as many
     pictures.
     """
@@ -123,27 +123,19 @@ def a_readers(own, names, kinds):
         name: dict.fromkeys(("rendered", "photographs"), values[name])
         for name in ("CENTER", "HALF")
     }
-    if kinds in names:  # notebook 10 has three of each
-        three = {
-            "DATA": "folder",
-            "ROOTS": values["ROOT"],
-            "WEIGHTS": weights,
-            "ENCODERS": painter,
-            "TABLES": values["TABLE"],
-        }
-        values |= {
-            name: dict.fromkeys(("faces", "numbers", "cars"), value)
-            for name, value in three.items()
-        }
-    assert names - {kinds} <= values.keys(), f"new names: {names - values.keys()}"
-    return "\n".join(f"{name} = {values[name]!r}" for name in sorted(names - {kinds}))
+    values |= {
+        "ENCODER": painter,
+        "TABLES": dict.fromkeys(("faces", "digits", "cars"), values["TABLE"]),
+    }
+    assert names <= values.keys(), f"new names: {names - values.keys()}"
+    return "\n".join(f"{name} = {values[name]!r}" for name in sorted(names))
 
 
 def run_with(own, path):
     notebook = nbformat.read(path, as_version=4)
     number, names = choice(notebook)
     assert number <= 4, "the choice is not at the top"
-    notebook.cells[number].source += "\n" + a_readers(own, names, kinds="SETS")
+    notebook.cells[number].source += "\n" + a_readers(own, names)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": path.parent}}).execute()
 
 
