@@ -48,7 +48,8 @@ class _Trainer:
 
     def __call__(self, originals: Tensor, completions: Tensor) -> Score:
         seen = {int(row[0]) % self.count for part in (originals, completions) for row in part}
-        noise, scores = 0.2 + 3 * len(self.asked), {}
+        noise = 0.2 + 3 * len(self.asked)
+        scores: dict[int, float] = {}
         self.asked.append(scores)
 
         def judge(features: Tensor) -> Tensor:
