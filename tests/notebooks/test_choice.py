@@ -100,7 +100,7 @@ def choice(notebook):
     raise AssertionError("no cell chooses pictures and weights")
 
 
-def a_readers(own, names, kinds):
+def a_readers(own, names):
     """Values for these names: the reader's own pictures and weights, and stored results of as many
     pictures.
     """
@@ -114,29 +114,18 @@ def a_readers(own, names, kinds):
         "PHOTO_WEIGHTS": str(own / "second.safetensors"),
         "VAE_WEIGHTS": vae,
         "STORED": STORED,
-        "TABLE": str(own / "table.json"),
+        "ENCODER": painter,
+        "TABLES": dict.fromkeys(("faces", "digits", "cars"), str(own / "table.json")),
     }
-    if kinds in names:  # notebook 10 has three of each
-        three = {
-            "DATA": "folder",
-            "ROOTS": values["ROOT"],
-            "WEIGHTS": weights,
-            "ENCODERS": painter,
-            "TABLES": values["TABLE"],
-        }
-        values |= {
-            name: dict.fromkeys(("faces", "numbers", "cars"), value)
-            for name, value in three.items()
-        }
-    assert names - {kinds} <= values.keys(), f"new names: {names - values.keys()}"
-    return "\n".join(f"{name} = {values[name]!r}" for name in sorted(names - {kinds}))
+    assert names <= values.keys(), f"new names: {names - values.keys()}"
+    return "\n".join(f"{name} = {values[name]!r}" for name in sorted(names))
 
 
 def run_with(own, path):
     notebook = nbformat.read(path, as_version=4)
     number, names = choice(notebook)
     assert number <= 4, "the choice is not at the top"
-    notebook.cells[number].source += "\n" + a_readers(own, names, kinds="SETS")
+    notebook.cells[number].source += "\n" + a_readers(own, names)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": path.parent}}).execute()
 
 

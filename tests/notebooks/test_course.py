@@ -26,6 +26,7 @@ COURSE = [
     "07_lambda_explorer",
     "08_walking_the_manifold",
     "09_ablations",
+    "10_comparisons",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

@@ -5,13 +5,16 @@ None of them ever raises.
 
 import math
 import re
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from scipy import stats
 
-from tutorial_lib.evaluation.metrics import psnr
+from tutorial_lib.evaluation.blind_test import wilson
+from tutorial_lib.evaluation.metrics import auc, psnr
 from tutorial_lib.evaluation.results import mean_interval
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.importance import importance_weights
@@ -206,18 +209,40 @@ def detour(path):
     return path.diff(dim=0).flatten(1).norm(dim=1).sum() / (path[-1] - path[0]).norm()
 
 
-def error_picture(completed, originals, factor):
-    return (factor * (completed - originals).abs() / 2).clamp(0, 1)
+def wins_needed(count):
+    return next(wins for wins in range(count + 1) if wilson(wins, count)[0] > 0.5)
 
 
-def whole_psnr(hole, mask):
-    return hole - 10 * torch.log10((1 - mask).mean((1, 2, 3)).double())
+def wins_by_symmetric_interval(count):
+    """A mistake: the fraction plus and minus 1.96 standard errors."""
+    for wins in range(count + 1):
+        fraction = wins / count
+        if fraction - 1.96 * (fraction * (1 - fraction) / count) ** 0.5 > 0.5:
+            return wins
 
 
-def frechet(a, b):
-    return (
-        (a.mean(0) - b.mean(0)) ** 2 + a.var(0) + b.var(0) - 2 * (a.var(0) * b.var(0)).sqrt()
-    ).sum()
+def two_fold_auc(originals, completions, train, leak=False, swap=False, report=np.mean, folds=2):
+    """Right, or with a mistake."""
+    half = len(originals) // 2
+    first, second = slice(0, half), slice(half, None)
+    values = []
+    for trained, tested in [(second, first), (first, second)][:folds]:
+        seen = tested if leak else trained
+        judge = train(originals[seen], completions[seen])
+        scores = judge(originals[tested]), judge(completions[tested])
+        values.append(auc(*(scores[::-1] if swap else scores)))
+    return report(values)
+
+
+def pooled_auc(originals, completions, train):
+    """A mistake: scores of different judges do not compare."""
+    first, second = slice(0, len(originals) // 2), slice(len(originals) // 2, None)
+    judges = [train(originals[part], completions[part]) for part in (second, first)]
+    pooled = [
+        torch.cat([judge(some[part]) for judge, part in zip(judges, (first, second), strict=True)])
+        for some in (originals, completions)
+    ]
+    return auc(*pooled)
 
 
 def worst(losses, count):
@@ -252,9 +277,8 @@ RIGHT = {
     "check_change_over_lam": change_over_lam,
     "check_pictures_needed": pictures_needed,
     "check_ablation": ablation,
-    "check_error_picture": error_picture,
-    "check_whole_psnr": whole_psnr,
-    "check_frechet": frechet,
+    "check_wins_needed": wins_needed,
+    "check_two_fold_auc": two_fold_auc,
     "check_worst": worst,
     "check_diagnosis": diagnosis,
     "check_trustworthiness": plain_trustworthiness,
@@ -600,30 +624,25 @@ WRONG = {
             "two numbers",
         ),
     ],
-    "check_error_picture": [
-        (lambda a, b, factor: factor * (a - b).abs() / 2, "white"),
-        (lambda a, b, factor: factor * (a - b) / 2, "no sign"),
-        (lambda a, b, factor: (factor * (a - b).abs()).clamp(0, 1), "differs"),
-        (lambda a, b, factor: ((a - b).abs() / 2).clamp(0, 1), "factor 5: differs"),
-        (lambda a, b, factor: error_picture(a, b, factor).mean(1), "shape"),
+    "check_wins_needed": [
+        (lambda count: count // 2 + 1, "still reaches down"),
+        (lambda count: wins_needed(count) / count, "number of wins"),
+        (lambda count: count, "fewer wins"),
+        (lambda count: count + 1, "cannot be"),
+        (wins_by_symmetric_interval, "still reaches down"),
+        (lambda count: [wins_needed(count)], "one number"),
     ],
-    "check_whole_psnr": [
-        (lambda hole, mask: hole + 10 * torch.log10((1 - mask).mean((1, 2, 3))), "higher"),
-        (lambda hole, mask: hole + 6.0206, "differs"),
-        (lambda hole, mask: hole - 20 * torch.log10((1 - mask).mean((1, 2, 3))), "differs"),
-        (lambda hole, mask: hole - 10 * torch.log10((1 - mask).mean()), "differs"),
-        (lambda hole, mask: hole, "higher"),
-    ],
-    "check_frechet": [
-        (lambda a, b: frechet(a, b) ** 0.5, "root"),
-        (lambda a, b: (a.mean(0) - b.mean(0)).square().sum(), "spreads"),
-        (lambda a, b: (a.mean(0) - b.mean(0)).square() + (a.std(0) - b.std(0)).square(), "shape"),
-        (
-            lambda a, b: (
-                (a.mean(0) - b.mean(0)).square().sum() + (a.var(0) - b.var(0)).square().sum()
-            ),
-            "differs",
-        ),
+    "check_two_fold_auc": [
+        (partial(two_fold_auc, leak=True, swap=True, report=min), "trained on"),
+        (partial(two_fold_auc, leak=True), "trained on"),
+        (partial(two_fold_auc, swap=True), "who should score higher"),
+        (partial(two_fold_auc, swap=True, report=min), "who should score higher"),
+        (partial(two_fold_auc, report=min), "one fold"),
+        (partial(two_fold_auc, report=max), "one fold"),
+        (partial(two_fold_auc, folds=1), "judged once"),
+        (partial(two_fold_auc, report=np.array), "one number"),
+        (pooled_auc, "differs"),
+        (lambda originals, completions, train: 0.9, "no judge"),
     ],
     "check_worst": [
         (lambda losses, count: (-losses).topk(count).indices, "smallest"),

@@ -35,7 +35,8 @@ from tutorial_lib.evaluation.table1 import (
     table_masks,
     table_text,
 )
-from tutorial_lib.images import to_uint8
+from tutorial_lib.evaluation.two_sample import two_sample_auc
+from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER
 from tutorial_lib.masks import FAMILIES, corrupt
 from tutorial_lib.models.attributes import AttributeClassifier, heads_of
@@ -227,6 +228,21 @@ def test_the_figures_are_scikit_image_s(originals, models, short, tmp_path):
             )
             expected = structural_similarity(truth, mine, channel_axis=2, **SSIM_OF_WANG)
             assert cell["measures"]["ssim"][row] == pytest.approx(expected, abs=0.01)
+
+
+def test_twenty_pictures_are_enough_to_ask_whether_completions_look_real(
+    originals, models, short, tmp_path
+):
+    many = originals.repeat(4, 1, 1, 1)
+    cells = run(many, models, tmp_path, methods=["mean", "ours, PAPER"], families=("random",))
+    completed, _ = fill_rows("mean", many, table_masks("random", 20), list(range(20)), models)
+    stored = to_float(to_uint8(completed))
+    looks = two_sample_auc(many, stored, table_masks("random", 20))
+    assert cells["variants"]["random, mean"]["auc"] == pytest.approx(looks.folds)
+    assert "auc" not in cells["variants"]["random, ours, PAPER"]  # on three pictures
+    assert summary(cells, "auc").keys() == {("random", "mean")}
+    assert summary(cells, "auc")["random", "mean"][2] == 20
+    assert "mean (20)" in table_text(cells, "auc")
 
 
 def test_a_method_that_refuses_leaves_its_reason(originals, models, short, tmp_path):

@@ -18,7 +18,7 @@ from tutorial_lib.cli.options import (
 from tutorial_lib.device import describe
 from tutorial_lib.evaluation.frechet import REFERENCE_PICTURES, load_judge
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
-from tutorial_lib.evaluation.table1 import METHODS, Models, run_table, table_text
+from tutorial_lib.evaluation.table1 import METHODS, Models, run_table, summary, table_text
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.attributes import ATTRIBUTES
 from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan
@@ -89,8 +89,9 @@ def run(options) -> int:
     work = options.work or Path("runs") / f"table1-{short}"
     with only_writer(out):
         results = _fill_and_measure(options, device, name, methods, kinds, out, work)
-    for measure in ("psnr", "hole_psnr", "ssim"):
-        print(table_text(results, measure), end="\n\n")
+    for measure in ("psnr", "hole_psnr", "ssim", "auc"):
+        if summary(results, measure):
+            print(table_text(results, measure), end="\n\n")
     print(f"wrote {out}")
     return 0
 

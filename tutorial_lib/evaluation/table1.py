@@ -34,6 +34,7 @@ from tutorial_lib.evaluation.results import (
     open_results,
     write_results,
 )
+from tutorial_lib.evaluation.two_sample import FOLDS, two_sample_auc
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings
 from tutorial_lib.inpainting.pipeline import complete, initial_z
@@ -267,9 +268,10 @@ def run_table(
 
     Returns:
         the results as stored. "variants" holds a cell for each "family, method": "made_by", "rows"
-        and "measures" (one figure per picture), "frechet" where all of more than 64 rendered
-        pictures were filled; or "refused" with the reason. "originals" holds what the metrics say
-        of the untouched pictures.
+        and "measures" (one figure per picture), "auc" (one figure per fold of the two-sample test)
+        where there are 20 pictures, "frechet" where all of more than 64 rendered pictures were
+        filled; or "refused" with the reason. "originals" holds what the metrics say of the
+        untouched pictures.
 
     Raises:
         ValueError: for an unknown family or method, or what was made from something else.
@@ -343,6 +345,10 @@ def _cell(
     if "context" in parts[0]:
         measures["context"] = np.concatenate([part["context"] for part in parts]).tolist()
     judged = _other_metrics(completed, rows, models)
+    if len(rows) >= 4 * FOLDS:
+        device = models.gan.device if models.gan else "cpu"
+        looks = two_sample_auc(originals[rows], completed, masks[rows], device=device)
+        judged["auc"] = list(looks.folds)
     return {"measures": measures | judged.pop("measures")} | judged
 
 
@@ -375,16 +381,19 @@ def _other_metrics(pictures: Tensor, rows: list[int], models: Models) -> dict:
 def summary(results: dict, measure: str) -> dict[tuple[str, str], tuple[float, float, int]]:
     """(family, method) -> mean, half its 95 % interval, number of pictures.
 
-    Cells without this measure are left out.
+    Cells without this measure are left out. Of "auc" the interval is over the folds; compare only
+    cells with as many pictures.
     """
     table = {}
     for cell, stored in results["variants"].items():
-        values = [
-            value for value in stored.get("measures", {}).get(measure, []) if value is not None
-        ]
+        figures = stored.get("measures", {}).get(measure, [])
+        if measure == "auc":
+            figures = stored.get("auc", [])
+        values = [value for value in figures if value is not None]
         if values:
+            count = len(stored["rows"]) if measure == "auc" else len(values)
             family, name = cell.split(", ", 1)
-            table[family, name] = (*mean_interval(values), len(values))
+            table[family, name] = (*mean_interval(values), count)
     return table
 
 

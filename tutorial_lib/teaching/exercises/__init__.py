@@ -5,11 +5,7 @@ compares with the library or with a plain restatement, on inputs that the reader
 """
 
 from tutorial_lib.teaching.exercises.ablations import check_ablation, check_pictures_needed
-from tutorial_lib.teaching.exercises.comparisons import (
-    check_error_picture,
-    check_frechet,
-    check_whole_psnr,
-)
+from tutorial_lib.teaching.exercises.comparisons import check_two_fold_auc, check_wins_needed
 from tutorial_lib.teaching.exercises.faster_search import check_fold, check_time_to
 from tutorial_lib.teaching.exercises.importance_weights import (
     check_round_weights,
@@ -49,9 +45,7 @@ __all__ = [
     "check_diagnosis",
     "check_discriminator_loss",
     "check_easy_hole",
-    "check_error_picture",
     "check_fold",
-    "check_frechet",
     "check_hole_psnr",
     "check_lam_with_share",
     "check_missing_share",
@@ -62,7 +56,8 @@ __all__ = [
     "check_stochastic_clip",
     "check_time_to",
     "check_trustworthiness",
+    "check_two_fold_auc",
     "check_two_holes",
-    "check_whole_psnr",
+    "check_wins_needed",
     "check_worst",
 ]

@@ -7,70 +7,104 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tutorial_lib.evaluation import metrics
-from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.evaluation.blind_test import wilson
+from tutorial_lib.evaluation.metrics import auc
 from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, same
 
-
-@exercise
-def check_error_picture(function: Callable[[Tensor, Tensor, float], Tensor]) -> str:
-    """The error as a picture.
-
-    function(completed, originals, factor) -> (B, 3, H, W) in [0, 1]: |difference| as a fraction of
-    the range 2, times factor.
-    """
-    completed, originals = draws(2, 3, 8, 8, seed=31), draws(2, 3, 8, 8, seed=32)
-    for factor in (1.0, 5.0):
-        wanted = (factor * (completed - originals).abs() / 2).clamp(max=1)
-        given = function(completed, originals, factor)
-        if torch.as_tensor(given).shape == wanted.shape:
-            expect(bool((given >= 0).all()), "an error has no sign: take the absolute difference")
-            expect(bool((given <= 1).all()), "a picture is white at 1: cut what is above")
-        same(wanted, given, f"factor {factor:g}", 1e-5)
-    return "and whoever shows such a picture has to say the factor."
+Score = Callable[[Tensor], Tensor]  # features (n, F) -> (n,), high = taken for an original
 
 
 @exercise
-def check_whole_psnr(function: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """From the PSNR of the hole to that of the whole picture, whose known pixels are untouched.
+def check_wins_needed(function: Callable[[int], int]) -> str:
+    """How many of `count` choices must favor a method until the interval leaves one half out.
 
-    function(hole_psnr (B,), mask (B, 1, H, W)) -> (B,) in dB.
+    function(count) -> the smallest number of wins whose Wilson interval lies above 0.5.
     """
-    originals = draws(8, 3, 16, 16, seed=33)
-    mask = torch.cat(
-        [make_masks(family, 2, torch.Generator().manual_seed(1), 16) for family in FAMILIES]
+    for count in (10, 20, 100, 333):
+        given = function(count)
+        shape = tuple(torch.as_tensor(given).shape)
+        expect(shape == (), f"one number is wanted, got shape {shape}")
+        value = float(given)
+        expect(value == round(value), f"a number of wins is wanted, got {value:.3g}")
+        wins = int(value)
+        expect(0 <= wins <= count, f"{wins} wins of {count} choices cannot be")
+        low = wilson(wins, count)[0]
+        expect(low > 0.5, f"{wins} wins of {count}: the interval still reaches down to {low:.3f}")
+        expect(wilson(wins - 1, count)[0] <= 0.5, f"of {count}, fewer wins than {wins} are enough")
+    return "the more choices, the closer to one half a preference may be and still show."
+
+
+class _Trainer:
+    """Trains judges that note what they were trained on and asked about.
+
+    Column 0 of the features is the picture's number; completions count on from `count`. Judges
+    differ in how much noise their scores have.
+    """
+
+    def __init__(self, count: int):
+        self.count = count
+        self.leaks = 0  # judges that were asked about a picture they had seen
+        self.asked: list[dict[int, float]] = []  # a judge: number -> score
+
+    def __call__(self, originals: Tensor, completions: Tensor) -> Score:
+        seen = {int(row[0]) % self.count for part in (originals, completions) for row in part}
+        noise = 0.2 + 3 * len(self.asked)
+        scores: dict[int, float] = {}
+        self.asked.append(scores)
+
+        def judge(features: Tensor) -> Tensor:
+            numbers = [int(number) for number in features[:, 0]]
+            self.leaks += any(number % self.count in seen for number in numbers)
+            given = features[:, 1] + noise * features[:, 2]
+            scores.update(zip(numbers, given.tolist(), strict=True))
+            return given
+
+        return judge
+
+    def folds(self) -> list[float]:
+        """The AUC of each judge that was asked."""
+        values = []
+        for scores in self.asked:
+            parts: tuple[list[float], list[float]] = ([], [])
+            for number, score in scores.items():
+                parts[number >= self.count].append(score)
+            if all(parts):
+                values.append(auc(*map(torch.tensor, parts)))
+        return values
+
+
+@exercise
+def check_two_fold_auc(function: Callable[[Tensor, Tensor, Callable], float]) -> str:
+    """A two-sample test: judges are asked about pictures that they were not trained on.
+
+    function(originals (N, F), completions (N, F), train) -> the mean AUC over the folds;
+    train(originals, completions) gives a judge, (n, F) -> (n,) scores, high for originals.
+    """
+    count = 40
+    numbers = torch.arange(2.0 * count)
+    features = torch.cat([numbers[:, None], draws(2 * count, 2, seed=41)], dim=1)
+    features[:count, 1] += 0.8
+    train = _Trainer(count)
+    given = function(features[:count], features[count:], train)
+    shape = tuple(torch.as_tensor(given).shape)
+    expect(shape == (), f"one number is wanted, got shape {shape}")
+    folds = train.folds()
+    expect(bool(folds), "no judge was trained and asked about originals and completions")
+    expect(not train.leaks, "a judge is asked about pictures that it was trained on")
+    asked = sorted(number for scores in train.asked for number in scores)
+    expect(
+        asked == list(range(2 * count)),
+        f"each picture is judged once: {len(asked)} judgments of {2 * count} pictures",
     )
-    completed = torch.where(mask > 0, originals, draws(8, 3, 16, 16, seed=34))
-    hole, whole = metrics.psnr(completed, originals, mask), metrics.psnr(completed, originals)
-    given = function(hole, mask)
-    if torch.as_tensor(given).shape == whole.shape:
-        expect(
-            bool((torch.as_tensor(given) > hole).all()),
-            "the known pixels are without error: "
-            "the PSNR of the whole picture is higher than the hole's",
-        )
-    same(whole, given, "PSNR of the whole picture", 1e-4)
-    return "so a table that does not say which one it holds can be off by 1 to 6 dB."
-
-
-@exercise
-def check_frechet(function: Callable[[Tensor, Tensor], float]) -> str:
-    """The squared Frechet distance of two Gaussians with independent features.
-
-    function(a (N, F), b (M, F)) -> a number.
-    """
-    for seed, count, other in ((35, 20, 30), (36, 50, 10)):
-        a = draws(count, 5, seed=seed).double()
-        b = 0.5 + 2 * draws(other, 5, seed=seed + 50).double()
-        means = (a.mean(0) - b.mean(0)).square().sum()
-        wanted = means + (a.std(0) - b.std(0)).square().sum()
-        given = function(a, b)
-        if torch.as_tensor(given).dim() == 0:
-            value = float(given)
-            expect(
-                abs(value - float(wanted) ** 0.5) > 1e-6,
-                "that is its root: the squared distance is wanted",
-            )
-            expect(abs(value - float(means)) > 1e-6, "the spreads count as well as the means")
-        same(wanted, given, "the distance", 1e-6)
-    return "means and spreads: a set of equal pictures is far from real ones, however good each is."
+    wanted, value = sum(folds) / len(folds), float(given)
+    best, worst = max(folds), min(folds)
+    expect(
+        all(abs(value - (1 - fold)) > 1e-6 for fold in (wanted, best, worst)),
+        "these judges are good, yet your AUC is below one half: who should score higher?",
+    )
+    expect(
+        abs(value - best) > 1e-6 and abs(value - worst) > 1e-6,
+        "that is the AUC of one fold: report what you would report for any method",
+    )
+    same(wanted, value, "the mean over the folds", 1e-6)
+    return "nobody is judged by someone who has seen the picture, and no fold is picked."
