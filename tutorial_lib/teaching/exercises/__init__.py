@@ -19,7 +19,7 @@ from tutorial_lib.teaching.exercises.lambda_explorer import (
     check_change_over_lam,
     check_lam_with_share,
 )
-from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
+from tutorial_lib.teaching.exercises.limits import check_kept_quality, check_lightening
 from tutorial_lib.teaching.exercises.poisson_blending import check_blend, check_blend_line
 from tutorial_lib.teaching.exercises.searching_the_latent_space import (
     check_momentum_search,
@@ -45,14 +45,15 @@ __all__ = [
     "check_blend_line",
     "check_change_over_lam",
     "check_detour",
-    "check_diagnosis",
     "check_discriminator_loss",
     "check_easy_hole",
     "check_error_picture",
     "check_fold",
     "check_frechet",
     "check_hole_psnr",
+    "check_kept_quality",
     "check_lam_with_share",
+    "check_lightening",
     "check_missing_share",
     "check_momentum_search",
     "check_paired_interval",
@@ -64,5 +65,4 @@ __all__ = [
     "check_trustworthiness",
     "check_two_holes",
     "check_whole_psnr",
-    "check_worst",
 ]
