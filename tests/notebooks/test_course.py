@@ -27,6 +27,7 @@ COURSE = [
     "08_walking_the_manifold",
     "09_ablations",
     "10_comparisons",
+    "11_limits",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

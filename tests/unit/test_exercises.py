@@ -245,17 +245,27 @@ def pooled_auc(originals, completions, train):
     return auc(*pooled)
 
 
-def worst(losses, count):
-    return losses.topk(count).indices
+def kept_quality(score, psnr, fraction):
+    count = max(1, round(fraction * len(score)))
+    return psnr[score.argsort()[:count]].mean()
 
 
-def diagnosis(found, inverted, decibels, least):
-    return [
-        "search" if better else "generator" if low else "rim"
-        for better, low in zip(
-            (inverted < found).tolist(), (decibels < least).tolist(), strict=True
-        )
-    ]
+def lightening(original, completed):
+    dark = original < original.median()
+    change = (completed - original)[dark]
+    return change.mean(), 2 * change.std() / len(change) ** 0.5
+
+
+def lightening_of(group, over_all=False):
+    """A mistake: another group, or the standard error of all portraits."""
+
+    def function(original, completed):
+        change = completed - original
+        dark = group(original, completed)
+        count = len(change) if over_all else int(dark.sum())
+        return change[dark].mean(), 2 * change[dark].std() / count**0.5
+
+    return function
 
 
 RIGHT = {
@@ -279,8 +289,8 @@ RIGHT = {
     "check_ablation": ablation,
     "check_wins_needed": wins_needed,
     "check_two_fold_auc": two_fold_auc,
-    "check_worst": worst,
-    "check_diagnosis": diagnosis,
+    "check_kept_quality": kept_quality,
+    "check_lightening": lightening,
     "check_trustworthiness": plain_trustworthiness,
     "check_detour": detour,
 }
@@ -644,23 +654,20 @@ WRONG = {
         (pooled_auc, "differs"),
         (lambda originals, completions, train: 0.9, "no judge"),
     ],
-    "check_worst": [
-        (lambda losses, count: (-losses).topk(count).indices, "smallest"),
-        (lambda losses, count: losses.topk(count).values, "differs"),
-        (lambda losses, count: losses.topk(count).indices.flip(0), "places"),
-        (lambda losses, count: losses.argsort(), "shape"),
+    "check_kept_quality": [
+        (lambda score, psnr, part: kept_quality(-score, psnr, part), "highest"),
+        (lambda score, psnr, part: kept_quality(-psnr, psnr, part), "nobody knows"),
+        (lambda score, psnr, part: psnr[score.argsort()[: round(part * len(score))]].mean(), "NaN"),
+        (lambda score, psnr, part: psnr[score <= score.quantile(part)], "one number"),
+        (lambda score, psnr, part: psnr.mean(), "differs"),
     ],
-    "check_diagnosis": [
-        (lambda found, inverted, d, least: diagnosis(inverted, found, d, least), "expected"),
-        (lambda found, inverted, d, least: diagnosis(found, inverted, -d, -least), "expected"),
-        (
-            lambda found, inverted, d, least: [
-                "generator" if low else "rim" for low in (d < least).tolist()
-            ],
-            "expected 'search'",
-        ),
-        (lambda found, inverted, d, least: "search", "a list"),
-        (lambda found, inverted, d, least: diagnosis(found, inverted, d, 16.0), "expected"),
+    "check_lightening": [
+        (lightening_of(lambda a, b: b < b.median()), "outcome"),
+        (lightening_of(lambda a, b: b < b.median(), over_all=True), "outcome"),
+        (lightening_of(lambda a, b: a < a.median(), over_all=True), "too small"),
+        (lightening_of(lambda a, b: a == a), "all portraits"),
+        (lightening_of(lambda a, b: a > a.median()), "differs"),
+        (lambda a, b: lightening(a, b)[0], "two numbers"),
     ],
     "check_trustworthiness": [
         (lambda points, places, k: plain_trustworthiness(places, points, k), "tears apart"),

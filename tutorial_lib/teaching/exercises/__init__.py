@@ -15,7 +15,7 @@ from tutorial_lib.teaching.exercises.lambda_explorer import (
     check_change_over_lam,
     check_lam_with_share,
 )
-from tutorial_lib.teaching.exercises.limits_and_beyond import check_diagnosis, check_worst
+from tutorial_lib.teaching.exercises.limits import check_kept_quality, check_lightening
 from tutorial_lib.teaching.exercises.poisson_blending import check_blend, check_blend_line
 from tutorial_lib.teaching.exercises.searching_the_latent_space import (
     check_momentum_search,
@@ -42,12 +42,13 @@ __all__ = [
     "check_blend_line",
     "check_change_over_lam",
     "check_detour",
-    "check_diagnosis",
     "check_discriminator_loss",
     "check_easy_hole",
     "check_fold",
     "check_hole_psnr",
+    "check_kept_quality",
     "check_lam_with_share",
+    "check_lightening",
     "check_missing_share",
     "check_momentum_search",
     "check_pictures_needed",
@@ -59,5 +60,4 @@ __all__ = [
     "check_two_fold_auc",
     "check_two_holes",
     "check_wins_needed",
-    "check_worst",
 ]
