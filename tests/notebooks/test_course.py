@@ -25,6 +25,7 @@ COURSE = [
     "06_poisson_blending",
     "07_lambda_explorer",
     "08_walking_the_manifold",
+    "12_faster_search",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

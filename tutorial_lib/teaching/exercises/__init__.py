@@ -10,7 +10,7 @@ from tutorial_lib.teaching.exercises.comparisons import (
     check_frechet,
     check_whole_psnr,
 )
-from tutorial_lib.teaching.exercises.faster_search import check_fold, check_time_to
+from tutorial_lib.teaching.exercises.faster_search import check_fused, check_leaders
 from tutorial_lib.teaching.exercises.importance_weights import (
     check_round_weights,
     check_speakers,
@@ -49,10 +49,11 @@ __all__ = [
     "check_discriminator_loss",
     "check_easy_hole",
     "check_error_picture",
-    "check_fold",
     "check_frechet",
+    "check_fused",
     "check_hole_psnr",
     "check_lam_with_share",
+    "check_leaders",
     "check_missing_share",
     "check_momentum_search",
     "check_paired_interval",
@@ -60,7 +61,6 @@ __all__ = [
     "check_round_weights",
     "check_speakers",
     "check_stochastic_clip",
-    "check_time_to",
     "check_trustworthiness",
     "check_two_holes",
     "check_whole_psnr",
