@@ -28,6 +28,7 @@ COURSE = [
     "09_ablations",
     "10_comparisons",
     "11_limits",
+    "12_faster_search",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

@@ -39,11 +39,10 @@ def missing_share(mask):
     return 1 - mask.mean((1, 2, 3))
 
 
-def time_to(losses, seconds, target):
-    for loss, second in zip(losses, seconds, strict=True):
-        if loss <= target:
-            return second.item()
-    return math.inf
+def leaders(losses, z, keep):
+    order = losses.argsort(1)[:, :keep]  # (photos, keep)
+    by_photo = z.view(*losses.shape, -1)
+    return torch.cat([codes[best] for codes, best in zip(by_photo, order, strict=True)])
 
 
 def fold(weight, mean, variance, scale, shift, eps):
@@ -269,8 +268,8 @@ def lightening_of(group, over_all=False):
 
 
 RIGHT = {
-    "check_time_to": time_to,
-    "check_fold": fold,
+    "check_leaders": leaders,
+    "check_fused": fold,
     "check_two_holes": two_holes,
     "check_missing_share": missing_share,
     "check_easy_hole": checkerboard,
@@ -430,36 +429,55 @@ def psnr_over_all_pixels(filled, originals, mask):
 
 
 WRONG = {
-    "check_time_to": [
-        (lambda losses, seconds, target: seconds[losses.argmin()].item(), "differs"),
+    "check_leaders": [
+        (lambda losses, z, keep: z[losses.argsort(1)[:, :keep].flatten()], "photos"),
+        (lambda losses, z, keep: z[losses.flatten().argsort()[: keep * len(losses)]], "photos"),
+        (lambda losses, z, keep: leaders(-losses, z, keep), "higher loss"),
+        (lambda losses, z, keep: leaders(losses, z, losses.shape[1])[: keep * 3], "photos"),
+        (lambda losses, z, keep: leaders(losses, z, keep).flip(0), "photos"),
         (
-            lambda losses, seconds, target: (
-                seconds[(losses < target).nonzero()[0]].item() if target > 3 else math.inf
-            ),
-            "differs",
+            lambda losses, z, keep: z.view(*losses.shape, -1)[
+                torch.arange(3)[:, None], losses.argsort(1)[:, :keep].sort(1).values
+            ].flatten(0, 1),
+            "lowest loss of a photo first",
         ),
-        (lambda losses, seconds, target: min(time_to(losses, seconds, target), 1.2), "infinitely"),
-        (
-            lambda losses, seconds, target: (
-                float((losses <= target).nonzero()[0]) if target > 2 else math.inf
-            ),
-            "differs",
-        ),
+        (lambda losses, z, keep: leaders(losses, z, 1), "shape"),
+        (lambda losses, z, keep: leaders(losses, 0.5 * z, keep), "unchanged"),
     ],
-    "check_fold": [
-        (lambda weight, mean, variance, scale, shift, eps: (weight, shift), "differs"),
+    "check_fused": [
         (
-            lambda weight, mean, variance, scale, shift, eps: fold(
-                weight, mean, variance, scale, shift, 0.0
+            lambda weight, mean, variance, scale, shift, eps: (
+                weight * (scale / (variance + eps).sqrt())[:, None, None, None],
+                shift - mean * scale / (variance + eps).sqrt(),
             ),
-            "differs",
+            "scale alone",
         ),
         (
             lambda weight, mean, variance, scale, shift, eps: (
                 fold(weight, mean, variance, scale, shift, eps)[0],
-                -mean,
+                mean * 0,
             ),
-            "differs",
+            "shift alone",
+        ),
+        (
+            lambda weight, mean, variance, scale, shift, eps: fold(
+                weight, mean, (variance + eps) ** 2, scale, shift, 0.0
+            ),
+            "variance alone",
+        ),
+        (
+            lambda weight, mean, variance, scale, shift, eps: (
+                fold(weight, mean, variance, scale, shift, eps)[0],
+                shift - mean,
+            ),
+            "mean and scale",
+        ),
+        (
+            lambda weight, mean, variance, scale, shift, eps: (
+                fold(weight, mean, variance, scale, shift, eps)[0],
+                shift - mean * scale,
+            ),
+            "all four",
         ),
         (
             lambda weight, mean, variance, scale, shift, eps: fold(
@@ -468,6 +486,7 @@ WRONG = {
             "two tensors",
         ),
         (lambda weight, mean, variance, scale, shift, eps: (weight[:, :3], shift), "shape"),
+        (lambda weight, mean, variance, scale, shift, eps: (weight, shift[:3]), "bias of shape"),
     ],
     "check_two_holes": [
         (one_hole, "two separate holes"),

@@ -6,7 +6,7 @@ compares with the library or with a plain restatement, on inputs that the reader
 
 from tutorial_lib.teaching.exercises.ablations import check_ablation, check_pictures_needed
 from tutorial_lib.teaching.exercises.comparisons import check_two_fold_auc, check_wins_needed
-from tutorial_lib.teaching.exercises.faster_search import check_fold, check_time_to
+from tutorial_lib.teaching.exercises.faster_search import check_fused, check_leaders
 from tutorial_lib.teaching.exercises.importance_weights import (
     check_round_weights,
     check_speakers,
@@ -44,10 +44,11 @@ __all__ = [
     "check_detour",
     "check_discriminator_loss",
     "check_easy_hole",
-    "check_fold",
+    "check_fused",
     "check_hole_psnr",
     "check_kept_quality",
     "check_lam_with_share",
+    "check_leaders",
     "check_lightening",
     "check_missing_share",
     "check_momentum_search",
@@ -55,7 +56,6 @@ __all__ = [
     "check_round_weights",
     "check_speakers",
     "check_stochastic_clip",
-    "check_time_to",
     "check_trustworthiness",
     "check_two_fold_auc",
     "check_two_holes",
