@@ -1,12 +1,15 @@
 """The method, one equation per module.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
-`pipeline`. Everything done for speed is in `fast` and `full_matrix`.
+`pipeline`. What came after the paper: `diffusion` and `langevin`. Everything done for speed is in
+`fast` and `full_matrix`.
 """
 
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.completions import several_completions
+from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.langevin import posterior_samples
 from tutorial_lib.inpainting.latent_search import (
     ADAM,
     AUTHORS_CODE,
@@ -28,12 +31,16 @@ __all__ = [
     "SearchSettings",
     "complete",
     "context_loss",
+    "dps",
     "fill_hole",
     "importance_weights",
     "initial_z",
     "inpaint",
     "poisson_blend",
+    "posterior_samples",
     "prior_loss",
+    "repaint",
+    "replacement",
     "search",
     "several_completions",
 ]
