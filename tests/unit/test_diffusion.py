@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from PIL import Image
 
+from tutorial_lib.cli import main
 from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.images import to_uint8
 from tutorial_lib.models.diffusion import (
@@ -14,6 +16,7 @@ from tutorial_lib.models.diffusion import (
     sampling_times,
     split,
 )
+from tutorial_lib.models.weights import load_card, load_denoiser, load_gan, save_denoiser
 from tutorial_lib.training.diffusion import DiffusionSettings, DiffusionTask
 from tutorial_lib.training.loop import train
 
@@ -143,3 +146,25 @@ def test_training_learns_and_its_average_lags(tmp_path):
 def test_settings_that_cannot_be_meant_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DiffusionSettings(**wrong)
+
+
+def test_the_command_trains_one_and_its_weights_come_back(tmp_path):
+    pixels = to_uint8(draw_noise(10, 0).clamp(-1, 1))
+    for number, picture in enumerate(pixels):
+        split = "train" if number < 6 else "test"
+        (tmp_path / "pictures" / split).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "pictures" / split / f"{number}.png")
+    words = f"--steps 2 --batch-size 4 --base-channels 8 --out {tmp_path / 'd'} --device cpu"
+    root = ["--data", "folder", "--root", str(tmp_path / "pictures")]
+    assert main(["train", "--model", "diffusion", *root, *words.split()]) == 0
+    path = tmp_path / "d" / "d.safetensors"
+    denoiser, card = load_denoiser(path, "cpu"), load_card(path)
+    assert card["held_out"]["pictures"] == 4 and card["training"]["ema"] == 0.999
+    # velocities of noise - x that is unknown: about 1 + the variance of the pictures
+    assert 1 < card["held_out"]["velocity_error"] < 2.5
+    assert not denoiser.training and denoiser.base_channels == 8
+    again = save_denoiser(tmp_path / "again.safetensors", denoiser, {})
+    x, t = draw_noise(2, 3), torch.tensor([0.2, 0.9])
+    assert torch.equal(load_denoiser(again, "cpu")(x, t), denoiser(x, t))
+    with pytest.raises(ValueError, match="kind diffusion, not of dcgan"):
+        load_gan(path, "cpu")

@@ -23,6 +23,7 @@ from tutorial_lib.device import PRECISIONS, describe, fast_precision
 from tutorial_lib.evaluation.reports import (
     attributes_report,
     context_encoder_report,
+    diffusion_report,
     discriminator_report,
     landmarks_report,
     vae_report,
@@ -34,6 +35,7 @@ from tutorial_lib.models.weights import (
     load_gan,
     save_attributes,
     save_context_encoder,
+    save_denoiser,
     save_gan,
     save_landmarks,
     save_vae,
@@ -42,6 +44,7 @@ from tutorial_lib.training import distributed
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
+from tutorial_lib.training.diffusion import DiffusionSettings, DiffusionTask
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
 from tutorial_lib.training.landmarks import FacePoints, LandmarksSettings, LandmarksTask
 from tutorial_lib.training.loop import train
@@ -49,7 +52,7 @@ from tutorial_lib.training.task import Task
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
-MODELS = ("dcgan", "vae", "context-encoder", "attributes", "landmarks")
+MODELS = ("dcgan", "vae", "context-encoder", "diffusion", "attributes", "landmarks")
 REPORT_SIDE = 112  # of the faces on which landmarks are measured
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
 
@@ -82,7 +85,7 @@ def add_command(commands) -> None:
         "--base-channels",
         type=positive,
         help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 "
-        "for vae and context-encoder, 24 for attributes, 16 for landmarks",
+        "for vae, context-encoder and diffusion, 24 for attributes, 16 for landmarks",
     )
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument(
@@ -246,6 +249,8 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     if options.model == "context-encoder":
         report = context_encoder_report(model, images)
         return save_context_encoder(path, model, card | {"held_out": report})
+    if options.model == "diffusion":
+        return save_denoiser(path, model, card | {"held_out": diffusion_report(model, images)})
     truths = true_classes(test_set, range(len(test_set)))
     report = attributes_report(model, images, truths)
     return save_attributes(path, model, card | {"held_out": report})
@@ -277,6 +282,8 @@ def _task(options, dataset, device: torch.device) -> Task:
         heads = heads_of(options.data)
         return AttributesTask(AttributesSettings(options.steps, **given), heads, device, seed)
     given["flips"] = not options.no_flips
+    if options.model == "diffusion":
+        return DiffusionTask(DiffusionSettings(**given), device, seed)
     given["discriminator_channels"] = options.discriminator_channels
     if options.model == "vae":
         return VAETask(VAESettings(**given), device, seed)

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.evaluation.metrics import auc, psnr
+from tutorial_lib.evaluation.sliced_wasserstein import sliced_wasserstein
 from tutorial_lib.faces import (
     Transform,
     detector_box,
@@ -20,6 +21,7 @@ from tutorial_lib.faces import (
 from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
+from tutorial_lib.models.diffusion import Denoiser, draw_noise, sample
 from tutorial_lib.models.landmarks import LandmarkNetwork
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.vae import VAE, kl_divergence
@@ -112,6 +114,36 @@ def vae_report(vae: VAE, images: Tensor) -> dict:
         "pictures": len(images),
         "psnr": round(psnr(decoded, images).mean().item(), 2),
         "kl": round(kl.mean().item(), 1),
+    }
+
+
+@torch.no_grad()
+def diffusion_report(denoiser: Denoiser, images: Tensor, seed: int = 0) -> dict:
+    """How well held-out pictures are denoised, and how far samples are from them, for a model card.
+
+    Args:
+        denoiser: in eval mode.
+        images: (B, 3, 64, 64) in [-1, 1].
+        seed: of noise and times.
+
+    Returns:
+        "pictures"; "velocity_error", the mean squared error of the velocity at times spread evenly
+        over (0, 1); "sliced_wasserstein" of as many samples (`evaluation.sliced_wasserstein`).
+    """
+    device = next(denoiser.parameters()).device
+    noise = draw_noise(len(images), seed)
+    times = (torch.arange(len(images)) + 0.5) / len(images)
+    errors, samples = [], []
+    for x, e, t in zip(*(some.split(BATCH) for some in (images, noise, times)), strict=True):
+        share = t[:, None, None, None]  # (B, 1, 1, 1)
+        velocity = denoiser(((1 - share) * x + share * e).to(device), t.to(device)).cpu()
+        errors.append((velocity - (e - x)).square().mean((1, 2, 3)))
+        samples.append(sample(denoiser, e.to(device)).cpu())
+    distance = sliced_wasserstein(images.float(), torch.cat(samples))
+    return {
+        "pictures": len(images),
+        "velocity_error": round(torch.cat(errors).mean().item(), 4),
+        "sliced_wasserstein": {level: round(value, 1) for level, value in distance.items()},
     }
 
 

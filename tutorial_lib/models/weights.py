@@ -18,6 +18,7 @@ from tutorial_lib.device import memory_format, pick_device
 from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.diffusion import Denoiser
 from tutorial_lib.models.landmarks import LandmarkNetwork
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 from tutorial_lib.models.vae import VAE, vae_latent_model
@@ -86,6 +87,12 @@ def save_landmarks(path: str | os.PathLike, network: LandmarkNetwork, card: dict
     """The same for a landmark network."""
     architecture = {"base_channels": network.base_channels}
     return _save(path, "landmarks", architecture, {"network": network}, card)
+
+
+def save_denoiser(path: str | os.PathLike, denoiser: Denoiser, card: dict) -> Path:
+    """The same for a diffusion model."""
+    architecture = {"base_channels": denoiser.base_channels}
+    return _save(path, "diffusion", architecture, {"denoiser": denoiser}, card)
 
 
 def _save(
@@ -175,6 +182,13 @@ def load_landmarks(
     The one that ships is called "landmarks".
     """
     return cast(LandmarkNetwork, _load(name_or_path, ("landmarks",), device)[1]["network"])
+
+
+def load_denoiser(
+    name_or_path: str | os.PathLike, device: torch.device | str | None = None
+) -> Denoiser:
+    """A trained diffusion model, frozen, in eval mode; arguments and errors as for `load_gan`."""
+    return cast(Denoiser, _load(name_or_path, ("diffusion",), device)[1]["denoiser"])
 
 
 def load_card(name_or_path: str | os.PathLike) -> dict:
@@ -271,6 +285,8 @@ def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
         return {"network": AttributeClassifier(architecture["heads"], channels)}
     if kind == "landmarks":
         return {"network": LandmarkNetwork(channels)}
+    if kind == "diffusion":
+        return {"denoiser": Denoiser(channels)}
     return {
         "generator": Generator(channels, architecture["z_dim"]),
         "discriminator": Discriminator(
