@@ -74,13 +74,23 @@ def test_spectral_norm_bounds_the_largest_singular_value():
             assert largest == pytest.approx(1, abs=0.05)
 
 
-def test_plain_copy_of_a_spectral_discriminator_is_the_same_function():
-    discriminator = Discriminator(4, "spectral")
+@pytest.mark.parametrize("gain", [1.0, 8.0])
+def test_plain_copy_of_a_spectral_discriminator_is_the_same_function(gain):
+    discriminator = Discriminator(4, "spectral", gain)
     discriminator(torch.rand(2, 3, 64, 64))
     plain = plain_discriminator(discriminator)
     pictures = torch.rand(6, 3, 64, 64) * 2 - 1
     torch.testing.assert_close(plain(pictures), discriminator.eval()(pictures))
     assert not any("parametrizations" in key for key in plain.state_dict())
+
+
+def test_a_gain_multiplies_the_logit():
+    pictures = torch.rand(2, 3, 64, 64) * 2 - 1
+    torch.manual_seed(0)
+    plain = Discriminator(4, "spectral").eval()
+    torch.manual_seed(0)
+    strong = Discriminator(4, "spectral", gain=3.0).eval()
+    torch.testing.assert_close(strong(pictures), 3 * plain(pictures))
 
 
 def test_wrong_shapes_are_refused_with_what_was_expected():

@@ -105,9 +105,9 @@ def test_a_time_limit_ends_the_run_with_a_checkpoint_and_it_can_go_on(pictures, 
     assert_same_bits(weights(whole), weights(resumed))
 
 
-@pytest.mark.parametrize("norm", ["spectral", "none"])
-def test_a_run_can_begin_with_trained_weights(pictures, tmp_path, norm):
-    settings = GANSettings(**TINY, norm=norm)
+@pytest.mark.parametrize(("norm", "gain"), [("spectral", 1.0), ("spectral", 8.0), ("none", 1.0)])
+def test_a_run_can_begin_with_trained_weights(pictures, tmp_path, norm, gain):
+    settings = GANSettings(**TINY, norm=norm, gain=gain)
     trained, _ = run(pictures, 3, settings)
     model = load_gan(save_gan(tmp_path / "trained.safetensors", trained.finish(), {}), "cpu")
     task = GANTask(settings, seed=9)
@@ -371,6 +371,8 @@ def test_what_a_killed_run_left_half_written_is_removed_by_the_next(pictures, tm
     "changes, said",
     [
         ({"loss": "wasserstein"}, "loss must be one of non-saturating, hinge"),
+        ({"gain": 8.0}, "gain is for a D with spectral norm, not 'batch'"),
+        ({"gain": 0.0, "norm": "spectral"}, "gain must be positive"),
         ({"norm": "layer"}, "norm must be one of batch, spectral, none, got 'layer'"),
         ({"precision": "float64"}, "precision must be one of"),
         ({"base_channels": 0}, "base_channels must be positive, got 0"),

@@ -110,6 +110,12 @@ def add_command(commands) -> None:
         "--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D"
     )
     parser.add_argument(
+        "--gain",
+        type=float,
+        default=default.gain,
+        help="dcgan: factor of D's logit, with --norm spectral",
+    )
+    parser.add_argument(
         "--discriminator-rate",
         type=float,
         default=default.discriminator_rate,
@@ -290,7 +296,7 @@ def _task(options, dataset, device: torch.device) -> Task:
     if options.model == "context-encoder":
         images = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
         return ContextEncoderTask(ContextEncoderSettings(**given), images, device, seed)
-    for name in ("norm", "ema", "r1", "junk", "discriminator_rate", "loss"):
+    for name in ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss"):
         given[name] = getattr(options, name)
     task = GANTask(GANSettings(**given, augment=tuple(options.augment)), device, seed)
     if options.start_from:
@@ -305,6 +311,7 @@ def _command(options) -> str:
     if getattr(options, "model", "dcgan") != "dcgan":
         not_of_the_result |= {
             "norm",
+            "gain",
             "discriminator_rate",
             "loss",
             "augment",

@@ -62,6 +62,8 @@ RECIPES = {
     "R1 0.2": Recipe({"r1": 0.2}),
     "translation only": Recipe({"augment": ("translation",)}),
     "no augmentation": Recipe({"augment": ()}),
+    "D gain 8": Recipe({"gain": 8.0}),
+    "no augmentation, D gain 8": Recipe({"augment": (), "gain": 8.0}),
     "batch 32": Recipe({"ema": 0.9995}, 32),
     "batch 32, D rate 4": Recipe({"ema": 0.9995, "discriminator_rate": 4.0}, 32),
 }

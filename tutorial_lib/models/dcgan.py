@@ -62,6 +62,8 @@ class Discriminator(nn.Module):
         norm: "batch" is the paper's DCGAN; "spectral" (Miyato et al. 2018) and "none" have no batch
             statistics, so that D means the same for one picture as for a batch: what a prior loss
             needs.
+        gain: factor of the logit. Spectral norm lets each layer at most keep what it gets, so that
+            logits stay near 0 and D can hardly be sure of anything; a gain above 1 gives that back.
 
     Shapes: (B, 3, 64, 64) in [-1, 1] -> (B,) logits, D = sigmoid(logit).
 
@@ -69,11 +71,11 @@ class Discriminator(nn.Module):
         ValueError: for an unknown norm or a picture of another size.
     """
 
-    def __init__(self, base_channels: int = 64, norm: str = "batch"):
+    def __init__(self, base_channels: int = 64, norm: str = "batch", gain: float = 1.0):
         super().__init__()
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {NORMS}, got {norm!r}")
-        self.base_channels, self.norm = base_channels, norm
+        self.base_channels, self.norm, self.gain = base_channels, norm, gain
         layers = halving_layers(base_channels, batch_norm=norm == "batch")
         # (B, 8C, 4, 4) -> (B, 1, 1, 1)
         layers["to_logit"] = nn.Conv2d(8 * base_channels, 1, 4, 1, 0)
@@ -86,7 +88,7 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, 64, 64) images in [-1, 1] -> (B,) logits."""
         check_input(images, "the discriminator")
-        return self.layers(images).flatten()  # (B, 1, 1, 1) -> (B,)
+        return self.gain * self.layers(images).flatten()  # (B, 1, 1, 1) -> (B,)
 
 
 def convolutions(discriminator: nn.Module) -> list[nn.Conv2d]:
@@ -96,7 +98,7 @@ def convolutions(discriminator: nn.Module) -> list[nn.Conv2d]:
 
 @torch.no_grad()
 def plain_discriminator(discriminator: Discriminator) -> Discriminator:
-    """A copy of a spectral-norm D in which the normalized weights are written out.
+    """A copy of a spectral-norm D in which the normalized weights and the gain are written out.
 
     The same function, plain layers.
     """
@@ -108,5 +110,7 @@ def plain_discriminator(discriminator: Discriminator) -> Discriminator:
     for source, target in zip(convolutions(discriminator), convolutions(plain), strict=True):
         target.weight.copy_(source.weight)
         target.get_parameter("bias").copy_(source.get_parameter("bias"))
+    for parameter in convolutions(plain)[-1].parameters():
+        parameter.mul_(discriminator.gain)
     discriminator.train(was_training)
     return plain.to(next(discriminator.parameters()).device).eval()

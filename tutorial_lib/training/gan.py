@@ -66,6 +66,7 @@ class GANSettings:
         base_channels: size of G, see `Generator`; 128 is the paper's.
         discriminator_channels: size of D, None for the same as G (the paper's mirror).
         norm: D's normalization, see `Discriminator`.
+        gain: factor of D's logit, for a D with spectral norm.
         learning_rate, beta1: Adam's (Radford et al. 2016: 2e-4 and 0.5).
         discriminator_rate: D's learning rate as a multiple of G's (Heusel et al. 2017: D may need
             to learn faster).
@@ -84,6 +85,7 @@ class GANSettings:
     base_channels: int = 128
     discriminator_channels: int | None = None
     norm: str = "batch"
+    gain: float = 1.0
     learning_rate: float = 2e-4
     beta1: float = 0.5
     discriminator_rate: float = 1.0
@@ -100,7 +102,7 @@ class GANSettings:
         sizes = ("base_channels", "discriminator_channels", "r1_every")
         check_settings(
             self,
-            positive=(*sizes, "learning_rate", "discriminator_rate"),
+            positive=(*sizes, "learning_rate", "discriminator_rate", "gain"),
             not_negative=("r1",),
             fraction=("beta1", "ema", "junk"),
             choice={"norm": NORMS, "loss": LOSSES},
@@ -108,6 +110,8 @@ class GANSettings:
         for name in ("beta1", "ema"):
             if getattr(self, name) == 1:  # G's average would stay as it began
                 raise ValueError(f"{name} must be below 1, got 1")
+        if self.gain != 1 and self.norm != "spectral":  # the other layers find their scale alone
+            raise ValueError(f"gain is for a D with spectral norm, not {self.norm!r}")
         unknown = [kind for kind in self.augment if kind not in KINDS]
         if unknown:
             raise ValueError(f"unknown augmentation {unknown[0]!r}: choose from {KINDS}")
@@ -135,7 +139,9 @@ class GANTask(Task):
         with seeded_weights(seed):
             generator = Generator(settings.base_channels)
             discriminator = Discriminator(
-                settings.discriminator_channels or settings.base_channels, settings.norm
+                settings.discriminator_channels or settings.base_channels,
+                settings.norm,
+                settings.gain,
             )
         self.generator = self.placed(generator)
         self.discriminator = self.placed(discriminator)
@@ -196,6 +202,9 @@ class GANTask(Task):
             stored = "parametrizations.weight.original" if spectral else "weight"
             target.get_parameter(stored).copy_(source.weight)
             target.get_parameter("bias").copy_(source.get_parameter("bias"))
+            if target is targets[-1]:  # the gain was written out as well
+                for parameter in target.parameters():
+                    parameter.div_(self.settings.gain)
             for _ in range(POWER_ITERATIONS if spectral else 0):  # reading the weight takes one
                 target.weight  # noqa: B018
 
