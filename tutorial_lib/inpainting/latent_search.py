@@ -26,6 +26,7 @@ from tutorial_lib.inpainting.fast import (
 from tutorial_lib.inpainting.full_matrix import FullMatrixAdam
 from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.losses import NORMS, PRIORS, Objective
+from tutorial_lib.inpainting.operators import Operator, check_measurement
 from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
 
@@ -206,13 +207,14 @@ class SearchResult:
 
 def search(
     images: Tensor,
-    mask: Tensor,
+    mask: Tensor | None,
     model: LatentModel,
     z0: Tensor,
     settings: SearchSettings = DEFAULT,
     *,
     lam: float | Tensor | None = None,
     weights: Tensor | None = None,
+    operator: Operator | None = None,
     path_points: int = 30,
     progress: bool = True,
 ) -> SearchResult:
@@ -227,6 +229,8 @@ def search(
         lam: instead of the settings' value: a number, or (B,) with one value per row.
         weights: (B, 1, H, W) instead of Eq. 3's, for experiments; 0 where the mask is 0. With them
             a mask may be all 1.
+        operator: any linear measurement instead of a mask (see `operators`): `images` are then what
+            it gave, (B, ...), and `mask` and `weights` are None.
         path_points: at most so many iterates are kept for `path`, log-spaced over the steps; 2 or
             more.
         progress: whether to show a progress bar.
@@ -236,10 +240,17 @@ def search(
 
     Raises:
         ValueError: for wrong shapes or ranges, an invalid mask, or a lam that is negative or not
-            there for each row.
+            there for each row; for an operator that is none (`operators.check_measurement`).
     """
-    images, mask = check_batch(images, mask, may_be_whole=weights is not None)
-    model.check_size(images)
+    if operator is not None:
+        if mask is not None or weights is not None:
+            raise ValueError("with an operator mask and weights are None: it is the measurement")
+        check_measurement(operator, images, model)
+    elif mask is None:
+        raise ValueError("a search without a mask takes an operator")
+    else:
+        images, mask = check_batch(images, mask, may_be_whole=weights is not None)
+        model.check_size(images)
     if z0.shape != (len(images), model.z_dim):
         raise ValueError(
             f"z0 must have shape ({len(images)}, {model.z_dim}), an initial z a row, "
@@ -247,7 +258,15 @@ def search(
         )
     lam = lam_of_rows(settings.lam if lam is None else lam, len(images))
     searching = LatentSearch(
-        images, mask, model, z0, settings, lam=lam, weights=weights, path_points=path_points
+        images,
+        mask,
+        model,
+        z0,
+        settings,
+        lam=lam,
+        weights=weights,
+        operator=operator,
+        path_points=path_points,
     )
     return searching.run(progress)
 
@@ -288,18 +307,21 @@ class LatentSearch:
     def __init__(
         self,
         images: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         model: LatentModel,
         z0: Tensor,
         settings: SearchSettings = DEFAULT,
         *,
         lam: float | Tensor | None = None,
         weights: Tensor | None = None,
+        operator: Operator | None = None,
         path_points: int = 30,
     ):
         self.model, self.settings = model, settings
         device, dtype = model.device, images.dtype
-        if weights is None:
+        if mask is None:  # every value of a measurement counts the same
+            weights = images.new_ones(len(images), *[1] * (images.dim() - 1))
+        elif weights is None:
             weights = window_weights(mask, settings.window)  # Eq. 3
         else:
             weights = torch.where(mask > 0, weights, 0.0)
@@ -315,6 +337,7 @@ class LatentSearch:
             lam=torch.as_tensor(lam, dtype=dtype, device=device).expand(len(images)),
             norm=settings.norm,
             form=settings.prior,
+            operator=operator,
         )
         self.z0 = z0.detach().to(device, dtype)  # (B, z_dim)
         self._kept_steps = _log_spaced(settings.steps, path_points)

@@ -5,6 +5,7 @@ Notebook 05 writes them out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -75,6 +76,7 @@ class Objective:
         lam: (B,), lambda of each row.
         norm: of Eq. 4.
         form: of Eq. 5.
+        operator: G(z) -> what is compared with y; None compares G(z) itself.
     """
 
     images: Tensor
@@ -83,9 +85,12 @@ class Objective:
     lam: Tensor
     norm: str
     form: str
+    operator: Callable[[Tensor], Tensor] | None = None
 
     def context(self, generated: Tensor) -> Tensor:
         """Eq. 4: (B, 3, H, W) -> (B,)."""
+        if self.operator is not None:
+            generated = self.operator(generated.to(self.images.dtype))
         return context_loss(generated, self.images, self.weights, self.norm)
 
     def prior(self, z: Tensor, generated: Tensor) -> Tensor:
