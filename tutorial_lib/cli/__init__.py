@@ -13,6 +13,7 @@ from typing import Any
 
 from tutorial_lib.cli import (
     ablations,
+    animate,
     blind_test,
     data,
     generators,
@@ -25,7 +26,19 @@ from tutorial_lib.cli import (
 )
 from tutorial_lib.training.loop import TrainingDiverged
 
-COMMANDS = (train, ablations, table1, generators, recipes, looks, inpaint, data, grade, blind_test)
+COMMANDS = (
+    train,
+    ablations,
+    table1,
+    generators,
+    recipes,
+    looks,
+    inpaint,
+    animate,
+    data,
+    grade,
+    blind_test,
+)
 
 
 class Terminated(KeyboardInterrupt):
