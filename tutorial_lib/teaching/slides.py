@@ -106,7 +106,7 @@ def mark(notebook: dict, slides: list[Slide]) -> dict:
         ValueError: for a slide that names a cell which is not there, or not in this order.
     """
     notebook = copy.deepcopy(notebook)
-    types = {}
+    types: dict[str, str] = {}
     for slide in slides:
         first, *others = slide.cells
         types |= {first: slide.kind} | dict.fromkeys(others, "-")
