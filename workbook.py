@@ -4,6 +4,7 @@
     python3 workbook.py lab       makes .venv, installs the pinned packages, opens JupyterLab
     python3 workbook.py test      the same set-up, then every test, the notebooks included
     python3 workbook.py handout   a copy for students, without solutions; needs no set-up
+    python3 workbook.py slides    the lecture: notebooks with slides and notes, in JupyterLab
 
 `test --fast` runs the unit tests alone, in under three minutes.
 
@@ -56,11 +57,16 @@ FOR_TEACHERS = (
     "notebooks/solutions/",
     "tests/",
     "docs/teaching.md",
+    "docs/lecture.md",
     ".ci/",
     ".github/",
     "benchmarks/",
 )
+TEACHING = re.compile(r"^For a class.*?\n\n", re.M | re.S)
 SOLUTIONS = re.compile(r"; worked answers are in \[notebooks/solutions\]\(notebooks/solutions\)")
+LECTURE = ROOT / "docs" / "lecture.md"
+# Holds an extension of JupyterLab that lets sliders work on slides.
+RISE = ROOT / "tutorial_lib" / "teaching" / "rise"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 WORKERS = 2
 CPU_GIGABYTES, CUDA_GIGABYTES = 3, 10
@@ -91,9 +97,13 @@ def main(arguments=None) -> int:
         if options.command == "handout":
             print(f"workbook: {hand_out(options.out)}")
             return 0
+        if options.command == "slides" and not LECTURE.is_file():
+            raise SetUpError(f"{LECTURE} is not there; a student edition has no lecture")
         set_up(options.cpu)
         if options.command == "test":
             command = test_command(rest, options.fast)
+        elif options.command == "slides":
+            command = lecture_command(options.out.resolve(), options.no_browser, options.port)
         else:
             command = lab_command(options.no_browser, options.port)
         return run([PYTHON, "-m", *command])[0]
@@ -117,10 +127,6 @@ def parse(arguments):
     lab = commands.add_parser(
         "lab", help="open JupyterLab at the first notebook", allow_abbrev=False
     )
-    lab.add_argument(
-        "--no-browser", action="store_true", help="print the address instead of opening it"
-    )
-    lab.add_argument("--port", type=int, help="port to listen on (8888, or the next that is free)")
     test = commands.add_parser(
         "test",
         help="run every test",
@@ -134,7 +140,20 @@ def parse(arguments):
         "handout", help="copy the workbook for students, without solutions", allow_abbrev=False
     )
     handout.add_argument("--out", type=Path, required=True, help="a folder that is not there yet")
-    for command in (lab, test):
+    slides = commands.add_parser(
+        "slides", help="open the lecture, notebooks with slides and notes", allow_abbrev=False
+    )
+    slides.add_argument(
+        "--out", type=Path, required=True, help="a folder; it is made when it is not there"
+    )
+    for command in (lab, slides):
+        command.add_argument(
+            "--no-browser", action="store_true", help="print the address instead of opening it"
+        )
+        command.add_argument(
+            "--port", type=int, help="port to listen on (8888, or the next that is free)"
+        )
+    for command in (lab, test, slides):
         command.add_argument(
             "--cpu",
             action="store_true",
@@ -143,8 +162,9 @@ def parse(arguments):
     options, rest = parser.parse_known_args(arguments)
     if options.command != "test" and rest:
         commands.choices[options.command].error(f"unrecognized arguments: {' '.join(rest)}")
-    if options.command == "lab" and options.port is not None and not 0 < options.port < 65536:
-        lab.error(f"--port must be from 1 to 65535, got {options.port}")
+    port = getattr(options, "port", None)
+    if port is not None and not 0 < port < 65536:
+        commands.choices[options.command].error(f"--port must be from 1 to 65535, got {port}")
     return options, rest
 
 
@@ -170,12 +190,12 @@ def test_command(rest, fast=False) -> list:
     return command + rest
 
 
-def lab_command(no_browser, port) -> list:
-    """The module that is JupyterLab, and its arguments."""
+def lab_command(no_browser, port, folder=ROOT, notebook=FIRST_NOTEBOOK) -> list:
+    """The module that is JupyterLab, and its arguments; opens a notebook of a folder."""
     command = [
         "jupyterlab",
-        f"--ServerApp.root_dir={ROOT}",
-        f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.default_url=/lab/tree/{notebook}",
         "--ServerApp.answer_yes=True",  # Ctrl-C ends it without a question
     ]
     if no_browser:
@@ -185,6 +205,36 @@ def lab_command(no_browser, port) -> list:
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container
         command.append("--allow-root")
     return command
+
+
+# ---- the lecture ---------------------------------------------------------------------------------
+
+
+def lecture_command(folder, no_browser, port) -> list:
+    """Make the speaker's folder unless it is there; the module that is JupyterLab, and arguments.
+
+    Raises:
+        SetUpError: when jupyterlab-rise cannot be installed, or the folder holds no slides.
+    """
+    add_rise()
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        filter(None, [str(RISE), os.environ.get("JUPYTER_PATH")])
+    )
+    if not folder.exists():
+        command = [PYTHON, "-m", "tutorial_lib.teaching.slides", "write", folder]
+        if run(command)[0]:
+            raise SetUpError("the slides were not written; the lines above say why")
+    notebooks = sorted(path.name for path in folder.glob("*.ipynb"))
+    if not notebooks:
+        raise SetUpError(f"{folder} is there and holds no notebooks: name a new folder")
+    return lab_command(no_browser, port, folder, notebooks[0])
+
+
+def add_rise() -> None:
+    """Install the extra `teach` into .venv, unless it is there at the pinned version."""
+    wanted = re.search(r"^jupyterlab-rise==(\S+)", CONSTRAINTS.read_text(encoding="utf-8"), re.M)[1]
+    if not (packages() / f"jupyterlab_rise-{wanted}.dist-info" / "RECORD").is_file():
+        pip("--no-build-isolation", "-e", ".[teach]")
 
 
 # ---- the student edition -------------------------------------------------------------------------
@@ -207,6 +257,7 @@ def hand_out(folder) -> str:
         shutil.copy(ROOT / name, target)
     readme = unfinished / "README.md"
     text = SOLUTIONS.sub("; your teacher has worked answers", readme.read_text(encoding="utf-8"))
+    text = TEACHING.sub("", text)
     readme.write_text(text, encoding="utf-8")
     if folder.exists():
         folder.rmdir()
@@ -319,10 +370,14 @@ def remove_half_installed() -> None:
 
     Pip writes RECORD last and takes one without it for installed.
     """
-    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
-    for folder in packages.glob("*.dist-info"):
+    for folder in packages().glob("*.dist-info"):
         if not (folder / "RECORD").is_file():
             shutil.rmtree(folder)
+
+
+def packages() -> Path:
+    """The folder of .venv where pip installs."""
+    return Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
 
 
 def pip(*arguments) -> None:

@@ -108,6 +108,13 @@ def lab(chromium, tmp_path_factory):  # without a Chromium no server is started
     folder = place / "notebooks"
     folder.mkdir()
     copy_notebooks(folder)
+    with serving(folder, place) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder, place, **variables):
+    """The address of a JupyterLab in a folder; `place` is for what is its own."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     # A home of its own: no settings, work spaces or news of the person who runs the test.
@@ -119,7 +126,7 @@ def lab(chromium, tmp_path_factory):  # without a Chromium no server is started
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
     }
-    environment = os.environ | {name: str(place / where) for name, where in own.items()}
+    environment = os.environ | {name: str(place / where) for name, where in own.items()} | variables
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
     )

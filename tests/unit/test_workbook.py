@@ -117,7 +117,16 @@ def test_what_is_not_ours_goes_to_pytest_in_its_order():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["lab", "--brwser"], ["lab", "--port", "0"], ["lab", "--port", "x"], ["lap"], []]
+    "arguments",
+    [
+        ["lab", "--brwser"],
+        ["lab", "--port", "0"],
+        ["lab", "--port", "x"],
+        ["slides"],
+        ["slides", "--out", "x", "--port", "0"],
+        ["lap"],
+        [],
+    ],
 )
 def test_wrong_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -192,6 +201,8 @@ def test_handout_is_the_course_without_solutions(tmp_path, capsys):
     assert not [name for name in copied if name.startswith((*ours.FOR_TEACHERS, ".git/", "runs/"))]
     readme = (tmp_path / "class" / "README.md").read_text(encoding="utf-8")
     assert "notebooks/solutions" not in readme and "your teacher has worked" in readme
+    assert not [word for word in ("docs/", "For a class", "handout") if word in readme]
+    assert "## Other pictures and weights" in readme
     assert [path.name for path in tmp_path.iterdir()] == ["class"]
     assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 1
     assert "is there already" in capsys.readouterr().err
@@ -213,6 +224,53 @@ def test_handout_without_git_leaves_out_hidden_folders_and_runs(tmp_path, monkey
     (tmp_path / "out").mkdir()
     ours.hand_out(tmp_path / "out")
     assert files_below(tmp_path / "out") == {"README.md", "notebooks/00.ipynb"}
+
+
+# ---- the lecture ---------------------------------------------------------------------------------
+
+
+def test_slides_are_written_once_and_opened_with_their_extension(book, calls, monkeypatch, capsys):
+    monkeypatch.setenv("JUPYTER_PATH", "mine")
+    folder = book.ROOT / "lecture"
+    assert "student edition has no lecture" in failing(book, capsys, ["slides", "--out", "lecture"])
+    assert calls == []
+    book.LECTURE.parent.mkdir()
+    book.LECTURE.touch()
+    write = book.run
+
+    def run(command, stderr=None):
+        if "write" in command:
+            folder.mkdir()
+            for name in ("02.ipynb", "01.ipynb", "rise.css"):
+                (folder / name).touch()
+        return write(command, stderr)
+
+    monkeypatch.setattr(book, "run", run)
+    assert book.main(["slides", "--out", str(folder), "--no-browser"]) == 0
+    assert calls[-3][-2:] == ["-e", ".[teach]"]
+    assert calls[-2][1:] == ["-m", "tutorial_lib.teaching.slides", "write", str(folder)]
+    assert {f"--ServerApp.root_dir={folder}", "--LabApp.default_url=/lab/tree/01.ipynb"} < {
+        *calls[-1]
+    }
+    assert book.environment()["JUPYTER_PATH"] == os.pathsep.join([str(book.RISE), "mine"])
+
+    version = book.re.search(r"jupyterlab-rise==(\S+)", book.CONSTRAINTS.read_text())[1]
+    there = book.packages() / f"jupyterlab_rise-{version}.dist-info"
+    there.mkdir(parents=True)
+    (there / "RECORD").touch()
+    calls.clear()
+    assert book.main(["slides", "--out", str(folder)]) == 0
+    assert modules(calls) == ["jupyterlab"]
+
+
+def test_a_folder_without_slides_is_refused(book, calls, monkeypatch, capsys):
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    book.LECTURE.parent.mkdir()
+    book.LECTURE.touch()
+    (book.ROOT / "full").mkdir()
+    assert "holds no notebooks" in failing(
+        book, capsys, ["slides", "--out", str(book.ROOT / "full")]
+    )
 
 
 # ---- the set-up ----------------------------------------------------------------------------------
