@@ -17,6 +17,7 @@ from matplotlib import cbook
 from tutorial_lib import load_dataset
 from tutorial_lib.faces import align
 from tutorial_lib.images import load_picture, to_uint8
+from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.put_back import hole_in_photo
 from tutorial_lib.teaching.widgets import encode_png
 
@@ -114,9 +115,9 @@ def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
     with run_notebook(NOTEBOOK) as page:
         page.locator(CANVAS).scroll_into_view_if_needed()
         cells = page.evaluate(CELLS)
-        mouth = np.ones((SIDE, SIDE), np.uint8)
-        mouth[38:54, 16:48] = 0
-        wait_for_mask(page, mouth)
+        eyes = np.ones((SIDE, SIDE), np.uint8)
+        eyes[12:30, 8:56] = 0
+        wait_for_mask(page, eyes)
 
         tool(page, "clear")
         mask = np.ones((SIDE, SIDE), np.uint8)
@@ -178,7 +179,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
         drop(page, "film.jpg", b"", more=51_000_000)
         wait_for_text(page, MESSAGE, "not taken: film.jpg has 51 MB")
 
-        before = to_uint8(load_dataset("two-portraits", limit=2).images([1]))[0]
+        before = to_uint8(load_dataset("portraits", split="test", limit=1)[:])[0]
         tool(page, "clear")
         tool(page, "rectangle")
         drag(page, (40, 20), (50, 44))
@@ -193,7 +194,7 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
             lambda: np.array_equal(result_array(page)[mask], before[mask]),
             lambda: "no result with the new hole",
         )
-        wait_for_text(page, ".filler-message", "filled after 60 steps")
+        wait_for_text(page, ".filler-message", f"filled after {DEFAULT.steps} steps")
         assert_filled(page, before, mask)
 
         with cbook.get_sample_data("grace_hopper.jpg") as file:

@@ -17,6 +17,7 @@ from tutorial_lib.teaching.grading import ANSWER_TAG, OPEN_QUESTION, PLACEHOLDER
 
 # Those that are still to be rewritten are not listed.
 COURSE = [
+    "00_start_here",
     "01_the_inpainting_problem",
     "02_gans_in_the_plane",
     "03_training_a_gan",

@@ -35,8 +35,8 @@ def two_holes():
     return mask
 
 
-def missing_share(mask):
-    return 1 - mask.mean((1, 2, 3))
+def paste(image, generated, mask):
+    return torch.where(mask > 0, image, generated)
 
 
 def leaders(losses, z, keep):
@@ -271,7 +271,7 @@ RIGHT = {
     "check_leaders": leaders,
     "check_fused": fold,
     "check_two_holes": two_holes,
-    "check_missing_share": missing_share,
+    "check_paste": paste,
     "check_easy_hole": checkerboard,
     "check_hole_psnr": hole_psnr,
     "check_discriminator_loss": discriminator_loss,
@@ -496,10 +496,18 @@ WRONG = {
         (lambda: two_holes()[0, 0], r"shape \(1, 1, 64, 64\)"),
         (lambda: two_holes() / 2, "0 .* and 1"),
     ],
-    "check_missing_share": [
-        (lambda mask: mask.mean((1, 2, 3)), "differs"),
-        (lambda mask: 1 - mask.mean(), "shape"),
-        (lambda mask: (mask == 0).sum((1, 2, 3)), "differs"),
+    "check_paste": [
+        (lambda image, generated, mask: paste(generated, image, mask), "100% of the known"),
+        (lambda image, generated, mask: image * mask + generated, "known pixels are not"),
+        (lambda image, generated, mask: image * mask, "100% of the hole"),
+        (lambda image, generated, mask: image * mask + generated * (1 - mask), "holds NaN"),
+        (
+            lambda image, generated, mask: paste(
+                image, torch.where(image.isnan(), 0, generated), mask
+            ),
+            "depends on",
+        ),
+        (lambda image, generated, mask: paste(image, generated, mask)[0], "the shape of the image"),
     ],
     "check_easy_hole": [
         (center_mask, "25% is missing"),

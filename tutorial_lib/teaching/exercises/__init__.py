@@ -21,7 +21,7 @@ from tutorial_lib.teaching.exercises.searching_the_latent_space import (
     check_momentum_search,
     check_stochastic_clip,
 )
-from tutorial_lib.teaching.exercises.start_here import check_missing_share, check_two_holes
+from tutorial_lib.teaching.exercises.start_here import check_paste, check_two_holes
 from tutorial_lib.teaching.exercises.the_inpainting_problem import (
     check_easy_hole,
     check_hole_psnr,
@@ -50,8 +50,8 @@ __all__ = [
     "check_lam_with_share",
     "check_leaders",
     "check_lightening",
-    "check_missing_share",
     "check_momentum_search",
+    "check_paste",
     "check_pictures_needed",
     "check_round_weights",
     "check_speakers",

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from tutorial_lib.images import IMAGE_SIZE
-from tutorial_lib.teaching.exercises.checking import exercise, expect, masks_of_all_families, same
+from tutorial_lib.teaching.exercises.checking import (
+    draws,
+    exercise,
+    expect,
+    masks_of_all_families,
+)
 
 
 @exercise
@@ -41,11 +47,38 @@ def check_two_holes(function: Callable[[], Tensor]) -> str:
 
 
 @exercise
-def check_missing_share(function: Callable[[Tensor], Tensor]) -> str:
-    """How much of each picture is missing.
+def check_paste(function: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
+    """Generated pixels go into the hole, and nowhere else.
 
-    function(mask (B, 1, H, W)) -> (B,) fraction of missing pixels.
+    function(image (B, 3, H, W), generated (B, 3, H, W), mask (B, 1, H, W)) -> (B, 3, H, W). What
+    the image holds in its hole is not used, NaN included.
     """
     masks = masks_of_all_families()
-    same((masks == 0).double().mean((1, 2, 3)), function(masks), "one share a mask")
-    return "one share a mask, a quarter for the center block."
+    image, generated = (draws(len(masks), 3, IMAGE_SIZE, IMAGE_SIZE, seed=seed) for seed in (1, 2))
+    known = (masks == 1).expand_as(image)
+    wanted = torch.where(known, image, generated)
+    pasted = function(image.clone(), generated.clone(), masks.clone())
+    expect(
+        isinstance(pasted, Tensor) and pasted.shape == image.shape,
+        f"the result should have the shape of the image, {tuple(image.shape)}",
+    )
+    wrong = (pasted - wanted).abs() > 1e-6
+    expect(
+        not wrong[known].any(),
+        f"{wrong[known].float().mean():.0%} of the known pixels are not those of the image",
+    )
+    expect(
+        not wrong.any(),
+        f"{wrong[~known].float().mean():.0%} of the hole does not show the generated pixels",
+    )
+    lost = image.masked_fill(~known, torch.nan)
+    again = function(lost, generated.clone(), masks.clone())
+    expect(
+        not again.isnan().any(),
+        "where the image holds NaN in its hole, your result holds NaN as well",
+    )
+    expect(
+        torch.allclose(again, wanted, atol=1e-6),
+        "the result depends on what the image holds in its hole",
+    )
+    return "known pixels stay, the hole is filled, and nothing under it is used."
