@@ -28,6 +28,14 @@ NOTE = (
     '<a href="../start.html">how to run the workbook</a>.</p>'
 )
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# What themes write and a screen reader stumbles over -> what it understands.
+FOR_SCREEN_READERS = {
+    r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
+    r'<summary aria-label="Toggle hidden content">': "<summary>",
+    r'<aside class="(sidebar|toc)-drawer': r'<aside aria-label="\1" class="\1-drawer',
+    r'(<article role="main"[^>]*>)(\s*<noscript>)': r"\1<h1>Search</h1>\2",
+    r"<dl>\s*((?:<dd>(?:(?!</?d[dlt]\b).)*</dd>\s*)+)</dl>": r'<span class="parameters">\1</span>',
+}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -41,6 +49,7 @@ def build(out: Path, explorers: dict[str, Callable[[], str]] = EXPLORERS) -> int
     folders = [str(work / name) for name in ("source", "html")]
     status = sphinx(["-q", "-W", "--keep-going", "-c", str(ROOT / "docs"), *folders])
     if status == 0:
+        polish(work / "html")
         for unneeded in (".doctrees", ".buildinfo", "objects.inv", "_sources"):
             remove(work / "html" / unneeded)
         remove(out)
@@ -48,6 +57,21 @@ def build(out: Path, explorers: dict[str, Callable[[], str]] = EXPLORERS) -> int
         remove(work)
         print(f"the site is ready: open {out / 'index.html'} in a browser")
     return status
+
+
+def polish(folder: Path) -> None:
+    """Mend the pages for screen readers."""
+    for path in folder.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for pattern, better in FOR_SCREEN_READERS.items():
+            text = re.sub(pattern, better, text, flags=re.S)
+        text = re.sub(
+            r'<span class="parameters">.*?</dd>\s*</span>',
+            lambda found: re.sub(r"(</?)dd>", r"\1span>", found[0]),
+            text,
+            flags=re.S,
+        )
+        path.write_text(text, encoding="utf-8")
 
 
 def remove(path: Path) -> None:
@@ -77,8 +101,8 @@ def gather(source: Path, explorers: dict[str, Callable[[], str]]) -> None:
                     cell["source"] = relinked("".join(cell["source"]), folder, pages)
             text = json.dumps(notebook)
         else:
-            if page == "index.md" and "docs/teaching.md" not in pages:  # in a student edition
-                text = text.replace("\nteaching\n", "\n")
+            if page == "index.md":
+                text = home_page(text, pages)
             text = relinked(text, folder, pages)
         target.write_text(text, encoding="utf-8")
     shutil.copytree(ROOT / "docs" / "_static", source / "_static")
@@ -99,6 +123,14 @@ def pages_of_the_project() -> dict[str, str]:
     for room in rooms():
         pages[f"{room.replace('.', '/')}/"] = f"api/{room}.rst"
     return pages
+
+
+def home_page(text: str, pages: dict[str, str]) -> str:
+    """Without the entries of pages that only a teacher's copy has."""
+    for page in ("teaching", "benchmarks/README"):
+        if f"{page}.md" not in pages.values():
+            text = text.replace(f"\n{page}\n", "\n")
+    return text
 
 
 def relinked(text: str, folder: str, pages: dict[str, str]) -> str:

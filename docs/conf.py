@@ -1,5 +1,7 @@
 """Sphinx's settings for the web edition; `docs/build.py` calls Sphinx with them."""
 
+import re
+
 from docutils import nodes
 from latex2mathml.converter import convert
 
@@ -41,9 +43,11 @@ html_theme = "furo"
 html_title = "Semantic image inpainting"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_show_search_summary = False  # it would read other pages, which browsers forbid on a disk
 html_math_renderer = "mathml"
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
@@ -51,7 +55,13 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 def mathml(latex: str, display: str) -> str:
     """LaTeX as MathML, which browsers draw without a script or a font of ours."""
-    return convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    text = convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    # A brace is only drawn in full with a mathematical font; a line from the style sheet always is.
+    brace = r"<munder><munder>(.*?)<mo>&#x23DF;</mo></munder>(.*?)</munder>"
+    text = re.sub(brace, r'<munder><mrow class="braced">\1</mrow>\2</munder>', text)
+    if display == "block":  # z stands below "min"
+        text = re.sub(r"<msub>(<mo>(?:min|max)</mo>.*?)</msub>", r"<munder>\1</munder>", text)
+    return text
 
 
 def visit_math(writer, node):
@@ -63,7 +73,7 @@ def visit_math(writer, node):
 def visit_math_block(writer, node):
     """A formula by itself; it scrolls where it is wider than the page."""
     formula = mathml(node.astext(), "block")
-    writer.body.append(f'<div class="formula" tabindex="0">{formula}</div>')
+    writer.body.append(f'<div class="formula">{formula}</div>')
     raise nodes.SkipNode
 
 

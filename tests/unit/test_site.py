@@ -103,8 +103,17 @@ def test_the_home_page_names_every_notebook_and_every_page():
         stem = name.rpartition(".")[0]
         if name.startswith("notebooks/"):
             assert f"(../{name})" in text
-        elif not name.startswith("api/") and stem != "index":
+        elif not name.startswith("api/") and stem != "index":  # api/tutorial_lib names the others
             assert re.search(rf"^(?:.* <)?{stem}>?$", text, re.M), name
+
+
+def test_a_student_edition_has_no_entries_for_what_teachers_have():
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    entries = ["teaching", "benchmarks/README"]
+    everything = {f"docs/{entry}.md": f"{entry}.md" for entry in entries}
+    assert site.home_page(text, everything) == text
+    left = site.home_page(text, {}).splitlines()
+    assert [line for line in text.splitlines() if line not in left] == entries
 
 
 def test_references_and_glossary_are_tidy():

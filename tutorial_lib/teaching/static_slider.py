@@ -22,10 +22,10 @@ _COLUMNS, _MOST_PIXELS = 16, 16383  # of the sprite; a WebP file is no wider
 
 _STYLE = """
 .frames{max-width:100%;font-family:sans-serif}
-.frames .pictures{display:flex;flex-wrap:wrap;gap:.75em;align-items:flex-start}
+.frames .pictures{display:flex;flex-wrap:wrap;gap:.75em;align-items:flex-start;margin-bottom:.5em}
 .frames .picture{background-repeat:no-repeat;max-width:100%}
-.frames .ground{position:relative;max-width:100%}
-.frames .ground img{display:block;max-width:100%;height:auto}
+.frames .ground{position:relative;flex:1 1 20em}
+.frames .ground img{display:block;width:100%;height:auto}
 .frames .ring{position:absolute;width:22px;height:22px;margin:-11px;border-radius:50%;
 box-sizing:border-box;border:3px solid #0072b2;outline:2px solid #fff}
 .frames label{display:flex;flex-wrap:wrap;gap:.5em;align-items:center;min-height:2.75em}
@@ -129,7 +129,8 @@ def slider_html(
     )
     if ground is not None:
         picture = (
-            f'<div class="ground"><img alt="" src="{_data_url(_webp(ground))}">'
+            f'<div class="ground" style="max-width:{ground.shape[1]}px">'
+            f'<img alt="" src="{_data_url(_webp(ground))}">'
             f'<span class="ring"></span></div>{picture}'
         )
     page = (
