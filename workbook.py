@@ -3,6 +3,7 @@
 
     python3 workbook.py lab       makes .venv, installs the pinned packages, opens JupyterLab
     python3 workbook.py test      the same set-up, then every test, the notebooks included
+    python3 workbook.py site      the same set-up, then the course as web pages in build/site
     python3 workbook.py handout   a copy for students, without solutions; needs no set-up
     python3 workbook.py slides    the lecture: notebooks with slides and notes, in JupyterLab
 
@@ -51,6 +52,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "workbook-stamp"
 CONSTRAINTS = ROOT / "constraints.txt"
+SITE = ROOT / "docs" / "build.py"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 # What a student edition leaves out: the tests hold answers too.
 FOR_TEACHERS = (
@@ -90,7 +92,7 @@ class SetUpError(Exception):
 def main(arguments=None) -> int:
     """Run one command; returns the exit status.
 
-    That of JupyterLab or pytest, 1 for a failed set-up, 130 for Ctrl-C.
+    That of JupyterLab, pytest or Sphinx, 1 for a failed set-up, 130 for Ctrl-C.
     """
     options, rest = parse(arguments)
     try:
@@ -101,12 +103,16 @@ def main(arguments=None) -> int:
             raise SetUpError(f"{LECTURE} is not there; a student edition has no lecture")
         set_up(options.cpu)
         if options.command == "test":
-            command = test_command(rest, options.fast)
+            command = ["-m", *test_command(rest, options.fast)]
         elif options.command == "slides":
-            command = lecture_command(options.out.resolve(), options.no_browser, options.port)
+            lecture = lecture_command(options.out.resolve(), options.no_browser, options.port)
+            command = ["-m", *lecture]
+        elif options.command == "site":
+            print("workbook: building the site; this takes a minute or two", flush=True)
+            command = [SITE, "--out", options.out.resolve()]
         else:
-            command = lab_command(options.no_browser, options.port)
-        return run([PYTHON, "-m", *command])[0]
+            command = ["-m", *lab_command(options.no_browser, options.port)]
+        return run([PYTHON, *command])[0]
     except KeyboardInterrupt:
         finished = read_stamp()[0] == fingerprint()
         unfinished = "" if finished else "; the next call goes on with the set-up"
@@ -136,6 +142,13 @@ def parse(arguments):
     test.add_argument(
         "--fast", action="store_true", help="the unit tests alone, in under three minutes"
     )
+    site = commands.add_parser("site", help="build the course as web pages", allow_abbrev=False)
+    site.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "build" / "site",
+        help="a folder that is new, empty or an older site (build/site)",
+    )
     handout = commands.add_parser(
         "handout", help="copy the workbook for students, without solutions", allow_abbrev=False
     )
@@ -153,7 +166,7 @@ def parse(arguments):
         command.add_argument(
             "--port", type=int, help="port to listen on (8888, or the next that is free)"
         )
-    for command in (lab, test, slides):
+    for command in (lab, test, site, slides):
         command.add_argument(
             "--cpu",
             action="store_true",

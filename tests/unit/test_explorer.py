@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import callback_errors_raise
 from scipy import stats
+from static_sliders import parts
 
 from tutorial_lib.evaluation.exploration import Exploration
 from tutorial_lib.masks import center_mask, half_mask
@@ -309,3 +310,25 @@ def test_labels_of_curves_that_end_together_stand_apart():
 def test_places_of_lam():
     assert lam_positions([0, 0.01, 1, 100]) == pytest.approx([-3, -2, 0, 2])
     assert lam_positions([0.0]) == [0] and lam_positions([10, 100]) == [1, 2]
+
+
+def test_the_html_form_shows_what_the_widget_shows():
+    one, two = made_up(), made_up(seed=1)
+    explorer = LambdaExplorer(one, two)
+    page = parts(explorer.html(0, 3, alt="three pictures"))
+    assert page.labels == [
+        [one.names[0], two.names[1]],
+        lam_labels(LAMS),
+        [str(step) for step in STEPS],
+    ]
+    assert page.start == [0, 0, len(STEPS) - 1]
+    places = product((0, 3), range(len(LAMS)), range(len(STEPS)))
+    for shown, caption, (picture, lam, step) in zip(
+        page.frames, page.captions, places, strict=False
+    ):
+        explorer.picture.index, explorer.lam_slider.index = picture, lam
+        explorer.step_slider.index = step
+        assert np.array_equal(shown, explorer.array[::3, ::3])
+        assert f"iteration {STEPS[step]}: context loss " in caption
+        run = (one, two)[picture // 2]
+        assert f"context loss {run.context[picture % 2, 0, lam, step]:.2f}," in caption

@@ -30,10 +30,11 @@ def project():
 
 
 def needed():
-    """What pyproject.toml asks for, the packages of notebooks, tests and slides included."""
+    """What pyproject.toml asks for, the packages of notebooks, site, tests and slides included."""
     extras = project()["optional-dependencies"]
     asked = [*project()["dependencies"]]
-    asked += [*extras["notebooks"], *extras["test"], *extras["teach"]]
+    for extra in ("notebooks", "site", "test", "teach"):
+        asked += extras[extra]
     return [Requirement(text) for text in asked if not text.startswith("tutorial_lib[")]
 
 
@@ -104,6 +105,12 @@ def test_every_package_that_is_brought_along_is_pinned_as_installed():
     assert not unneeded, "pinned, but nothing brings it along"
 
 
+def test_the_tests_bring_along_what_lab_and_site_need():
+    assert {"tutorial_lib[notebooks]", "tutorial_lib[site]"} <= set(
+        project()["optional-dependencies"]["test"]
+    )
+
+
 def test_torch_is_the_tested_one():
     assert pinned(default_environment())["torch"] == "2.13.0"
 
@@ -147,7 +154,15 @@ def test_the_commit_hooks_are_the_pinned_tools():
 
 
 @pytest.mark.parametrize(
-    "name", ["workbook.py", "constraints.txt", "pyproject.toml", "environment.yml", ".ci/run"]
+    "name",
+    [
+        "workbook.py",
+        "constraints.txt",
+        "pyproject.toml",
+        "environment.yml",
+        ".ci/run",
+        "binder/postBuild",
+    ],
 )
 def test_no_package_index_but_pytorchs_is_named(name):
     hosts = re.findall(r"https?://([\w.-]+)", (ROOT / name).read_text(encoding="utf-8"))

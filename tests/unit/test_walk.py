@@ -13,6 +13,7 @@ from conftest import callback_errors_raise
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
+from static_sliders import parts
 
 from tutorial_lib.teaching import plotting
 from tutorial_lib.teaching.manifold import Embedding
@@ -310,3 +311,16 @@ def test_a_message_from_the_browser_moves_the_walk(walker, walks):
     assert np.array_equal(walker.array, enlarged(pixels(walks["one"][2]), 4))
     send_index(walker.start, 1)
     assert np.array_equal(walker.array, enlarged(pixels(walks["two"][2]), 4))
+
+
+def test_the_html_form_has_each_step_and_a_ring_on_the_path(walker):
+    page = parts(walker.html("a map and two pictures", path=1))
+    assert page.labels == [[str(step) for step in STEPS]]
+    height, width = walker.maps[1].shape[:2]
+    walker.start.value = 1
+    for point, (shown, mark) in enumerate(zip(page.frames, page.marks, strict=True)):
+        walker.slider.value = point
+        assert page.captions[point] == walker.caption.value
+        both = np.concatenate([walker.array, walker.completed_array])
+        assert np.array_equal(enlarged(shown, 4), both)
+        assert np.abs(np.array(mark) * (width, height) - walker.pixels[1][point]).max() < 0.1

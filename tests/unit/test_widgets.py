@@ -11,6 +11,7 @@ import torch
 from conftest import callback_errors_raise
 from matplotlib import colormaps
 from PIL import Image
+from static_sliders import parts
 
 from tutorial_lib.masks import FAMILIES, HOLE_GRAY, center_mask, corrupt, make_masks
 from tutorial_lib.teaching.plotting import spotlight
@@ -268,3 +269,19 @@ def test_a_preview_shows_the_latest_samples_and_keeps_the_earlier_ones():
         16,
         16,
     )
+
+
+@pytest.mark.parametrize(
+    "slider",
+    [
+        lambda: WindowSlider(center_mask(size=16), (3, 7, 9), pictures(1)),
+        lambda: PathSlider(pictures(3), [0, 5, 20], [3.0, 2.0, 1.0]),
+    ],
+)
+def test_the_html_form_has_the_same_frames_names_and_start(slider):
+    slider = slider()
+    page = parts(slider.html("what it shows"))
+    assert page.labels == [[label for label, _ in slider.slider.options]]
+    assert page.start == [slider.slider.index] and page.captions == slider.captions
+    for shown, frame in zip(page.frames, slider.frames, strict=True):
+        assert np.array_equal(enlarged(shown, 4), frame)

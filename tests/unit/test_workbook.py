@@ -185,6 +185,17 @@ def test_lab_opens_the_first_notebook():
     ]
 
 
+def test_site_sets_up_and_builds_where_it_is_told(book, calls, tmp_path, capsys):
+    assert book.main(["site"]) == 0
+    assert "building the site" in capsys.readouterr().out
+    build = [str(book.PYTHON), str(book.ROOT / "docs" / "build.py"), "--out"]
+    assert calls[-1] == [*build, str(book.ROOT / "build" / "site")]
+    assert calls[-2][-2:] == ["-e", ".[test]"]  # which has what Sphinx needs
+    assert book.main(["site", "--out", str(tmp_path / "pages")]) == 0
+    assert calls[-1] == [*build, str(tmp_path / "pages")]
+    assert (ROOT / "docs" / "build.py").is_file()
+
+
 # ---- the student edition -------------------------------------------------------------------------
 
 

@@ -292,7 +292,7 @@ class LatentSearch:
     """Eq. 2 as an iterator over the states of the search.
 
     It gives a `SearchState` before each update of z and after the last. A loop over it may break at
-    any of them; `result()` says what was found by then. Iterating again begins anew.
+    any of them; `result()` says what was found by then. Iterating again begins anew::
 
         searching = LatentSearch(*check_batch(images, mask), gan, initial_z(gan, len(images)))
         for state in searching:

@@ -12,25 +12,32 @@ import io
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 MOST_BYTES = 1_500_000
-_COLUMNS = 16  # of the sprite
+_COLUMNS, _MOST_PIXELS = 16, 16383  # of the sprite; a WebP file is no wider
 
 _STYLE = """
 .frames{max-width:100%;font-family:sans-serif}
-.frames .picture{image-rendering:pixelated;background-repeat:no-repeat;max-width:100%}
+.frames .pictures{display:flex;flex-wrap:wrap;gap:.75em;align-items:flex-start;margin-bottom:.5em}
+.frames .picture{background-repeat:no-repeat;max-width:100%}
+.frames .ground{position:relative;flex:1 1 20em}
+.frames .ground img{display:block;width:100%;height:auto}
+.frames .ring{position:absolute;width:22px;height:22px;margin:-11px;border-radius:50%;
+box-sizing:border-box;border:3px solid #0072b2;outline:2px solid #fff}
 .frames label{display:flex;flex-wrap:wrap;gap:.5em;align-items:center;min-height:2.75em}
 .frames input{flex:1 1 12em;max-width:24em}
 .frames output{min-width:4em}
+.frames .caption{text-align:left}
 """
 
 _SCRIPT = """
 (function(){
 const root=document.getElementById(ID), axes=AXES, captions=CAPTIONS, columns=COLUMNS;
+const marks=MARKS, ring=root.querySelector('.ring');
 const inputs=[...root.querySelectorAll('input')], outputs=[...root.querySelectorAll('output')];
 const picture=root.querySelector('.picture'), caption=root.querySelector('.caption');
 function show(){
@@ -44,6 +51,7 @@ function show(){
   const x=-(frame%columns)*picture.clientWidth;
   const y=-Math.floor(frame/columns)*picture.clientHeight;
   picture.style.backgroundPosition=x+'px '+y+'px';
+  if(ring){ring.style.left=100*marks[frame][0]+'%';ring.style.top=100*marks[frame][1]+'%';}
   root.dataset.frame=frame;
   caption.textContent=captions[frame];
 }
@@ -56,10 +64,13 @@ show();
 
 def slider_html(
     frames: Sequence[np.ndarray],
-    axes: dict[str, Sequence[str]],
+    axes: Mapping[str, Sequence[str]],
     captions: Sequence[str],
     alt: str,
     scale: int = 1,
+    start: Sequence[int] | None = None,
+    ground: np.ndarray | None = None,
+    marks: Sequence[Sequence[float]] = (),
 ) -> str:
     """One or more sliders over pictures, as HTML that stands on its own.
 
@@ -69,13 +80,16 @@ def slider_html(
         captions: a line of text for each frame.
         alt: what the pictures show, for those who cannot see them.
         scale: how many pixels of the screen a pixel becomes, in each direction.
+        start: where each slider stands at first; at the left end when left out.
+        ground: uint8 (H, W, 3), a picture that stays, beside the frames; None shows none.
+        marks: for each frame, where a ring lies on `ground`: fractions of its width and height.
 
     Returns:
         HTML; each frame is chosen by keys, mouse or touch.
 
     Raises:
-        ValueError: when the numbers of frames, labels and captions do not agree, or the result is
-            larger than 1.5 MB.
+        ValueError: when the numbers of frames, labels, captions and marks do not agree, or the
+            result is larger than 1.5 MB.
     """
     wanted = math.prod(len(labels) for labels in axes.values())
     if not len(frames) == len(captions) == wanted or not wanted:
@@ -83,6 +97,8 @@ def slider_html(
             f"sliders with {' x '.join(str(len(labels)) for labels in axes.values())} positions "
             f"need as many frames and captions, got {len(frames)} and {len(captions)}"
         )
+    if len(marks) != (0 if ground is None else wanted):
+        raise ValueError(f"a ground needs a mark for each frame, got {len(marks)} marks")
     sprite, columns, rows = _sprite(frames)
     height, width = frames[0].shape[:2]
     name = "frames-" + hashlib.sha256(sprite + repr(axes).encode()).hexdigest()[:12]
@@ -91,6 +107,7 @@ def slider_html(
         "AXES": [[str(label) for label in labels] for labels in axes.values()],
         "CAPTIONS": list(captions),
         "COLUMNS": columns,
+        "MARKS": [[round(float(part), 4) for part in mark] for mark in marks],
     }
     script = re.sub(  # "<" is written as an escape, so that no text ends the script
         "|".join(values),
@@ -99,18 +116,26 @@ def slider_html(
     )
     controls = "".join(
         f"<label><span>{html.escape(axis)}</span>"
-        f'<input type="range" min="0" max="{len(labels) - 1}" value="0" '
+        f'<input type="range" min="0" max="{len(labels) - 1}" value="{first}" '
         f'aria-label="{html.escape(axis)}"><output></output></label>'
-        for axis, labels in axes.items()
+        for (axis, labels), first in zip(axes.items(), start or [0] * len(axes), strict=True)
     )
+    pixelated = "image-rendering:pixelated;" if scale > 1 else ""
     picture = (
-        f'<div class="picture" role="img" aria-label="{html.escape(alt)}" style="'
+        f'<div class="picture" role="img" aria-label="{html.escape(alt)}" style="{pixelated}'
         f"width:{width * scale}px;aspect-ratio:{width}/{height};"
         f"background-size:{100 * columns}% {100 * rows}%;"
-        f'background-image:url(data:image/png;base64,{base64.b64encode(sprite).decode()})"></div>'
+        f'background-image:url({_data_url(sprite)})"></div>'
     )
+    if ground is not None:
+        picture = (
+            f'<div class="ground" style="max-width:{ground.shape[1]}px">'
+            f'<img alt="" src="{_data_url(_webp(ground))}">'
+            f'<span class="ring"></span></div>{picture}'
+        )
     page = (
-        f'<div class="frames" id="{name}"><style>{_STYLE}</style>{picture}{controls}'
+        f'<div class="frames" id="{name}"><style>{_STYLE}</style>'
+        f'<div class="pictures">{picture}</div>{controls}'
         f'<p class="caption" aria-live="polite"></p><script>{script}</script></div>'
     )
     if len(page) > MOST_BYTES:
@@ -121,15 +146,24 @@ def slider_html(
 
 
 def _sprite(frames: Sequence[np.ndarray]) -> tuple[bytes, int, int]:
-    """All frames in one PNG file, and its columns and rows."""
-    columns = min(_COLUMNS, len(frames))
-    rows = math.ceil(len(frames) / columns)
+    """All frames in one file, and its columns and rows."""
     height, width = frames[0].shape[:2]
+    columns = min(_COLUMNS, len(frames), _MOST_PIXELS // width)
+    rows = math.ceil(len(frames) / columns)
     whole = np.zeros((rows * height, columns * width, 3), np.uint8)
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
         place = whole[row * height : (row + 1) * height, column * width : (column + 1) * width]
         place[:] = frame
+    return _webp(whole), columns, rows
+
+
+def _webp(pixels: np.ndarray) -> bytes:
+    """Every pixel is kept, in fewer bytes than as PNG."""
     file = io.BytesIO()
-    Image.fromarray(whole).save(file, "PNG", optimize=True)
-    return file.getvalue(), columns, rows
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, quality=90, method=4)
+    return file.getvalue()
+
+
+def _data_url(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

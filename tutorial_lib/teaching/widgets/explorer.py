@@ -16,6 +16,7 @@ from tutorial_lib.evaluation.exploration import Exploration
 from tutorial_lib.images import image_grid
 from tutorial_lib.masks import corrupt
 from tutorial_lib.teaching.plotting import COLORS, HOLE_GRAY, lam_labels, lam_positions
+from tutorial_lib.teaching.static_slider import slider_html
 from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
 
 ENLARGE = 3
@@ -144,16 +145,7 @@ class LambdaExplorer:
         """Show what the controls are set to."""
         place, restart, lam, step = (part.value for part in self._moving)
         exploration, row = self._places[place]
-        here = (row, restart, lam, step)
-        corrupted = corrupt(
-            exploration.corrupted[row : row + 1], exploration.mask[row : row + 1], HOLE_GRAY
-        )
-        strip = image_grid(
-            torch.cat(
-                [corrupted, exploration.generated[here][None], exploration.completed[here][None]]
-            ),
-            3,
-        )
+        strip = _strip(exploration, row, restart, lam, step)
         self.image.value = encode_png(strip.repeat(ENLARGE, 0).repeat(ENLARGE, 1))
         context, prior, logit = (
             values[row, restart, :, step]
@@ -179,10 +171,60 @@ class LambdaExplorer:
         """The three pictures on display, uint8 (H, W, 3), as the browser gets them."""
         return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
 
+    def html(self, *pictures: int, alt: str) -> str:
+        """The explorer of the named pictures' first starts as HTML that needs no kernel.
+
+        Args:
+            pictures: their numbers in the list `picture`.
+            alt: what the three pictures show.
+
+        Returns:
+            HTML with sliders for the picture, lam and the iteration; the numbers below it.
+        """
+        first = self._places[0][0]
+        lams, last = lam_labels(first.lams), len(first.steps) - 1
+        frames, captions = [], []
+        for place in pictures:
+            exploration, row = self._places[place]
+            for lam, label in enumerate(lams):
+                for step, count in enumerate(first.steps):
+                    frames.append(_strip(exploration, row, 0, lam, step))
+                    context, prior, logit = (
+                        values[row, 0, lam, step].item()
+                        for values in (exploration.context, exploration.prior, exploration.logits)
+                    )
+                    captions.append(
+                        f"Corrupted, G(z) and completed at λ {label}, iteration {count}: "
+                        f"context loss {context:.2f}, prior loss {prior + 0.0:+.3f}, "
+                        f"D's logit {logit:+.2f}"
+                    )
+        names = [self._places[place][0].names[self._places[place][1]] for place in pictures]
+        axes = {
+            "picture": names,
+            "λ": lams,
+            "iteration": [str(count) for count in first.steps],
+        }
+        start = [0, 0, last]
+        return slider_html(frames, axes, captions, alt, ENLARGE, start)
+
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         display(self.box)
+
+
+def _strip(exploration: Exploration, row: int, restart: int, lam: int, step: int) -> np.ndarray:
+    """Corrupted picture, G(z) and completed one beside each other, uint8 (H, W, 3)."""
+    corrupted = corrupt(
+        exploration.corrupted[row : row + 1], exploration.mask[row : row + 1], HOLE_GRAY
+    )
+    here = (row, restart, lam, step)
+    return image_grid(
+        torch.cat(
+            [corrupted, exploration.generated[here][None], exploration.completed[here][None]]
+        ),
+        3,
+    )
 
 
 def _table(cells: dict[str, str]) -> str:

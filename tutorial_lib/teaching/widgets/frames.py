@@ -15,6 +15,7 @@ from tutorial_lib.images import image_grid, to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.masks import HOLE_GRAY, corrupt
 from tutorial_lib.teaching.plotting import colored, spotlight
+from tutorial_lib.teaching.static_slider import slider_html
 
 WINDOWS = (3, 5, 7, 9, 11, 15, 21, 31)
 
@@ -56,6 +57,7 @@ class FrameSlider:
         captions: a line of text below each picture; none when left out.
         play: add a button that runs through the frames.
         width: of the picture on the screen, in pixels; None: its own.
+        enlarged: how many pixels of a frame, in each direction, repeat one pixel.
 
     Attributes:
         slider, image, caption, and `box`, which holds them: show that.
@@ -72,6 +74,7 @@ class FrameSlider:
         captions: Sequence[str] | None = None,
         play: bool = False,
         width: int | None = None,
+        enlarged: int = 1,
     ):
         if not len(frames) == len(labels) == len(captions or labels) or not len(frames):
             raise ValueError(
@@ -80,8 +83,10 @@ class FrameSlider:
             )
         self.frames, self.captions = list(frames), list(captions or [""] * len(frames))
         self._encoded = [encode_png(frame) for frame in self.frames]
+        self._labels, self._description = [str(label) for label in labels], description
+        self._enlarged = enlarged
         self.slider = ipywidgets.SelectionSlider(
-            options=[(str(label), index) for index, label in enumerate(labels)],
+            options=[(label, index) for index, label in enumerate(self._labels)],
             description=description,
             style={"description_width": "initial"},
             layout={"width": "420px"},
@@ -107,6 +112,18 @@ class FrameSlider:
     def array(self) -> np.ndarray:
         """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
         return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
+
+    def html(self, alt: str) -> str:
+        """The same slider as HTML that needs no kernel; `alt` says what the pictures show."""
+        k = self._enlarged
+        return slider_html(
+            [frame[::k, ::k] for frame in self.frames],
+            {self._description: self._labels},
+            self.captions,
+            alt,
+            scale=k,
+            start=[self.slider.value],
+        )
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -147,6 +164,7 @@ class WindowSlider(FrameSlider):
             [str(window) for window in windows],
             "window",
             captions,
+            enlarged=4,
         )
         self.slider.index = self.windows.index(7) if 7 in self.windows else 0
         self.slider.add_class("window-slider")
@@ -169,6 +187,7 @@ class PathSlider(FrameSlider):
             [str(step) for step in steps],
             "step",
             play=True,
+            enlarged=4,
             captions=[
                 f"after {step} steps: total loss {float(loss):.1f}"
                 for step, loss in zip(steps, losses, strict=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.plotting import COLORS, draw_path, draw_samples, map_axes
+from tutorial_lib.teaching.static_slider import slider_html
 from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
 
 RING = 11  # radius, in pixels, of the mark at the current step
@@ -129,12 +130,7 @@ class ManifoldWalk:
         if self._completed:
             self.completed_image.value = self._completed[path][point]
         self.map_image.value = encode_png(_with_ring(self.maps[path], *self.pixels[path][point]))
-        text = f"{self.names[path]}, after {self.steps[point]} steps"
-        self.caption.value = (
-            text
-            if self.losses is None
-            else f"{text}: total loss {float(self.losses[path][point]):.1f}"
-        )
+        self.caption.value = self._text(path, point)
 
     @property
     def array(self) -> np.ndarray:
@@ -150,6 +146,33 @@ class ManifoldWalk:
     def map_array(self) -> np.ndarray:
         """The map on display, likewise."""
         return _decoded(self.map_image.value)
+
+    def html(self, alt: str, path: int = 0) -> str:
+        """One walk as HTML that needs no kernel: the map with a ring, beside it the pictures.
+
+        Args:
+            alt: what the pictures beside the map show.
+            path: the number of the walk.
+        """
+        shown = [self._pictures[path], *([self._completed[path]] if self._completed else [])]
+        columns = [[_decoded(png)[::ENLARGE, ::ENLARGE] for png in pngs] for pngs in shown]
+        ground = self.maps[path]
+        captions = [self._text(path, point) for point in range(len(self.steps))]
+        return slider_html(
+            [np.concatenate(pictures) for pictures in zip(*columns, strict=True)],
+            {"step": [str(step) for step in self.steps]},
+            captions,
+            alt,
+            scale=3,
+            ground=ground,
+            marks=(self.pixels[path] / (ground.shape[1], ground.shape[0])).tolist(),
+        )
+
+    def _text(self, path: int, point: int) -> str:
+        text = f"{self.names[path]}, after {self.steps[point]} steps"
+        if self.losses is None:
+            return text
+        return f"{text}: total loss {float(self.losses[path][point]):.1f}"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
