@@ -127,7 +127,7 @@ def pages_of_the_project() -> dict[str, str]:
 
 def home_page(text: str, pages: dict[str, str]) -> str:
     """Without the entries of pages that only a teacher's copy has."""
-    for page in ("teaching", "benchmarks/README"):
+    for page in ("teaching", "lecture", "benchmarks/README"):
         if f"{page}.md" not in pages.values():
             text = text.replace(f"\n{page}\n", "\n")
     return text

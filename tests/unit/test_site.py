@@ -109,7 +109,7 @@ def test_the_home_page_names_every_notebook_and_every_page():
 
 def test_a_student_edition_has_no_entries_for_what_teachers_have():
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    entries = ["teaching", "benchmarks/README"]
+    entries = ["teaching", "lecture", "benchmarks/README"]
     everything = {f"docs/{entry}.md": f"{entry}.md" for entry in entries}
     assert site.home_page(text, everything) == text
     left = site.home_page(text, {}).splitlines()

@@ -212,7 +212,11 @@ def test_handout_is_the_course_without_solutions(tmp_path, capsys):
     assert not [name for name in copied if name.startswith((*ours.FOR_TEACHERS, ".git/", "runs/"))]
     readme = (tmp_path / "class" / "README.md").read_text(encoding="utf-8")
     assert "notebooks/solutions" not in readme and "your teacher has worked" in readme
-    assert not [word for word in ("docs/", "For a class", "handout") if word in readme]
+    assert not [
+        word
+        for word in ("docs/teaching", "docs/lecture", "For a class", "handout")
+        if word in readme
+    ]
     assert "## Other pictures and weights" in readme
     assert [path.name for path in tmp_path.iterdir()] == ["class"]
     assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 1
