@@ -115,6 +115,7 @@ def a_readers(own, names):
         "VAE_WEIGHTS": vae,
         "STORED": STORED,
         "ENCODER": painter,
+        "TABLE": str(own / "table.json"),
         "TABLES": dict.fromkeys(("faces", "digits", "cars"), str(own / "table.json")),
     }
     assert names <= values.keys(), f"new names: {names - values.keys()}"
