@@ -18,6 +18,7 @@ from pathlib import Path
 from sphinx.cmd.build import main as sphinx
 
 import tutorial_lib
+from tutorial_lib.teaching import stored
 from tutorial_lib.teaching.explorers import EXPLORERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +28,6 @@ NOTE = (
     '<p class="live">This part computes as you use it, so it needs a running notebook: '
     '<a href="../start.html">how to run the workbook</a>.</p>'
 )
-WIDGET = "application/vnd.jupyter.widget-view+json"
 # What themes write and a screen reader stumbles over -> what it understands.
 FOR_SCREEN_READERS = {
     r'(<p class="caption" role="heading")>': r'\1 aria-level="2">',
@@ -156,6 +156,7 @@ def relinked(text: str, folder: str, pages: dict[str, str]) -> str:
 
 def without_kernel(notebook: dict, explorers: dict[str, Callable[[], str]]) -> None:
     """Give each widget its static form, each picture its description, and a page one title."""
+    stored.without_kernel(notebook, explorers)  # of those that a reader has run since
     notebook["metadata"].pop("widgets", None)
     cells = [cell for cell in notebook["cells"] if "answer" not in cell["metadata"].get("tags", [])]
     notebook["cells"] = cells
@@ -165,15 +166,15 @@ def without_kernel(notebook: dict, explorers: dict[str, Callable[[], str]]) -> N
             if cell is not cells[0]:  # a part is no title of its own
                 cell["source"] = re.sub(r"^# ", "## ", text, flags=re.M)
             continue
-        cell["outputs"] = [each for each in cell["outputs"] if WIDGET not in each.get("data", {})]
+        cell["outputs"] = [
+            each for each in cell["outputs"] if stored.VIEW not in each.get("data", {})
+        ]
         for output in cell["outputs"]:
             alt = output.get("metadata", {}).get("image/png", {}).get("alt")
             if alt:
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-        made = [make for words, make in explorers.items() if words in text]
-        if made:
-            cell["outputs"].append(html_output(made[0]()))
-        elif any(words in text for words in LIVE):
+        explorer = any(words in text for words in explorers)
+        if not explorer and any(words in text for words in LIVE):
             cell["outputs"].append(html_output(NOTE))
 
 

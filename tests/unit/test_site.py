@@ -10,6 +10,7 @@ import re
 import pytest
 from conftest import ROOT
 
+from tutorial_lib.teaching import stored
 from tutorial_lib.teaching.explorers import EXPLORERS
 
 spec = importlib.util.spec_from_file_location("site_build", ROOT / "docs" / "build.py")
@@ -44,8 +45,34 @@ def cell(source, *outputs, kind="code", tags=()):
     )
 
 
+def widget_output(model):
+    data = {stored.VIEW: {"model_id": model}, "text/plain": "VBox()"}
+    return {"output_type": "display_data", "data": data}
+
+
+def test_a_stored_notebook_keeps_the_widgets_that_have_no_html_and_only_their_state():
+    state = {"a": {"children": ["IPY_MODEL_b"]}, "b": {}, "c": {"children": ["IPY_MODEL_d"]}}
+    state |= {"d": {"layout": "IPY_MODEL_e"}, "e": {}, "f": {}}
+    notebook = {
+        "metadata": {"widgets": {stored.STATE: {"state": state}}},
+        "cells": [
+            cell("# Title", kind="markdown"),
+            cell("Some(1)", widget_output("a")),
+            cell("Other(2)", widget_output("c")),
+        ],
+    }
+    slider = {"Some(": lambda: "<p>moves</p>"}
+    assert stored.without_kernel(notebook, slider) == 1
+    _, replaced, kept = notebook["cells"]
+    assert replaced["outputs"][0]["data"] == {"text/plain": "VBox()", "text/html": "<p>moves</p>"}
+    assert kept["outputs"] == [widget_output("c")]
+    assert sorted(notebook["metadata"]["widgets"][stored.STATE]["state"]) == ["c", "d", "e"]
+    assert stored.without_kernel(notebook, slider) == 0
+    assert stored.without_kernel(notebook, {"Other(": lambda: "<p>too</p>"}) == 1
+    assert "widgets" not in notebook["metadata"]
+
+
 def test_widgets_become_sliders_or_a_note_and_pictures_keep_their_words():
-    view = {"output_type": "display_data", "data": {site.WIDGET: {}, "text/plain": "VBox()"}}
     picture = {
         "output_type": "execute_result",
         "data": {"image/png": "aGk="},
@@ -56,9 +83,9 @@ def test_widgets_become_sliders_or_a_note_and_pictures_keep_their_words():
         "cells": [
             cell("# Title", kind="markdown"),
             cell("# Part 1\n## A section", kind="markdown"),
-            cell("slider = Some(1)\nslider", view),
-            cell("HoleFiller(gan)", view),
-            cell("training", view),
+            cell("slider = Some(1)\nslider", widget_output("m")),
+            cell("HoleFiller(gan)", widget_output("m")),
+            cell("training", widget_output("m")),
             cell("show()", picture),
             cell("*Write your answer here.*", kind="markdown", tags=["answer"]),
         ],
@@ -68,17 +95,24 @@ def test_widgets_become_sliders_or_a_note_and_pictures_keep_their_words():
     title, part, slider, filler, training, shown = notebook["cells"]
     assert title["source"] == "# Title" and part["source"] == "## Part 1\n## A section"
     html = [[each["data"] for each in some["outputs"]] for some in (slider, filler, training)]
-    assert html == [[{"text/html": "<p>moves</p>"}], [{"text/html": site.NOTE}], []]
+    moves = {"text/plain": "VBox()", "text/html": "<p>moves</p>"}
+    assert html == [[moves], [{"text/html": site.NOTE}], []]
     assert shown["metadata"]["mystnb"] == {"image": {"alt": "a face"}}
 
 
-def test_each_explorer_stands_in_one_cell_of_the_course():
+def test_each_explorer_stands_in_one_cell_of_the_course_and_moves_without_a_kernel():
     found = []
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         for each in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(each["source"])
-            if each["cell_type"] == "code":
-                found += [words for words in EXPLORERS if words in source]
+            here = [words for words in EXPLORERS if words in source]
+            if each["cell_type"] == "code" and here:
+                found += here
+                outputs = [output.get("data", {}) for output in each["outputs"]]
+                assert all(stored.VIEW not in data for data in outputs)
+                assert any(
+                    '<div class="frames"' in "".join(data.get("text/html", "")) for data in outputs
+                )
     assert sorted(found) == sorted(EXPLORERS)
 
 
