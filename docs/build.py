@@ -107,7 +107,7 @@ def gather(source: Path, explorers: dict[str, Callable[[], str]]) -> None:
         target.write_text(text, encoding="utf-8")
     shutil.copytree(ROOT / "docs" / "_static", source / "_static")
     (source / "data").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "data" / "filled_hole.png", source / "data")
+    shutil.copy(ROOT / "data" / "search.webp", source / "data")
 
 
 def pages_of_the_project() -> dict[str, str]:

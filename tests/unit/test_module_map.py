@@ -1,4 +1,4 @@
-"""The README's map of the library is what the modules say of themselves.
+"""The manual's map of the library is what the modules say of themselves.
 
 `python tests/unit/test_module_map.py` writes it again.
 """
@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 ROOT = next(path for path in Path(__file__).resolve().parents if (path / "README.md").is_file())
-README = ROOT / "README.md"
+MANUAL = ROOT / "docs" / "manual.md"
 BETWEEN = re.compile(r"(<!-- module map -->\n).*?(<!-- end of the map -->)", re.DOTALL)
 ORDER = ["faces", "datasets", "models", "training", "inpainting", "baselines", "evaluation"]
 ORDER = ["", *ORDER, "teaching", "cli"]
@@ -30,7 +30,7 @@ def module_map():
             continue
         is_room = name.endswith("/__init__")
         shown = f"**{name.removesuffix('__init__')}**" if is_room else f"`{name}`"
-        link = f"tutorial_lib/{name.removesuffix('__init__') if is_room else name + '.py'}"
+        link = f"../tutorial_lib/{name.removesuffix('__init__') if is_room else name + '.py'}"
         rows.append(f"| [{shown}]({link}) | {summary(path)} |")
     return "\n".join(["| module | what it is |", "|---|---|", *rows, ""])
 
@@ -42,7 +42,7 @@ def place(name):
 
 
 def test_the_map_is_what_the_modules_say():
-    found = BETWEEN.search(README.read_text(encoding="utf-8"))
+    found = BETWEEN.search(MANUAL.read_text(encoding="utf-8"))
     assert found and found[0] == f"{found[1]}{module_map()}{found[2]}"
 
 
@@ -53,7 +53,7 @@ def test_each_module_says_in_one_line_what_it_is():
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    README.write_text(
+    text = MANUAL.read_text(encoding="utf-8")
+    MANUAL.write_text(
         BETWEEN.sub(lambda found: f"{found[1]}{module_map()}{found[2]}", text), encoding="utf-8"
     )
