@@ -175,12 +175,7 @@ def without_kernel(notebook: dict, explorers: dict[str, Callable[[], str]]) -> N
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
         explorer = any(words in text for words in explorers)
         if not explorer and any(words in text for words in LIVE):
-            cell["outputs"].append(html_output(NOTE))
-
-
-def html_output(html: str) -> dict:
-    """An output of a cell that is HTML."""
-    return {"output_type": "display_data", "data": {"text/html": html}, "metadata": {}}
+            cell["outputs"].append(stored.html_output(NOTE))
 
 
 def rooms() -> list[str]:

@@ -45,7 +45,7 @@ def add_command(commands) -> None:
         help="the color of the hole in a mask file without transparency",
     )
     parser.add_argument(
-        "--weights", default="photo-faces", help="name of shipped weights, or a .safetensors file"
+        "--weights", default="portraits", help="name of shipped weights, or a .safetensors file"
     )
     parser.add_argument(
         "--frame",

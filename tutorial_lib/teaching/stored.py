@@ -29,23 +29,21 @@ def without_kernel(notebook: dict, explorers: dict[str, Callable[[], str]] = EXP
         explorers: what a cell that shows a widget contains -> what makes its HTML.
 
     Returns:
-        how many widgets were replaced; 0 where all were before.
+        how many sliders came in; 0 where all were there.
     """
     replaced, views = 0, []
     for cell in notebook["cells"]:
-        if cell["cell_type"] != "code":
+        if cell["cell_type"] != "code" or not cell["execution_count"]:
             continue
         source = "".join(cell["source"])
         made = [make for words, make in explorers.items() if words in source]
-        for output in cell["outputs"]:
-            if VIEW not in output.get("data", {}):
-                continue
-            if made:
-                del output["data"][VIEW]
-                output["data"]["text/html"] = made[0]()
-                replaced += 1
-            else:
-                views.append(output["data"][VIEW]["model_id"])
+        if not made:
+            shown = [output.get("data", {}).get(VIEW) for output in cell["outputs"]]
+            views += [view["model_id"] for view in shown if view]
+        elif not any("text/html" in output.get("data", {}) for output in cell["outputs"]):
+            others = [output for output in cell["outputs"] if VIEW not in output.get("data", {})]
+            cell["outputs"] = [*others, html_output(made[0]())]
+            replaced += 1
     stored = notebook["metadata"].get("widgets", {}).get(STATE)
     if stored:
         needed = _reached(views, stored["state"])
@@ -53,6 +51,11 @@ def without_kernel(notebook: dict, explorers: dict[str, Callable[[], str]] = EXP
         if not needed:
             del notebook["metadata"]["widgets"]
     return replaced
+
+
+def html_output(html: str) -> dict:
+    """An output of a cell that is HTML."""
+    return {"output_type": "display_data", "data": {"text/html": html}, "metadata": {}}
 
 
 def _reached(views: Iterable[str], state: dict[str, dict]) -> set[str]:
@@ -76,7 +79,7 @@ def main(paths: list[str]) -> int:
         if replaced:
             with atomic_write(path, "w", encoding="utf-8") as file:
                 file.write(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-        print(f"{path}: {replaced} widget{'s' * (replaced != 1)} replaced")
+        print(f"{path}: {replaced} slider{'s' * (replaced != 1)} stored")
     return 0
 
 
