@@ -19,7 +19,13 @@ from tutorial_lib.inpainting.latent_search import ADAM, search
 from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.masks import center_mask
 from tutorial_lib.teaching.manifold import embed, sample_pictures
-from tutorial_lib.teaching.widgets import LambdaExplorer, ManifoldWalk, PathSlider, WindowSlider
+from tutorial_lib.teaching.widgets import (
+    HoleEditor,
+    LambdaExplorer,
+    ManifoldWalk,
+    PathSlider,
+    WindowSlider,
+)
 
 LIMIT = 50.0  # milliseconds
 ROUNDS = 3
@@ -51,22 +57,25 @@ def main() -> None:
     with torch.no_grad():
         path = gan.generator(found.path[:, 0])
 
-    widgets = {
-        "WindowSlider (03)": (WindowSlider(mask), ["slider"]),
-        "PathSlider (04)": (PathSlider(path, found.path_steps, [0.0] * len(path)), ["slider"]),
-        "LambdaExplorer (06)": (
-            LambdaExplorer(
-                explore(images[:2], mask, gan, restarts=2, settings=FEW, progress=False)
-            ),
-            ["picture", "restart", "lam_slider", "step_slider"],
-        ),
-    }
-    _, samples = sample_pictures(gan, 400)
-    embedding = embed(samples, [path])
-    widgets["ManifoldWalk (07)"] = (
-        ManifoldWalk(embedding, samples, {"a walk": path}, found.path_steps),
-        ["slider"],
+    explorer = LambdaExplorer(
+        explore(images[:2], mask, gan, restarts=2, settings=FEW, progress=False)
     )
+    _, samples = sample_pictures(gan, 400)
+    walk = ManifoldWalk(embed(samples, [path]), samples, {"a walk": path}, found.path_steps)
+    edits = samples[:343].reshape(7, 7, 7, *samples.shape[1:])
+    editor = HoleEditor(edits, dict.fromkeys(["one", "two", "three"], range(-3, 4)))
+    widgets = {
+        "WindowSlider (04)": [WindowSlider(mask).slider],
+        "PathSlider (05)": [PathSlider(path, found.path_steps, [0.0] * len(path)).slider],
+        "LambdaExplorer (07)": [
+            explorer.picture,
+            explorer.restart,
+            explorer.lam_slider,
+            explorer.step_slider,
+        ],
+        "ManifoldWalk (08)": [walk.slider],
+        "HoleEditor (08)": editor.sliders,
+    }
 
     step = summary(
         times(
@@ -79,8 +88,8 @@ def main() -> None:
     step_ms = step["median"] / 11  # 10 updates and the evaluation after the last
     print(f"one search step, 8 pictures: {step_ms:.1f} ms")
     figures = {}
-    for name, (widget, controls) in widgets.items():
-        figures[name] = summary(moves(*(getattr(widget, control) for control in controls)))
+    for name, controls in widgets.items():
+        figures[name] = summary(moves(*controls))
         figures[name]["median_over_search_step"] = round(figures[name]["median"] / step_ms, 3)
         print(
             f"{name:22s} median {figures[name]['median']:6.2f} ms, worst of "

@@ -27,7 +27,7 @@ SLIDERS = {
     "04_importance_weights": [["window"]],
     "05_searching_the_latent_space": [["step"]],
     "07_lambda_explorer": [["picture", "λ", "iteration"]],
-    "08_walking_the_manifold": [["step"]],
+    "08_walking_the_manifold": [["step"], [f"direction {number}" for number in (1, 2, 3)]],
 }
 # What a form control is called, or "" where it has no name.
 UNNAMED = """() => [...document.querySelectorAll('input, select, textarea, button, summary')]

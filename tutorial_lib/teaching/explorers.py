@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import cast
 
 import torch
 
 from tutorial_lib.datasets import load_dataset
+from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation.exploration import SETTINGS, explore
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, search
-from tutorial_lib.inpainting.pipeline import fill_hole, initial_z
+from tutorial_lib.inpainting.pipeline import fill_hole, initial_z, inpaint
 from tutorial_lib.masks import center_mask, check_batch, half_mask, rectangle_mask
+from tutorial_lib.models.dcgan import Generator
 from tutorial_lib.models.weights import load_gan
 from tutorial_lib.teaching import plane
+from tutorial_lib.teaching.editing import edit_hole, principal_directions, spare_known
 from tutorial_lib.teaching.manifold import embed, pictures_of, sample_pictures
-from tutorial_lib.teaching.widgets import LambdaExplorer, ManifoldWalk, PathSlider, WindowSlider
+from tutorial_lib.teaching.widgets import (
+    HoleEditor,
+    LambdaExplorer,
+    ManifoldWalk,
+    PathSlider,
+    WindowSlider,
+)
 
 
 def game() -> str:
@@ -114,6 +124,27 @@ def walk() -> str:
     )
 
 
+def edits() -> str:
+    """A portrait's filled hole along three directions that nobody labelled (notebook 08)."""
+    gan, mask, face = load_gan("portraits", "cpu"), center_mask(), _portraits(1)
+    settings = replace(DEFAULT, keep="last")
+    z = inpaint(face, mask, gan, settings=settings, restarts=4, progress=False).z[0]
+    codes = gan.sample_z(2000, seeded_generator(0))
+    with torch.no_grad():
+        first = cast(Generator, gan.generator).layers[:3]  # the first layer, its norm, its ReLU
+        features = first(codes[:, :, None, None])  # (2000, 8C, 4, 4)
+    found, _ = principal_directions(codes, features, count=3)
+    directions = spare_known(found, gan, z, mask)
+    amounts = torch.arange(-3.0, 4)
+    moves = torch.cartesian_prod(*[amounts] * 3) @ directions  # (343, z_dim)
+    made = edit_hole(face, mask, gan, z, moves.view(7, 7, 7, -1))
+    names = [f"direction {number}" for number in (1, 2, 3)]
+    return HoleEditor(made.completed, dict.fromkeys(names, amounts.tolist()), made.context).html(
+        "A portrait whose hole is filled; the sliders change the face in the square, the rest "
+        "stays as it is."
+    )
+
+
 @functools.cache
 def _fair_game() -> plane.Game:
     return plane.play(plane.clusters())
@@ -131,4 +162,5 @@ EXPLORERS = {
     "PathSlider(": path,
     "LambdaExplorer(runs": lambda_and_iteration,
     "ManifoldWalk(": walk,
+    "HoleEditor(": edits,
 }

@@ -5,6 +5,7 @@ and read the array it shows.
 """
 
 from tutorial_lib.teaching.widgets.blind_test import BlindTest
+from tutorial_lib.teaching.widgets.editor import HoleEditor
 from tutorial_lib.teaching.widgets.explorer import LambdaExplorer
 from tutorial_lib.teaching.widgets.filler import HoleFiller
 from tutorial_lib.teaching.widgets.frames import (
@@ -23,6 +24,7 @@ __all__ = [
     "WINDOWS",
     "BlindTest",
     "FrameSlider",
+    "HoleEditor",
     "HoleFiller",
     "LambdaExplorer",
     "LivePreview",
