@@ -25,7 +25,7 @@ WIDGET_STATE, WIDGET_VIEW = (
     "application/vnd.jupyter.widget-state+json",
     "application/vnd.jupyter.widget-view+json",
 )
-BIGGEST = 4_000_000
+BIGGEST = 5_000_000
 
 
 def code_cells(notebook):
