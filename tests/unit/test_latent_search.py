@@ -13,17 +13,23 @@ from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import (
     ADAM,
     AUTHORS_CODE,
+    BALL,
     DEFAULT,
     PAPER,
     LatentSearch,
     SearchSettings,
     learning_rate_at,
     search,
+    typical_norm,
 )
 from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.masks import FAMILIES, check_batch, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator
-from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
+from tutorial_lib.models.latent_model import (
+    LatentModel,
+    normal_latent_model,
+    uniform_latent_model,
+)
 
 
 @pytest.fixture
@@ -149,6 +155,27 @@ def test_z_stays_in_the_box_only_when_clipped(model, images):
     stochastic = run("stochastic")
     assert stochastic.abs().max() < 1 + 1e-12 and (stochastic.abs() == 1).sum() == 0
     assert run("none").abs().max() > 1.5
+    ball = run("ball")
+    norms = ball.norm(dim=-1)  # (7, 4)
+    limit = BALL * (100 / 3) ** 0.5
+    assert ball.abs().max() <= 1 and norms[0].min() > limit  # the initial z may lie outside
+    assert norms[1:].max() == pytest.approx(limit, rel=0.01)  # the rest may not
+
+
+def test_a_typical_norm_is_the_root_of_the_codes_variance(model):
+    assert typical_norm(model) == pytest.approx((100 / 3) ** 0.5, rel=0.01)
+    normal = normal_latent_model(model.generator, z_dim=100)
+    assert typical_norm(normal) == pytest.approx(10, rel=0.01)
+
+
+def test_the_ball_leaves_alone_what_lies_in_it(model, images):
+    settings = dataclasses.replace(ADAM, steps=3)
+    z0 = initial_z(model, 4) / 10
+    inside, box = (
+        search(images, MASKS, model, z0, dataclasses.replace(settings, clip=clip), progress=False)
+        for clip in ("ball", "project")
+    )
+    assert torch.equal(inside.z, box.z)
 
 
 def test_best_iterate_is_kept_or_the_last(model, images):

@@ -31,7 +31,8 @@ from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
 
 SCHEDULES = ("constant", "cosine", "linear")
-CLIPS = ("project", "stochastic", "none")
+CLIPS = ("project", "stochastic", "ball", "none")
+BALL = 0.85  # of the typical norm; measured in notebook 12
 KEEPS = ("best", "last")
 STARTS = ("prior", "normal")
 
@@ -76,7 +77,9 @@ class SearchSettings:
         lam: weight of the prior loss (Eq. 5); the paper's 0.003, with the context loss a sum.
         prior: "saturating" is Eq. 5, log(1 - D); "non-saturating" is -log D.
         clip: after each step "project" z to where the prior allows it (the paper), replace what is
-            outside by a new draw ("stochastic", Lipton & Tripathi 2017), or "none".
+            outside by a new draw ("stochastic", Lipton & Tripathi 2017), or "none". "ball" projects
+            and also keeps z within `BALL` times the typical norm of a code: far out, G draws no
+            faces (Menon et al. 2020 search on the sphere of that norm).
         keep: return the "best" iterate, by total loss, or the "last".
         start: where `inpaint` draws the initial z from: the model's "prior" (the paper), or a
             standard "normal".
@@ -339,6 +342,7 @@ class LatentSearch:
             form=settings.prior,
             operator=operator,
         )
+        self.radius = BALL * typical_norm(model)
         self.z0 = z0.detach().to(device, dtype)  # (B, z_dim)
         self._kept_steps = _log_spaced(settings.steps, path_points)
         self._record: _Record | None = None
@@ -372,7 +376,7 @@ class LatentSearch:
             optimizer.param_groups[0]["lr"] = learning_rate_at(step, settings)
             optimizer.step()
             with torch.no_grad():
-                z.copy_(_clip(z, self.model, settings.clip, redraw))
+                z.copy_(_clip(z, self.model, settings.clip, redraw, self.radius))
 
     def run(self, progress: bool = True) -> SearchResult:
         """Search to the end.
@@ -491,12 +495,23 @@ def learning_rate_at(step: int, settings: SearchSettings) -> float:
     return settings.learning_rate * (1 if settings.schedule == "constant" else left)
 
 
-def _clip(z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator) -> Tensor:
+def typical_norm(model: LatentModel) -> float:
+    """The root of the mean squared norm of a model's codes; 5.8 for 100 values on [-1, 1]."""
+    codes = model.sample_z(1000, torch.Generator().manual_seed(0))  # (1000, z_dim)
+    return float(codes.square().sum(1).mean().sqrt())
+
+
+def _clip(
+    z: Tensor, model: LatentModel, clip: str, redraw: torch.Generator, radius: float
+) -> Tensor:
     if clip == "none":
         return z
     allowed = model.project(z)
     if clip == "project":
         return allowed
+    if clip == "ball":
+        norms = allowed.norm(dim=1, keepdim=True).clamp(min=radius)  # (B, 1)
+        return allowed * (radius / norms)
     return torch.where(z == allowed, z, model.sample_z(len(z), redraw).to(z))
 
 
