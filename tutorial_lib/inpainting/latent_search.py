@@ -510,8 +510,7 @@ def _clip(
     if clip == "project":
         return allowed
     if clip == "ball":
-        norms = allowed.norm(dim=1, keepdim=True).clamp(min=radius)  # (B, 1)
-        return allowed * (radius / norms)
+        return allowed.renorm(2, 0, radius)  # rows that are longer are scaled down
     return torch.where(z == allowed, z, model.sample_z(len(z), redraw).to(z))
 
 
