@@ -63,6 +63,19 @@ def test_train_and_test_folders_are_the_splits(tmp_path, store):
     assert len(load_dataset("folder", root=root, limit=1)) == 1
 
 
+def test_pictures_that_match_are_there_several_times(tmp_path):
+    names = [f"train/{kind}_{number}.png" for kind in ("rare", "usual") for number in range(3)]
+    colors = {name: png(number) for number, name in enumerate(names)}
+    broken = {"train/rare_0.png": b"junk"}  # rows and names differ by what cannot be read
+    root = write_folder(tmp_path / "pictures", colors | broken | {"test/x.png": png(0)})
+    train = load_dataset("folder", split="train", root=root)
+    found = ((train.repeated("rare_*", 3)[:][:, 0, 0, 0] + 1) * 127.5).round().int()
+    assert found.tolist() == [1, 1, 1, 2, 2, 2, 3, 4, 5]
+    for pattern, times in (("other*", 3), ("rare_*", 0)):
+        with pytest.raises(ValueError, match="give a pattern that matches"):
+            train.repeated(pattern, times)
+
+
 def test_undivided_folder_splits_by_name_and_stays_split(tmp_path):
     first = {f"{i:03}.png": png(i) for i in range(60)}
     write_folder(tmp_path, first)

@@ -19,6 +19,7 @@ from tutorial_lib.cli.options import (
     open_data,
     positive,
 )
+from tutorial_lib.datasets.folder import PictureFolder
 from tutorial_lib.device import PRECISIONS, describe, fast_precision
 from tutorial_lib.evaluation.reports import (
     attributes_report,
@@ -68,6 +69,12 @@ def add_command(commands) -> None:
     parser.add_argument("--model", choices=MODELS, default="dcgan")
     add_data_options(parser)
     parser.add_argument("--limit", type=positive, help="train on at most so many pictures")
+    parser.add_argument(
+        "--repeat",
+        nargs=2,
+        metavar=("PATTERN", "TIMES"),
+        help="folder: have the pictures whose file names match so many times an epoch",
+    )
     parser.add_argument("--steps", type=positive, required=True)
     parser.add_argument(
         "--minutes",
@@ -219,6 +226,11 @@ def _data(options) -> tuple[Any, Any]:
         heads_of(options.data)  # says so at once where no picture's attributes are known
     # of the processes on one machine one fills the cache, and the others wait for it
     dataset = open_data(options, split="train", limit=options.limit, seed=options.seed)
+    if options.repeat:
+        pattern, times = options.repeat
+        if not isinstance(dataset, PictureFolder) or not times.isdecimal():
+            raise ValueError("--repeat is for --data folder, a pattern and a whole number")
+        dataset = dataset.repeated(pattern, int(times))
     held_out = None
     if first:
         held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)

@@ -7,6 +7,7 @@ import os
 import sys
 import zipfile
 from collections import Counter
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -162,6 +163,26 @@ class PictureFolder(ArrayImages):
             )
         self.files = [names[row] for row in rows]
         super().__init__(pixels, self.root.stem, rows if len(rows) < len(names) else None)
+
+    def repeated(self, pattern: str, times: int) -> ArrayImages:
+        """The same pictures, some of them several times: for a rare kind that matters.
+
+        Args:
+            pattern: of file names without their folder, such as "congress_*".
+            times: how often each that matches is in the set.
+
+        Raises:
+            ValueError: when no picture matches, or for fewer than one time.
+        """
+        counts = [times if fnmatchcase(Path(file).name, pattern) else 1 for file in self.files]
+        matching = sum(fnmatchcase(Path(file).name, pattern) for file in self.files)
+        if not matching or times < 1:
+            raise ValueError(
+                f"{matching} of {len(self.files)} pictures are named {pattern}, to be repeated "
+                f"{times} times: give a pattern that matches, and 1 or more"
+            )
+        rows = np.arange(len(self.files)) if self._rows is None else self._rows
+        return ArrayImages(self._held, self.name, np.repeat(rows, counts))
 
 
 def _files(root: Path) -> dict[str, str]:
