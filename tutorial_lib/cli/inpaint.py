@@ -18,10 +18,12 @@ from tutorial_lib.inpainting.files import (
     fill_files,
     mask_for,
 )
+from tutorial_lib.inpainting.latent_search import DEFAULT, QUALITY, QUALITY_RESTARTS
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import FAMILIES, HOLES, read_mask
 from tutorial_lib.models.weights import load_gan
 
+RESTARTS = 4
 FEW_KNOWN = 0.2  # of a mask: with less, the wrong color was probably taken for the hole
 
 
@@ -64,8 +66,14 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--restarts",
         type=positive,
-        default=4,
-        help="searches per picture; the one with the lowest loss is kept",
+        help=f"searches per picture; the one with the lowest loss is kept; {RESTARTS} when left "
+        f"out, {QUALITY_RESTARTS} with --quality",
+    )
+    parser.add_argument(
+        "--quality",
+        action="store_true",
+        help="take more time: exact steps, a stronger prior, more restarts (inpainting.QUALITY) "
+        "instead of the paper's weight of the prior and the quickest search",
     )
     add_run_options(
         parser,
@@ -117,8 +125,11 @@ def run(options) -> int:
             return FramedMask(table_mask(options.mask, number, options.seed))
         return mask_for(drawn, framed)
 
+    settings = QUALITY if options.quality else DEFAULT
+    restarts = options.restarts or (QUALITY_RESTARTS if options.quality else RESTARTS)
+
     def fill(images, masks):
-        return inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed)
+        return inpaint(images, masks, gan, settings=settings, restarts=restarts, seed=options.seed)
 
     problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
     for problem in problems.values():

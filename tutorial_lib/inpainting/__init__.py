@@ -1,20 +1,23 @@
 """The method, one equation per module.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
-`pipeline`. What came after the paper: `diffusion` and `langevin`. Everything done for speed is in
-`fast` and `full_matrix`.
+`pipeline`. What came after the paper: `inversion`, `diffusion` and `langevin`. Everything done for
+speed is in `fast` and `full_matrix`.
 """
 
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.completions import several_completions
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.inversion import search_features, tune_generator
 from tutorial_lib.inpainting.langevin import posterior_samples
 from tutorial_lib.inpainting.latent_search import (
     ADAM,
     AUTHORS_CODE,
     DEFAULT,
     PAPER,
+    QUALITY,
+    QUALITY_RESTARTS,
     LatentSearch,
     SearchSettings,
     search,
@@ -27,6 +30,8 @@ __all__ = [
     "AUTHORS_CODE",
     "DEFAULT",
     "PAPER",
+    "QUALITY",
+    "QUALITY_RESTARTS",
     "LatentSearch",
     "SearchSettings",
     "complete",
@@ -42,5 +47,7 @@ __all__ = [
     "repaint",
     "replacement",
     "search",
+    "search_features",
     "several_completions",
+    "tune_generator",
 ]

@@ -57,7 +57,7 @@ OPTIMIZERS = {"adam": _adam, "full-matrix": _full_matrix, "nesterov": _nesterov}
 class SearchSettings:
     """How z is searched for.
 
-    `DEFAULT`, `ADAM`, `PAPER` and `AUTHORS_CODE` are ready-made; vary them with
+    `DEFAULT`, `QUALITY`, `ADAM`, `PAPER` and `AUTHORS_CODE` are ready-made; vary them with
     `dataclasses.replace`.
 
     Attributes:
@@ -135,6 +135,10 @@ class SearchSettings:
 # To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets
 # there in 150 steps, but its holes came out a third of a dB worse.
 DEFAULT = SearchSettings()
+# For a picture that may take its time: exact steps only, a prior that is heard beside the context
+# loss, and more searches to choose from (`inversions` measures what it gains).
+QUALITY = replace(DEFAULT, approximate=0.0, lam=3.0)
+QUALITY_RESTARTS = 8
 # The same with nothing but plain Adam, more than twice as slow and not quite as close: what the
 # ablations take apart.
 ADAM = SearchSettings(
