@@ -16,6 +16,7 @@ from tutorial_lib.faces import Transform, align
 from tutorial_lib.images import crop_square, load_picture, to_float, to_uint8
 from tutorial_lib.inpainting import files
 from tutorial_lib.inpainting.files import Framed, FramedMask, fill_files, frame_picture, mask_for
+from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, QUALITY, QUALITY_RESTARTS
 from tutorial_lib.inpainting.pipeline import Inpainting, inpaint
 from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_photo
 from tutorial_lib.masks import center_mask, half_mask, mask_from_file
@@ -453,6 +454,23 @@ def weights(tmp_path):
     torch.manual_seed(0)
     gan = uniform_latent_model(Generator(4), Discriminator(4, "none"), card={})
     return save_gan(tmp_path / "tiny", gan, {"data": {"name": "noise"}}), gan
+
+
+def test_quality_is_another_search_and_the_default_stays_the_papers(tmp_path, monkeypatch, weights):
+    asked = []
+
+    def noted(images, masks, gan, *, settings, restarts, seed):
+        asked.append((settings, restarts))
+        return inpaint(images, masks, gan, steps=1, approximate=0.0, progress=False)
+
+    monkeypatch.setattr("tutorial_lib.cli.inpaint.inpaint", noted)
+    picture = str(write(tmp_path / "a.png", pixels(64, 64)))
+    words = ["inpaint", picture, "--weights", str(weights[0]), "--device", "cpu"]
+    words += ["--size", "64", "--out", str(tmp_path / "out")]
+    for more in ([], ["--quality"], ["--quality", "--restarts", "3"]):
+        assert cli.main([*words, *more]) == 0
+    assert asked == [(DEFAULT, 4), (QUALITY, QUALITY_RESTARTS), (QUALITY, 3)]
+    assert DEFAULT.lam == PAPER.lam and QUALITY_RESTARTS > 4
 
 
 def test_the_command_fills_as_inpaint_does(tmp_path, capsys, weights):

@@ -123,4 +123,4 @@ def test_the_command_stores_the_table_with_its_provenance(tmp_path, small, monke
 def test_the_presets_are_searches_of_the_same_length():
     for settings in (inversions.QUALITY, inversions.STRONGER_PRIOR):
         assert settings.steps == DEFAULT.steps and settings.approximate == 0  # D is asked always
-    assert PAPER.lam == DEFAULT.lam < inversions.QUALITY.lam
+    assert PAPER.lam == DEFAULT.lam == inversions.QUALITY.lam < inversions.STRONGER_PRIOR.lam

@@ -72,8 +72,7 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--quality",
         action="store_true",
-        help="take more time: exact steps, a stronger prior, more restarts (inpainting.QUALITY) "
-        "instead of the paper's weight of the prior and the quickest search",
+        help="take about four times as long: exact steps only (inpainting.QUALITY), more restarts",
     )
     add_run_options(
         parser,
