@@ -21,12 +21,15 @@ from measure import store
 
 from tutorial_lib import load_dataset, load_gan
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
-from tutorial_lib.inpainting.inversion import search_features, tune_generator
+from tutorial_lib.inpainting.inversion import (
+    TUNING_STEPS,
+    inpaint_quality,
+    search_features,
+    tune_generator,
+)
 from tutorial_lib.inpainting.latent_search import (
     DEFAULT,
     PAPER,
-    QUALITY,
-    QUALITY_RESTARTS,
     SearchSettings,
 )
 from tutorial_lib.inpainting.pipeline import complete, initial_z
@@ -35,7 +38,7 @@ from tutorial_lib.models.weights import load_denoiser, load_encoder
 
 ROUNDS = 3
 PART = 10  # of PAPER's steps are timed
-TUNING, FEATURES = 20, 40
+FEATURES = 40
 
 
 class Counted:
@@ -62,15 +65,15 @@ def methods(y, mask, gan, encoder, denoiser) -> dict:
         "search": (steps, 1, lambda: searched(DEFAULT)),
         "4 restarts": (4 * steps, 1, lambda: searched(DEFAULT, 4)),
         "quality": (
-            QUALITY_RESTARTS * (QUALITY.steps + 1),
+            steps + TUNING_STEPS + 1,
             1,
-            lambda: searched(QUALITY, QUALITY_RESTARTS),
+            lambda: inpaint_quality(y, mask, gan, progress=False),
         ),
         "paper": (PAPER.steps + 1, PART, lambda: searched(part)),
         "tuning alone": (
-            TUNING + 1,
+            TUNING_STEPS + 1,
             1,
-            lambda: tune_generator(y, mask, gan, z, steps=TUNING, progress=False),
+            lambda: tune_generator(y, mask, gan, z, progress=False),
         ),
         "features alone": (
             FEATURES + 1,

@@ -9,9 +9,16 @@ from torch import nn
 
 from tutorial_lib.inpainting.fast import fuse_batch_norm
 from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.inversion import FIRST_LAYERS, search_features, to_ball, tune_generator
+from tutorial_lib.inpainting.inversion import (
+    FIRST_LAYERS,
+    inpaint_quality,
+    search_features,
+    to_ball,
+    tune_generator,
+)
 from tutorial_lib.inpainting.latent_search import DEFAULT, search
 from tutorial_lib.inpainting.losses import context_loss
+from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import FAMILIES, center_mask, check_batch, make_masks
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -191,3 +198,15 @@ def test_features_need_a_dcgan_and_a_radius():
     other = linear()
     with pytest.raises(ValueError, match="knows the layers of a DCGAN"):
         search_features(y, mask, other, codes()[:, :5])
+
+
+def test_quality_is_the_search_and_then_the_tuning():
+    model, y, mask = dcgan(), pictures(2), center_mask().double()
+    short = {"progress": False, "seed": 3, "restarts": 2, "approximate": 0.0}
+    short["settings"] = replace(DEFAULT, steps=2)
+    found = inpaint(y, mask, model, **short)
+    tuned = tune_generator(y, mask, model, found.z, steps=4, progress=False)
+    refined = inpaint_quality(y, mask, model, steps=4, **short)
+    assert torch.equal(refined.completed, tuned.completed)
+    assert torch.equal(refined.generated, tuned.generated) and torch.equal(refined.z, found.z)
+    assert torch.equal(inpaint_quality(y, mask, model, steps=0, **short).completed, found.completed)

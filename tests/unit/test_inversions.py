@@ -13,6 +13,7 @@ from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.inversion import inpaint_quality
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.inpainting.pipeline import inpaint
@@ -25,11 +26,17 @@ from tutorial_lib.models.latent_model import uniform_latent_model
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(two_sample, "EPOCHS", 1)
-    monkeypatch.setattr(inversions, "TUNING_STEPS", 2)
-    for name in ("DEFAULT", "PAPER", "QUALITY", "STRONGER_PRIOR"):
+    monkeypatch.setattr(inversions, "PATH_STEPS", 2)
+    for name in ("DEFAULT", "PAPER", "STRONGER_PRIOR"):
         short = replace(getattr(inversions, name), steps=2, approximate=0.0)
         monkeypatch.setattr(inversions, name, short)
-    monkeypatch.setattr(inversions, "QUALITY_RESTARTS", 2)
+    monkeypatch.setattr(
+        inversions,
+        "inpaint_quality",
+        lambda *given, **more: inpaint_quality(
+            *given, steps=2, settings=inversions.DEFAULT, **more
+        ),
+    )
     for name in ("replacement", "repaint", "dps"):
         function = getattr(inversions, name)
 
@@ -72,7 +79,7 @@ def test_every_method_is_measured_by_what_it_filled(tmp_path, small):
     wanted = context_loss(found.generated, images, weights)
     torch.testing.assert_close(torch.tensor(cells["search"]["context"]), wanted)
     # what goes on from the search begins where it ended, and pays for it
-    path = cells["tuning"]["path"]
+    path = cells["tuning, 40"]["path"]
     assert len(path["context"]) == 3
     assert path["context"][0] == pytest.approx(wanted.mean().item())
     bare = psnr(found.generated, images, mask).mean().item()
@@ -81,7 +88,9 @@ def test_every_method_is_measured_by_what_it_filled(tmp_path, small):
         assert cells[name]["seconds"] > 0
         assert ("context" in cells[name]) == (name not in ("replacement", "repaint", "dps"))
     assert cells["encoder"]["hole_psnr"] != cells["search"]["hole_psnr"]
-    assert cells["quality"]["made_by"]["restarts"] == 2
+    # tuned as often from the same z: quality is a search and then tuning
+    assert cells["quality"]["hole_psnr"] == cells["tuning, 40"]["hole_psnr"]
+    assert cells["quality, 4"]["made_by"]["restarts"] == 4
     assert inversions_table(results).count("\n") == len(METHODS)
 
 
@@ -120,7 +129,7 @@ def test_the_command_stores_the_table_with_its_provenance(tmp_path, small, monke
     assert tuple(stored["variants"]) == inversions.USUAL
 
 
-def test_the_presets_are_searches_of_the_same_length():
-    for settings in (inversions.QUALITY, inversions.STRONGER_PRIOR):
-        assert settings.steps == DEFAULT.steps and settings.approximate == 0  # D is asked always
-    assert PAPER.lam == DEFAULT.lam == inversions.QUALITY.lam < inversions.STRONGER_PRIOR.lam
+def test_the_stronger_prior_is_a_search_of_the_same_length():
+    stronger = inversions.STRONGER_PRIOR
+    assert stronger.steps == DEFAULT.steps and stronger.approximate == 0  # D is asked always
+    assert PAPER.lam == DEFAULT.lam < stronger.lam

@@ -18,12 +18,11 @@ from tutorial_lib.inpainting.files import (
     fill_files,
     mask_for,
 )
-from tutorial_lib.inpainting.latent_search import DEFAULT, QUALITY, QUALITY_RESTARTS
+from tutorial_lib.inpainting.inversion import inpaint_quality
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import FAMILIES, HOLES, read_mask
 from tutorial_lib.models.weights import load_gan
 
-RESTARTS = 4
 FEW_KNOWN = 0.2  # of a mask: with less, the wrong color was probably taken for the hole
 
 
@@ -66,13 +65,14 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--restarts",
         type=positive,
-        help=f"searches per picture; the one with the lowest loss is kept; {RESTARTS} when left "
-        f"out, {QUALITY_RESTARTS} with --quality",
+        default=4,
+        help="searches per picture; the one with the lowest loss is kept",
     )
     parser.add_argument(
         "--quality",
         action="store_true",
-        help="take about four times as long: exact steps only (inpainting.QUALITY), more restarts",
+        help="after the paper's search tune a copy of the generator to each picture's known pixels "
+        "(pivotal tuning)",
     )
     add_run_options(
         parser,
@@ -124,11 +124,10 @@ def run(options) -> int:
             return FramedMask(table_mask(options.mask, number, options.seed))
         return mask_for(drawn, framed)
 
-    settings = QUALITY if options.quality else DEFAULT
-    restarts = options.restarts or (QUALITY_RESTARTS if options.quality else RESTARTS)
+    method = inpaint_quality if options.quality else inpaint
 
     def fill(images, masks):
-        return inpaint(images, masks, gan, settings=settings, restarts=restarts, seed=options.seed)
+        return method(images, masks, gan, restarts=options.restarts, seed=options.seed)
 
     problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
     for problem in problems.values():

@@ -22,12 +22,10 @@ from tutorial_lib.evaluation.results import check_names, mean_interval, open_res
 from tutorial_lib.evaluation.two_sample import two_sample_auc
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import window_weights
-from tutorial_lib.inpainting.inversion import search_features, tune_generator
+from tutorial_lib.inpainting.inversion import inpaint_quality, search_features, tune_generator
 from tutorial_lib.inpainting.latent_search import (
     DEFAULT,
     PAPER,
-    QUALITY,
-    QUALITY_RESTARTS,
     SearchSettings,
 )
 from tutorial_lib.inpainting.losses import context_loss
@@ -37,7 +35,7 @@ from tutorial_lib.models.diffusion import Denoiser
 from tutorial_lib.models.encoder import CodeEncoder
 from tutorial_lib.models.latent_model import LatentModel
 
-TUNING_STEPS = 40
+PATH_STEPS = 40  # twice `inpaint_quality`'s, to see what comes after
 LARGE_LAM = 3.0
 STRONGER_PRIOR = replace(DEFAULT, lam=LARGE_LAM, approximate=0.0)
 NEED = {"encoder": "encoder", "replacement": "denoiser", "repaint": "denoiser", "dps": "denoiser"}
@@ -95,13 +93,17 @@ class Inversions:
             "search": (DEFAULT, 1),
             "4 restarts": (DEFAULT, 4),
             "lambda 3": (STRONGER_PRIOR, 1),
-            "quality": (QUALITY, QUALITY_RESTARTS),
             "paper": (PAPER, 1),
         }
         found: dict[str, Callable[[], Found]] = {
             name: lambda given=given: self._search(*given) for name, given in searches.items()
         }
-        found |= {"tuning": self._tuning, "features": self._features}
+        found |= {
+            "quality": lambda: self._quality(1),
+            "quality, 4": lambda: self._quality(4),
+            "tuning, 40": self._tuning,
+            "features": self._features,
+        }
         if self.encoder is not None:
             found["encoder"] = self._encoder
         if self.denoiser is not None:
@@ -139,12 +141,23 @@ class Inversions:
             self.mask,
             self.gan,
             z,
-            steps=TUNING_STEPS,
+            steps=PATH_STEPS,
             keep_path=True,
             progress=self.progress,
         )
-        made_by = {"steps": TUNING_STEPS}
+        made_by = {"steps": PATH_STEPS}
         return Found(refined.completed, refined.generated, made_by, before, refined.path)
+
+    def _quality(self, restarts: int) -> Found:
+        found = inpaint_quality(
+            self.images,
+            self.mask,
+            self.gan,
+            restarts=restarts,
+            seed=self.seed,
+            progress=self.progress,
+        )
+        return Found(found.completed, found.generated, {"restarts": restarts})
 
     def _features(self) -> Found:
         z, before = self.plain
@@ -167,9 +180,10 @@ METHODS = (
     "search",
     "4 restarts",
     "lambda 3",
-    "quality",
     "paper",
-    "tuning",
+    "quality",
+    "quality, 4",
+    "tuning, 40",
     "features",
     "encoder",
     "replacement",
@@ -211,7 +225,7 @@ def run_inversions(
     Returns:
         the results as stored; "variants" holds for each method its "made_by", "seconds" a picture,
         "context" (Eq. 4) and "hole_psnr" (dB), one figure per picture, and "auc", [mean, standard
-        error]; for "tuning" also "path", means of the two over the steps, without blending.
+        error]; for "tuning, 40" also "path", means of the two over the steps, without blending.
 
     Raises:
         ValueError: for an unknown method, one whose network is not given, or when the file was made
@@ -237,7 +251,7 @@ def run_inversions(
     for name in tqdm(methods, desc="inversions", unit="method", disable=not progress):
         if name in results["variants"]:
             continue
-        if name in ("tuning", "features"):
+        if name in ("tuning, 40", "features"):
             inversions.plain  # noqa: B018  timed on its own
         begun = time.perf_counter()
         found = calls[name]()

@@ -9,15 +9,13 @@ from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.completions import several_completions
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import importance_weights
-from tutorial_lib.inpainting.inversion import search_features, tune_generator
+from tutorial_lib.inpainting.inversion import inpaint_quality, search_features, tune_generator
 from tutorial_lib.inpainting.langevin import posterior_samples
 from tutorial_lib.inpainting.latent_search import (
     ADAM,
     AUTHORS_CODE,
     DEFAULT,
     PAPER,
-    QUALITY,
-    QUALITY_RESTARTS,
     LatentSearch,
     SearchSettings,
     search,
@@ -30,8 +28,6 @@ __all__ = [
     "AUTHORS_CODE",
     "DEFAULT",
     "PAPER",
-    "QUALITY",
-    "QUALITY_RESTARTS",
     "LatentSearch",
     "SearchSettings",
     "complete",
@@ -41,6 +37,7 @@ __all__ = [
     "importance_weights",
     "initial_z",
     "inpaint",
+    "inpaint_quality",
     "poisson_blend",
     "posterior_samples",
     "prior_loss",

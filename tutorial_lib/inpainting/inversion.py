@@ -2,7 +2,7 @@
 
 The best z is still some way from a photograph. ILO (Daras et al. 2021) goes on in an inner feature
 map, pivotal tuning (Roich et al. 2021) in the weights of a copy of G. Both fit the known pixels
-better; whether the hole gains is another question (notebook 12).
+better; whether the hole gains is another question (notebook 12, `evaluation.inversions`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,11 +21,12 @@ from tqdm.auto import tqdm
 from tutorial_lib.inpainting.fast import fuse_batch_norm
 from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.losses import Objective
-from tutorial_lib.inpainting.pipeline import fill_hole
+from tutorial_lib.inpainting.pipeline import Inpainting, fill_hole, inpaint
 from tutorial_lib.masks import check_batch
 from tutorial_lib.models.dcgan import Generator
 from tutorial_lib.models.latent_model import LatentModel
 
+TUNING_STEPS = 20
 FIRST_LAYERS = 3  # of G, up to the feature map of 4x4
 
 
@@ -52,8 +53,8 @@ def tune_generator(
     model: LatentModel,
     z: Tensor,
     *,
-    steps: int = 20,
-    learning_rate: float = 1e-4,
+    steps: int = TUNING_STEPS,
+    learning_rate: float = 3e-4,
     stop: float = 0.0,
     lam: float = 0.0,
     window: int = 7,
@@ -105,6 +106,43 @@ def tune_generator(
             )
         )
     return _joined(parts, y, mask)
+
+
+def inpaint_quality(
+    images: Tensor,
+    mask: Tensor,
+    gan: LatentModel,
+    *,
+    restarts: int = 1,
+    steps: int = TUNING_STEPS,
+    seed: int = 0,
+    progress: bool = True,
+    **more: Any,
+) -> Inpainting:
+    """`inpaint`, and then a few steps of tuning from the best z: better holes for more time.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
+        mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
+        gan: the model to search; it is left as it is.
+        restarts: searches per picture.
+        steps: of tuning; with 0 it is `inpaint`.
+        seed: of the initial z.
+        progress: whether to show a progress bar.
+        **more: further arguments of `inpaint`.
+
+    Returns:
+        an `Inpainting` whose `generated` and `completed` are those of the tuned G; z and all losses
+        are the search's.
+
+    Raises:
+        ValueError: as `inpaint` and `tune_generator` do.
+    """
+    found = inpaint(images, mask, gan, restarts=restarts, seed=seed, progress=progress, **more)
+    if steps == 0:
+        return found
+    tuned = tune_generator(images, mask, gan, found.z, steps=steps, progress=progress)
+    return replace(found, generated=tuned.generated, completed=tuned.completed)
 
 
 def search_features(

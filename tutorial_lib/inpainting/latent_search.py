@@ -57,7 +57,7 @@ OPTIMIZERS = {"adam": _adam, "full-matrix": _full_matrix, "nesterov": _nesterov}
 class SearchSettings:
     """How z is searched for.
 
-    `DEFAULT`, `QUALITY`, `ADAM`, `PAPER` and `AUTHORS_CODE` are ready-made; vary them with
+    `DEFAULT`, `ADAM`, `PAPER` and `AUTHORS_CODE` are ready-made; vary them with
     `dataclasses.replace`.
 
     Attributes:
@@ -135,10 +135,6 @@ class SearchSettings:
 # To PAPER's total loss in about a tenth of its time (benchmarks/search.py). A rate of 0.3 gets
 # there in 150 steps, but its holes came out a third of a dB worse.
 DEFAULT = SearchSettings()
-# For a picture that may take its time: the same objective, exact steps only, and more searches to
-# choose from (`inversions` measures what it gains, and what a larger lambda does not).
-QUALITY = replace(DEFAULT, approximate=0.0)
-QUALITY_RESTARTS = 8
 # The same with nothing but plain Adam, more than twice as slow and not quite as close: what the
 # ablations take apart.
 ADAM = SearchSettings(
