@@ -277,7 +277,7 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
         report = context_encoder_report(model, images)
         return save_context_encoder(path, model, card | {"held_out": report})
     if options.model == "encoder":
-        report = encoder_report(model, task.gan, images)
+        report = encoder_report(model, dataset.gan, images)
         return save_encoder(path, model, card | {"held_out": report})
     if options.model == "diffusion":
         return save_denoiser(path, model, card | {"held_out": diffusion_report(model, images)})

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -96,11 +96,11 @@ class Inversions:
             "paper": (PAPER, 1),
         }
         found: dict[str, Callable[[], Found]] = {
-            name: lambda given=given: self._search(*given) for name, given in searches.items()
+            name: partial(self._search, *given) for name, given in searches.items()
         }
         found |= {
-            "quality": lambda: self._quality(1),
-            "quality, 4": lambda: self._quality(4),
+            "quality": partial(self._quality, 1),
+            "quality, 4": partial(self._quality, 4),
             "tuning, 40": self._tuning,
             "features": self._features,
         }
@@ -108,7 +108,7 @@ class Inversions:
             found["encoder"] = self._encoder
         if self.denoiser is not None:
             for method in (replacement, repaint, dps):
-                found[method.__name__] = lambda method=method: self._diffusion(method)
+                found[method.__name__] = partial(self._diffusion, method)
         return found
 
     def _search(self, settings: SearchSettings, restarts: int, z0: Tensor | None = None) -> Found:

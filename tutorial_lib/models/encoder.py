@@ -29,10 +29,13 @@ class CodeEncoder(nn.Module):
         layers = halving_layers(base_channels)
         layers["to_32x32"] = nn.Conv2d(4, base_channels, 4, 2, 1)  # three colors and the mask
         # (B, 8C, 4, 4) -> (B, z_dim, 1, 1)
-        layers["to_code"] = nn.Conv2d(8 * base_channels, z_dim, 4, 1, 0)
+        to_code = nn.Conv2d(8 * base_channels, z_dim, 4, 1, 0)
+        layers["to_code"] = to_code
         layers["tanh"] = nn.Tanh()
         self.layers = nn.Sequential(layers)
         self.apply(init_weights)
+        with torch.no_grad():
+            to_code.weight.mul_(0.1)  # tanh would be saturated from the beginning
 
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
         """(B, 3, 64, 64) images and (B, 1, 64, 64) masks -> (B, z_dim); holes are not read."""
