@@ -16,6 +16,7 @@ from tutorial_lib.faces import Transform, align
 from tutorial_lib.images import crop_square, load_picture, to_float, to_uint8
 from tutorial_lib.inpainting import files
 from tutorial_lib.inpainting.files import Framed, FramedMask, fill_files, frame_picture, mask_for
+from tutorial_lib.inpainting.inversion import inpaint_quality
 from tutorial_lib.inpainting.pipeline import Inpainting, inpaint
 from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_photo
 from tutorial_lib.masks import center_mask, half_mask, mask_from_file
@@ -453,6 +454,24 @@ def weights(tmp_path):
     torch.manual_seed(0)
     gan = uniform_latent_model(Generator(4), Discriminator(4, "none"), card={})
     return save_gan(tmp_path / "tiny", gan, {"data": {"name": "noise"}}), gan
+
+
+def test_quality_tunes_and_the_default_does_not(tmp_path, weights):
+    path, gan = weights
+    picture = write(tmp_path / "a.png", pixels(64, 64))
+    words = ["inpaint", str(picture), "--weights", str(path), "--device", "cpu", "--size", "64"]
+    for name, more in (("plain", []), ("tuned", ["--quality"])):
+        out = ["--restarts", "1", "--out", str(tmp_path / name)]
+        assert cli.main([*words, *more, *out]) == 0
+
+    def batch(file):
+        return to_float(np.asarray(Image.open(file))[None])
+
+    images = batch(picture)
+    for name, method in (("plain", inpaint), ("tuned", inpaint_quality)):
+        written = batch(tmp_path / name / "a-filled.png")
+        wanted = method(images, center_mask(), gan, progress=False).completed
+        assert (written - wanted).abs().max() < 2 / 255  # rounded to gray levels
 
 
 def test_the_command_fills_as_inpaint_does(tmp_path, capsys, weights):

@@ -18,6 +18,7 @@ from tutorial_lib.inpainting.files import (
     fill_files,
     mask_for,
 )
+from tutorial_lib.inpainting.inversion import inpaint_quality
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import FAMILIES, HOLES, read_mask
 from tutorial_lib.models.weights import load_gan
@@ -66,6 +67,12 @@ def add_command(commands) -> None:
         type=positive,
         default=4,
         help="searches per picture; the one with the lowest loss is kept",
+    )
+    parser.add_argument(
+        "--quality",
+        action="store_true",
+        help="after the paper's search tune a copy of the generator to each picture's known pixels "
+        "(pivotal tuning)",
     )
     add_run_options(
         parser,
@@ -117,8 +124,10 @@ def run(options) -> int:
             return FramedMask(table_mask(options.mask, number, options.seed))
         return mask_for(drawn, framed)
 
+    method = inpaint_quality if options.quality else inpaint
+
     def fill(images, masks):
-        return inpaint(images, masks, gan, restarts=options.restarts, seed=options.seed)
+        return method(images, masks, gan, restarts=options.restarts, seed=options.seed)
 
     problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
     for problem in problems.values():

@@ -26,6 +26,7 @@ from tutorial_lib.evaluation.reports import (
     context_encoder_report,
     diffusion_report,
     discriminator_report,
+    encoder_report,
     landmarks_report,
     vae_report,
 )
@@ -37,6 +38,7 @@ from tutorial_lib.models.weights import (
     save_attributes,
     save_context_encoder,
     save_denoiser,
+    save_encoder,
     save_gan,
     save_landmarks,
     save_vae,
@@ -46,6 +48,7 @@ from tutorial_lib.training.attributes import AttributesSettings, AttributesTask,
 from tutorial_lib.training.augment import KINDS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.diffusion import DiffusionSettings, DiffusionTask
+from tutorial_lib.training.encoder import EncoderSettings, EncoderTask, Samples
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
 from tutorial_lib.training.landmarks import FacePoints, LandmarksSettings, LandmarksTask
 from tutorial_lib.training.loop import train
@@ -53,8 +56,9 @@ from tutorial_lib.training.task import Task
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
-MODELS = ("dcgan", "vae", "context-encoder", "diffusion", "attributes", "landmarks")
+MODELS = ("dcgan", "vae", "context-encoder", "diffusion", "encoder", "attributes", "landmarks")
 REPORT_SIDE = 112  # of the faces on which landmarks are measured
+SAMPLES = 100_000  # of G, of which an encoder learns
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
 
 
@@ -87,12 +91,18 @@ def add_command(commands) -> None:
         help="dcgan: begin with trained weights, a name or a .safetensors file, instead of random "
         "ones",
     )
+    parser.add_argument(
+        "--weights",
+        help="encoder: the DCGAN whose codes it learns to guess, from samples of its own; no "
+        "pictures are read",
+    )
     parser.add_argument("--batch-size", type=positive, default=64)
     parser.add_argument(
         "--base-channels",
         type=positive,
         help="size of the networks; the model's own when left out: the paper's 128 for dcgan, 64 "
-        "for vae, context-encoder and diffusion, 24 for attributes, 16 for landmarks",
+        "for vae, context-encoder and diffusion, 40 for encoder, 24 for attributes, 16 for "
+        "landmarks",
     )
     parser.add_argument("--learning-rate", type=float, help="Adam's; the model's own when left out")
     parser.add_argument(
@@ -222,6 +232,12 @@ def _data(options) -> tuple[Any, Any]:
             )
         faces = FacePoints(options.root, "train", options.limit)
         return faces, FacePoints(options.root, "test", side=REPORT_SIDE) if first else None
+    if options.model == "encoder":
+        if not options.weights:
+            raise ValueError("an encoder guesses the codes of one generator: give its --weights")
+        gan = load_gan(options.weights, "cpu")
+        held_out = Samples(gan, REPORT_PICTURES, options.seed + 1) if first else None
+        return Samples(gan, options.limit or SAMPLES, options.seed), held_out
     if options.model == "attributes":
         heads_of(options.data)  # says so at once where no picture's attributes are known
     # of the processes on one machine one fills the cache, and the others wait for it
@@ -239,14 +255,19 @@ def _data(options) -> tuple[Any, Any]:
 
 def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     """Measure the trained model on held-out images and write its weights with their card."""
+    data = {
+        "name": dataset.name,
+        "pictures": len(dataset),
+        "licence": options.licence or licence(options.data),
+        **({"crop": options.crop} if options.crop else {}),
+        "sha256": archive_hash(options),
+    }
+    if options.model == "encoder":  # its pictures come from weights, not from an archive
+        of = dataset.gan.card
+        terms = options.licence or of.get("data", {}).get("licence", "")
+        data |= {"licence": terms, "sha256": of.get("sha256")}
     card = {
-        "data": {
-            "name": dataset.name,
-            "pictures": len(dataset),
-            "licence": options.licence or licence(options.data),
-            **({"crop": options.crop} if options.crop else {}),
-            "sha256": archive_hash(options),
-        },
+        "data": data,
         "training": {
             "steps": steps,
             "batch_size": options.batch_size,
@@ -267,6 +288,9 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     if options.model == "context-encoder":
         report = context_encoder_report(model, images)
         return save_context_encoder(path, model, card | {"held_out": report})
+    if options.model == "encoder":
+        report = encoder_report(model, dataset.gan, images)
+        return save_encoder(path, model, card | {"held_out": report})
     if options.model == "diffusion":
         return save_denoiser(path, model, card | {"held_out": diffusion_report(model, images)})
     truths = true_classes(test_set, range(len(test_set)))
@@ -285,6 +309,7 @@ def _task(options, dataset, device: torch.device) -> Task:
         "adversarial": ("vae", "context-encoder"),
         "noise": ("vae",),
         "start_from": ("dcgan",),
+        "weights": ("encoder",),
     }.items():
         if getattr(options, name) is not None and options.model not in models:
             raise ValueError(
@@ -299,6 +324,8 @@ def _task(options, dataset, device: torch.device) -> Task:
     if options.model == "attributes":
         heads = heads_of(options.data)
         return AttributesTask(AttributesSettings(options.steps, **given), heads, device, seed)
+    if options.model == "encoder":
+        return EncoderTask(EncoderSettings(**given), dataset.gan, device, seed)
     given["flips"] = not options.no_flips
     if options.model == "diffusion":
         return DiffusionTask(DiffusionSettings(**given), device, seed)
@@ -332,11 +359,13 @@ def _command(options) -> str:
             "junk",
             "start_from",
         }
+    if getattr(options, "model", "dcgan") == "encoder":
+        not_of_the_result |= {"data"}
     for key, value in vars(options).items():
         if key in not_of_the_result or value is None or value is False or value in ([], ""):
             continue
-        if key == "root":
-            value = Path(value).resolve().name
+        if key in ("root", "weights"):
+            value = Path(value).name
         text = (
             " ".join(value)
             if isinstance(value, list)

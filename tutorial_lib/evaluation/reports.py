@@ -22,6 +22,7 @@ from tutorial_lib.masks import FAMILIES, make_masks
 from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.diffusion import Denoiser, draw_noise, sample
+from tutorial_lib.models.encoder import CodeEncoder
 from tutorial_lib.models.landmarks import LandmarkNetwork
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.models.vae import VAE, kl_divergence
@@ -161,6 +162,27 @@ def context_encoder_report(network: ContextEncoder, images: Tensor) -> dict:
     for family in FAMILIES:
         mask = make_masks(family, len(images))
         figures[family] = round(psnr(network.paint(images, mask)[1], images, mask).mean().item(), 2)
+    return {"pictures": len(images), "hole_psnr": figures}
+
+
+@torch.no_grad()
+def encoder_report(encoder: CodeEncoder, gan: LatentModel, images: Tensor) -> dict:
+    """Hole PSNR of G(E(y, M)) on samples of G, one figure per mask family, for a model card.
+
+    Args:
+        encoder: in eval mode.
+        gan: whose codes it guesses.
+        images: (B, 3, 64, 64) in [-1, 1], samples that it has not seen.
+
+    Returns:
+        "pictures", and "hole_psnr": family -> dB.
+    """
+    figures = {}
+    for family in FAMILIES:
+        mask = make_masks(family, len(images))
+        guesses = encoder.guess(images, mask).split(BATCH)
+        painted = torch.cat([gan.generator(z).cpu() for z in guesses])
+        figures[family] = round(psnr(painted, images, mask).mean().item(), 2)
     return {"pictures": len(images), "hole_psnr": figures}
 
 

@@ -1,14 +1,15 @@
 """The method, one equation per module.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
-`pipeline`. What came after the paper: `diffusion` and `langevin`. Everything done for speed is in
-`fast` and `full_matrix`.
+`pipeline`. What came after the paper: `inversion`, `diffusion` and `langevin`. Everything done for
+speed is in `fast` and `full_matrix`.
 """
 
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.inpainting.completions import several_completions
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import importance_weights
+from tutorial_lib.inpainting.inversion import inpaint_quality, search_features, tune_generator
 from tutorial_lib.inpainting.langevin import posterior_samples
 from tutorial_lib.inpainting.latent_search import (
     ADAM,
@@ -36,11 +37,14 @@ __all__ = [
     "importance_weights",
     "initial_z",
     "inpaint",
+    "inpaint_quality",
     "poisson_blend",
     "posterior_samples",
     "prior_loss",
     "repaint",
     "replacement",
     "search",
+    "search_features",
     "several_completions",
+    "tune_generator",
 ]

@@ -19,6 +19,7 @@ from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.diffusion import Denoiser
+from tutorial_lib.models.encoder import CodeEncoder
 from tutorial_lib.models.landmarks import LandmarkNetwork
 from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 from tutorial_lib.models.vae import VAE, vae_latent_model
@@ -93,6 +94,12 @@ def save_denoiser(path: str | os.PathLike, denoiser: Denoiser, card: dict) -> Pa
     """The same for a diffusion model."""
     architecture = {"base_channels": denoiser.base_channels}
     return _save(path, "diffusion", architecture, {"denoiser": denoiser}, card)
+
+
+def save_encoder(path: str | os.PathLike, encoder: CodeEncoder, card: dict) -> Path:
+    """The same for an encoder of z."""
+    architecture = {"base_channels": encoder.base_channels, "z_dim": encoder.z_dim}
+    return _save(path, "encoder", architecture, {"encoder": encoder}, card)
 
 
 def _save(
@@ -191,6 +198,16 @@ def load_denoiser(
     return cast(Denoiser, _load(name_or_path, ("diffusion",), device)[1]["denoiser"])
 
 
+def load_encoder(
+    name_or_path: str | os.PathLike, device: torch.device | str | None = None
+) -> CodeEncoder:
+    """A trained encoder of z, frozen, in eval mode; arguments and errors as for `load_gan`.
+
+    It knows the codes of one generator, which the card's data names.
+    """
+    return cast(CodeEncoder, _load(name_or_path, ("encoder",), device)[1]["encoder"])
+
+
 def load_card(name_or_path: str | os.PathLike) -> dict:
     """The model card alone.
 
@@ -285,6 +302,8 @@ def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
         return {"network": AttributeClassifier(architecture["heads"], channels)}
     if kind == "landmarks":
         return {"network": LandmarkNetwork(channels)}
+    if kind == "encoder":
+        return {"encoder": CodeEncoder(channels, architecture["z_dim"])}
     if kind == "diffusion":
         return {"denoiser": Denoiser(channels)}
     return {
