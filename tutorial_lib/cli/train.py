@@ -365,7 +365,7 @@ def _command(options) -> str:
         if key in not_of_the_result or value is None or value is False or value in ([], ""):
             continue
         if key in ("root", "weights"):
-            value = Path(value).name
+            value = Path(value).resolve().name
         text = (
             " ".join(value)
             if isinstance(value, list)
