@@ -140,6 +140,18 @@ def test_training_learns_and_its_average_lags(tmp_path):
     )
 
 
+def test_a_run_can_begin_with_trained_weights():
+    trained = DiffusionTask(DiffusionSettings(base_channels=8), seed=1).denoiser
+    torch.nn.init.normal_(trained.last.weight)  # no longer the zeros of all beginnings
+    task = DiffusionTask(DiffusionSettings(base_channels=8), seed=2)
+    task.start_from(trained)
+    x, t = draw_noise(2, 3), torch.tensor([0.2, 0.9])
+    for network in (task.denoiser, task.finish()):
+        assert torch.equal(network(x, t), trained(x, t))
+    with pytest.raises(ValueError, match="give the same number"):
+        DiffusionTask(DiffusionSettings(base_channels=16)).start_from(trained)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"ema": 1.0}, {"ema": -0.1}, {"learning_rate": 0.0}, {"precision": "int8"}]
 )
@@ -159,6 +171,9 @@ def test_the_command_trains_one_and_its_weights_come_back(tmp_path):
     assert main(["train", "--model", "diffusion", *root, *words.split()]) == 0
     path = tmp_path / "d" / "d.safetensors"
     denoiser, card = load_denoiser(path, "cpu"), load_card(path)
+    more = f"--steps 1 --batch-size 4 --base-channels 8 --out {tmp_path / 'e'} --device cpu"
+    begin = ["--start-from", str(path), *more.split()]
+    assert main(["train", "--model", "diffusion", *root, *begin]) == 0
     assert card["held_out"]["pictures"] == 4 and card["training"]["ema"] == 0.999
     # velocities of noise - x that is unknown: about 1 + the variance of the pictures
     assert 1 < card["held_out"]["velocity_error"] < 2.5

@@ -34,6 +34,7 @@ from tutorial_lib.images import image_grid
 from tutorial_lib.models.attributes import heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
+    load_denoiser,
     load_gan,
     save_attributes,
     save_context_encoder,
@@ -88,7 +89,7 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--start-from",
         metavar="WEIGHTS",
-        help="dcgan: begin with trained weights, a name or a .safetensors file, instead of random "
+        help="dcgan, diffusion: begin with trained weights, a name or a .safetensors file, instead of random "
         "ones",
     )
     parser.add_argument(
@@ -308,7 +309,7 @@ def _task(options, dataset, device: torch.device) -> Task:
     for name, models in {
         "adversarial": ("vae", "context-encoder"),
         "noise": ("vae",),
-        "start_from": ("dcgan",),
+        "start_from": ("dcgan", "diffusion"),
         "weights": ("encoder",),
     }.items():
         if getattr(options, name) is not None and options.model not in models:
@@ -328,7 +329,10 @@ def _task(options, dataset, device: torch.device) -> Task:
         return EncoderTask(EncoderSettings(**given), dataset.gan, device, seed)
     given["flips"] = not options.no_flips
     if options.model == "diffusion":
-        return DiffusionTask(DiffusionSettings(**given), device, seed)
+        denoising = DiffusionTask(DiffusionSettings(**given), device, seed)
+        if options.start_from:
+            denoising.start_from(load_denoiser(options.start_from, device))
+        return denoising
     given["discriminator_channels"] = options.discriminator_channels
     if options.model == "vae":
         return VAETask(VAESettings(**given), device, seed)
@@ -357,7 +361,6 @@ def _command(options) -> str:
             "ema",
             "r1",
             "junk",
-            "start_from",
         }
     if getattr(options, "model", "dcgan") == "encoder":
         not_of_the_result |= {"data"}

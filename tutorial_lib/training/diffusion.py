@@ -73,6 +73,20 @@ class DiffusionTask(Task):
         }
         self.preview_noise = draw_noise(PREVIEW_COUNT, seed).to(self.device)
 
+    def start_from(self, denoiser: Denoiser) -> None:
+        """Begin with trained weights instead of random ones; the optimizer begins anew.
+
+        Raises:
+            ValueError: for a denoiser of another size.
+        """
+        if denoiser.base_channels != self.settings.base_channels:
+            raise ValueError(
+                f"the trained denoiser has {denoiser.base_channels} base channels, "
+                f"not {self.settings.base_channels}: give the same number"
+            )
+        for network in (self.denoiser, self.average):
+            network.load_state_dict(denoiser.state_dict())
+
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update on (B, 3, 64, 64) images in [-1, 1]; returns the scalar "loss"."""
         images = self.images_here(images)  # (B, 3, 64, 64)
