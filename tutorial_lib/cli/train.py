@@ -89,8 +89,8 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--start-from",
         metavar="WEIGHTS",
-        help="dcgan, diffusion: begin with trained weights, a name or a .safetensors file, instead of random "
-        "ones",
+        help="dcgan, diffusion: begin with trained weights, a name or a .safetensors file, instead "
+        "of random ones",
     )
     parser.add_argument(
         "--weights",
