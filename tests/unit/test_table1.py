@@ -18,6 +18,7 @@ from tutorial_lib import cli, inpaint
 from tutorial_lib.baselines import BASELINES, fill_with
 from tutorial_lib.datasets import load_dataset
 from tutorial_lib.datasets.base import ArrayImages
+from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation import table1
 from tutorial_lib.evaluation.frechet import Judge, classifier_features
 from tutorial_lib.evaluation.metrics import SSIM_OF_WANG
@@ -39,7 +40,6 @@ from tutorial_lib.evaluation.table1 import (
     table_text,
 )
 from tutorial_lib.evaluation.two_sample import two_sample_auc
-from tutorial_lib.device import seeded_generator
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.diffusion import dps, repaint
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER

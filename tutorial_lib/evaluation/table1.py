@@ -85,7 +85,7 @@ class Method:
 
 
 SLOW = ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
-DIFFUSION = {"repaint": repaint, "dps": dps}
+DIFFUSION: dict[str, Callable[..., Tensor]] = {"repaint": repaint, "dps": dps}
 METHODS = {
     "corrupted": Method("nothing"),
     "context-encoder": Method("paint"),
