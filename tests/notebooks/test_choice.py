@@ -52,7 +52,7 @@ def own(tmp_path_factory):
 
 
 def train_on(folder):
-    for model in ("dcgan", "vae", "context-encoder"):
+    for model in ("dcgan", "vae", "context-encoder", "diffusion"):
         assert (
             main(
                 [
@@ -68,7 +68,7 @@ def train_on(folder):
                     "--batch-size",
                     "16",
                     "--base-channels",
-                    "4",
+                    "8" if model == "diffusion" else "4",
                     "--device",
                     "cpu",
                     "--out",
@@ -104,8 +104,9 @@ def a_readers(own, names):
     """Values for these names: the reader's own pictures and weights, and stored results of as many
     pictures.
     """
-    weights, vae, painter = (
-        str(own / model / f"{model}.safetensors") for model in ("dcgan", "vae", "context-encoder")
+    weights, vae, painter, denoiser = (
+        str(own / model / f"{model}.safetensors")
+        for model in ("dcgan", "vae", "context-encoder", "diffusion")
     )
     values = {
         "DATA": "folder",
@@ -115,6 +116,7 @@ def a_readers(own, names):
         "VAE_WEIGHTS": vae,
         "STORED": STORED,
         "ENCODER": painter,
+        "DENOISER": denoiser,
         "TABLE": str(own / "table.json"),
         "TABLES": dict.fromkeys(("faces", "digits", "cars"), str(own / "table.json")),
     }

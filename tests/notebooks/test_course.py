@@ -30,6 +30,7 @@ COURSE = [
     "10_comparisons",
     "11_limits",
     "12_faster_search",
+    "13_after_gans",
 ]
 WORDS, CODE_CELLS, COLUMNS, LINES = 1300, 35, 88, 14
 HIDDEN = "hide-cell"

@@ -50,6 +50,16 @@ def fold(weight, mean, variance, scale, shift, eps):
     return weight * factor.view(1, -1, 1, 1), shift - factor * mean
 
 
+def evaluations_of_repaint(steps, jump, resamples):
+    blocks = [min(jump, steps - first) for first in range(0, steps, jump)]
+    return blocks[0] + resamples * sum(blocks[1:])
+
+
+def step_back(x, s, t, noise):
+    kept = (1 - t) / (1 - s)
+    return kept * x + (t * t - kept * kept * s * s) ** 0.5 * noise
+
+
 def checkerboard(size=64):
     row, column = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     return ((row + column) % 2).float()[None, None]
@@ -270,6 +280,8 @@ def lightening_of(group, over_all=False):
 RIGHT = {
     "check_leaders": leaders,
     "check_fused": fold,
+    "check_evaluations": evaluations_of_repaint,
+    "check_step_back": step_back,
     "check_two_holes": two_holes,
     "check_paste": paste,
     "check_easy_hole": checkerboard,
@@ -429,6 +441,36 @@ def psnr_over_all_pixels(filled, originals, mask):
 
 
 WRONG = {
+    "check_evaluations": [
+        (lambda steps, jump, resamples: steps * resamples, "first block is never repeated"),
+        (lambda steps, jump, resamples: jump + resamples * (steps - jump), "jump is longer"),
+        (
+            lambda steps, jump, resamples: (
+                min(jump, steps) + resamples * jump * (-(-steps // jump) - 1)
+            ),
+            "last block is shorter",
+        ),
+        (
+            lambda steps, jump, resamples: steps + (resamples - 1) * jump,
+            "first block is never repeated",
+        ),
+        (lambda steps, jump, resamples: steps, "three times"),
+        (lambda steps, jump, resamples: torch.ones(2), "one number"),
+    ],
+    "check_step_back": [
+        (lambda x, s, t, noise: (1 - t) * x + (t - s) * noise, "the image in x_t"),
+        (
+            lambda x, s, t, noise: (1 - t) / (1 - s) * x + (t - s) * noise,
+            "s = 0.2, t = 0.5: the noise that is added",
+        ),
+        (
+            lambda x, s, t, noise: (1 - t) / (1 - s) * x + (t**2 - s**2) ** 0.5 * noise,
+            "s = 0.2, t = 0.5: the noise that is added",
+        ),
+        (lambda x, s, t, noise: (1 - t) / (1 - s) * x + t * noise, "the noise that is added"),
+        (lambda x, s, t, noise: step_back(x, s, t, 0 * noise), "the noise that is added"),
+        (lambda x, s, t, noise: step_back(x, s, t, noise)[:3], "shape"),
+    ],
     "check_leaders": [
         (lambda losses, z, keep: z[losses.argsort(1)[:, :keep].flatten()], "photos"),
         (lambda losses, z, keep: z[losses.flatten().argsort()[: keep * len(losses)]], "photos"),

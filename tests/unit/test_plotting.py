@@ -271,6 +271,23 @@ def test_differences_are_dots_with_the_mean_and_students_interval():
         plotting.show_differences({"x": {"a": a}, "y": {"b": b}}, "")
 
 
+def test_a_time_axis_keeps_dates_in_order_and_labels_apart():
+    works = [(f"2020-{month:02d}", f"work {month}", "new") for month in (1, 2, 7)]
+    figure = plotting.show_timeline({"left": works, "right": works[:1]}, "a time axis")
+    (ax,) = figure.axes
+    dots = [line.get_xydata()[0] for line in ax.get_lines() if line.get_marker() == "o"]
+    assert [side < 0 for side, _ in dots] == [True, True, True, False]
+    torch.testing.assert_close(
+        [when for _, when in dots], [2020 + (month - 0.5) / 12 for month in (1, 2, 7, 1)]
+    )
+    titles = {text.get_text(): text.get_position() for text in ax.texts}
+    left = [titles[f"work {month}, 2020-{month:02d}"] for month in (2, 7)]
+    assert left[1][1] - left[0][1] >= 0.6 - 1e-9 and left[0][0] < 0
+    assert {"left", "right", "2020", "2021"} <= titles.keys()
+    with pytest.raises(ValueError, match="two sides, got 1"):
+        plotting.show_timeline({"left": works}, "half a time axis")
+
+
 def test_error_pictures_are_black_without_error_and_white_at_the_range_over_the_factor():
     originals = torch.full((1, 3, 2, 2), -1.0)
     completed = originals.clone()

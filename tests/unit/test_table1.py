@@ -4,6 +4,7 @@ run goes on as if it had not been.
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,13 +18,16 @@ from tutorial_lib import cli, inpaint
 from tutorial_lib.baselines import BASELINES, fill_with
 from tutorial_lib.datasets import load_dataset
 from tutorial_lib.datasets.base import ArrayImages
+from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation import table1
 from tutorial_lib.evaluation.frechet import Judge, classifier_features
 from tutorial_lib.evaluation.metrics import SSIM_OF_WANG
 from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.evaluation.table1 import (
+    DIFFUSION,
     METHODS,
     PAPER_TABLE,
+    USUAL,
     Models,
     against_paper,
     fill_rows,
@@ -37,17 +41,33 @@ from tutorial_lib.evaluation.table1 import (
 )
 from tutorial_lib.evaluation.two_sample import two_sample_auc
 from tutorial_lib.images import to_float, to_uint8
+from tutorial_lib.inpainting.diffusion import dps, repaint
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER
 from tutorial_lib.masks import FAMILIES, corrupt
 from tutorial_lib.models.attributes import AttributeClassifier, heads_of
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator, Generator
+from tutorial_lib.models.diffusion import Denoiser
 from tutorial_lib.models.latent_model import uniform_latent_model
-from tutorial_lib.models.weights import file_hash, save_context_encoder, save_gan
+from tutorial_lib.models.weights import (
+    file_hash,
+    save_context_encoder,
+    save_denoiser,
+    save_gan,
+)
 
 PAPER_TEXT = ROOT.parent / "shared" / "paper" / "semantic-image-inpainting.txt"
 DATA = {"name": "noise", "split": "test"}
-QUICK = ["corrupted", "context-encoder", "ours", "ours, PAPER", "mean", "nearest-neighbor"]
+QUICK = [
+    "corrupted",
+    "context-encoder",
+    "ours",
+    "ours, PAPER",
+    "mean",
+    "nearest-neighbor",
+    "repaint",
+    "dps",
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +90,8 @@ def models(originals):
         ),
         context_encoder=ContextEncoder(4).eval(),
         context_encoder_card={"name": "painter", "sha256": "1" * 64},
+        denoiser=Denoiser(8).eval(),
+        denoiser_card={"name": "denoiser", "sha256": "2" * 64},
         training=ArrayImages(to_uint8(originals.flip(0).roll(3, 2)), "noise"),
     )
 
@@ -87,6 +109,8 @@ def short(monkeypatch):
     }
     monkeypatch.setattr(table1, "METHODS", few)
     monkeypatch.setattr(table1, "PART", 2)
+    for name, fill in DIFFUSION.items():
+        monkeypatch.setitem(table1.DIFFUSION, name, partial(fill, steps=4))
 
 
 def run(originals, models, folder, name="t", **changes):
@@ -103,7 +127,8 @@ def run(originals, models, folder, name="t", **changes):
 
 
 def test_every_system_of_the_paper_is_there():
-    assert set(METHODS) == {"corrupted", "context-encoder", "ours", "ours, PAPER"} | set(BASELINES)
+    assert set(USUAL) == {"corrupted", "context-encoder", "ours", "ours, PAPER"} | set(BASELINES)
+    assert set(METHODS) == {*USUAL, "repaint", "dps"}
     assert (
         METHODS["ours"].settings == DEFAULT
         and METHODS["ours"].at_most == METHODS["context-encoder"].at_most == 500
@@ -173,6 +198,11 @@ def test_the_methods_are_the_library_s_own(originals, models, short):
     total, _ = fill_rows("total-variation", originals, masks, [1], models)
     torch.testing.assert_close(total, fill_with("total-variation", y, masks[1:2]))
     assert torch.equal(fill_rows("corrupted", originals, masks, [1], models)[0], y)
+    noise = seeded_generator(7, 2).initial_seed()
+    for name, fill in (("repaint", repaint), ("dps", dps)):
+        made, _ = fill_rows(name, originals, masks, [1], models, seed=7, progress=False)
+        wanted = fill(y, masks[1:2], models.denoiser, steps=4, seed=noise, progress=False)
+        assert torch.equal(made, wanted)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +211,7 @@ def test_the_methods_are_the_library_s_own(originals, models, short):
         ("ours", "gan", "needs a generator"),
         ("context-encoder", "context_encoder", "needs a Context Encoder"),
         ("nearest-neighbor", "training", "training set"),
+        ("repaint", "denoiser", "needs a denoiser"),
     ],
 )
 def test_a_method_without_its_model_is_refused_before_anything_is_filled(
@@ -196,6 +227,7 @@ def test_what_made_a_cell_names_weights_and_settings(models):
         made_by("ours", models)["weights_sha256"] == "0" * 64
         and made_by("ours", models)["settings"]["steps"] == DEFAULT.steps
     )
+    assert made_by("dps", models)["weights_sha256"] == "2" * 64
     assert made_by("context-encoder", models)["weights"] == "painter" and "weights" not in made_by(
         "biharmonic", models
     )
@@ -489,6 +521,7 @@ def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
         {"name": "tiny"},
     )
     save_context_encoder(tmp_path / "painter", ContextEncoder(4).eval(), {})
+    denoiser = save_denoiser(tmp_path / "denoiser", Denoiser(8).eval(), {})
     arguments = [
         "table1",
         "--data",
@@ -506,6 +539,9 @@ def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
         "corrupted",
         "context-encoder",
         "ours",
+        "repaint",
+        "--denoiser",
+        str(denoiser),
         "--device",
         "cpu",
         "--work",
@@ -518,10 +554,14 @@ def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
         printed = capsys.readouterr().out
         with pytest.raises(SystemExit):
             cli.main([*arguments, "--methods", "nonsense"])
+        without = [word for word in arguments if word not in ("--denoiser", str(denoiser))]
+        assert cli.main(without) != 0
+        assert "need --denoiser" in capsys.readouterr().err
     finally:
         torch.set_num_threads(threads)
     assert "paper, SVHN: ours" in printed and "hole_psnr" in printed and "ours (4)" in printed
     results = json.loads((tmp_path / "t.json").read_text())
+    assert results["variants"]["half, repaint"]["made_by"]["weights_sha256"] == file_hash(denoiser)
     assert results["variants"]["half, ours"]["made_by"]["weights_sha256"] == file_hash(gan)
     assert (
         results["made_from"]["data"]["indices"]

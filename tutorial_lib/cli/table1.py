@@ -18,10 +18,15 @@ from tutorial_lib.cli.options import (
 from tutorial_lib.device import describe
 from tutorial_lib.evaluation.frechet import REFERENCE_PICTURES, load_judge
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
-from tutorial_lib.evaluation.table1 import METHODS, Models, run_table, summary, table_text
+from tutorial_lib.evaluation.table1 import METHODS, USUAL, Models, run_table, summary, table_text
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.attributes import ATTRIBUTES
-from tutorial_lib.models.weights import load_card, load_context_encoder, load_gan
+from tutorial_lib.models.weights import (
+    load_card,
+    load_context_encoder,
+    load_denoiser,
+    load_gan,
+)
 
 
 def add_command(commands) -> None:
@@ -41,13 +46,17 @@ def add_command(commands) -> None:
         "--context-encoder",
         help="the same for the Context Encoder; WEIGHTS-context-encoder when left out",
     )
+    parser.add_argument(
+        "--denoiser",
+        help="the same for the diffusion model of repaint and dps, which are left out without it",
+    )
     parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument(
         "--methods",
         nargs="*",
         choices=METHODS,
         metavar="NAME",
-        help=f"of {', '.join(METHODS)}; all when left out",
+        help=f"of {', '.join(METHODS)}; all that have their weights when left out",
     )
     parser.add_argument(
         "--limit",
@@ -62,7 +71,7 @@ def add_command(commands) -> None:
     )
     add_run_options(
         parser,
-        seed="of the initial z and masks",
+        seed="of the initial z, the noise and the masks",
         out="the .json file; runs/table1-WEIGHTS.json when left out",
     )
     parser.set_defaults(run=run)
@@ -71,7 +80,7 @@ def add_command(commands) -> None:
 def run(options) -> int:
     """Run the command; returns the exit status."""
     device = device_of(options)
-    methods = options.methods or list(METHODS)
+    methods = options.methods or (list(METHODS) if options.denoiser else USUAL)
     kinds = {METHODS[name].kind for name in methods}
     name = options.weights or options.data
     if options.data not in ATTRIBUTES and not options.weights:
@@ -84,6 +93,8 @@ def run(options) -> int:
             "--weights is a file: give the Context Encoder's with --context-encoder, "
             "or --methods without context-encoder"
         )
+    if "diffusion" in kinds and not options.denoiser:
+        raise ValueError("repaint and dps need --denoiser: the weights of a diffusion model")
     short = Path(name).stem
     out = options.out or Path("runs") / f"table1-{short}.json"
     work = options.work or Path("runs") / f"table1-{short}"
@@ -112,6 +123,8 @@ def _fill_and_measure(options, device, name, methods, kinds, out, work) -> dict:
         gan=load_gan(name, device) if "search" in kinds else None,
         context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
         context_encoder_card=load_card(painter) if "paint" in kinds else {},
+        denoiser=load_denoiser(options.denoiser, device) if "diffusion" in kinds else None,
+        denoiser_card=load_card(options.denoiser) if "diffusion" in kinds else {},
         judge=load_judge(dataset, indices, training, device) if rendered else None,
         training=training,
         faces=shows_faces(dataset.name),

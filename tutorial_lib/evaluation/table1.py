@@ -36,11 +36,13 @@ from tutorial_lib.evaluation.results import (
 )
 from tutorial_lib.evaluation.two_sample import FOLDS, two_sample_auc
 from tutorial_lib.images import to_float, to_uint8
+from tutorial_lib.inpainting.diffusion import dps, repaint
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings
 from tutorial_lib.inpainting.pipeline import complete, initial_z
 from tutorial_lib.masks import FAMILIES, corrupt, make_masks
 from tutorial_lib.models.attributes import FEATURES
 from tutorial_lib.models.context_encoder import ContextEncoder
+from tutorial_lib.models.diffusion import Denoiser
 from tutorial_lib.models.latent_model import LatentModel
 
 # Table 1 of the paper: PSNR in dB of the Context Encoder and of the paper's method.
@@ -71,8 +73,8 @@ class Method:
     """One way to fill the holes.
 
     Attributes:
-        kind: "search" (a `LatentModel`), "paint" (a Context Encoder), "baseline" or "nothing" (the
-            hole stays gray).
+        kind: "search" (a `LatentModel`), "paint" (a Context Encoder), "diffusion" (a `Denoiser`),
+            "baseline" or "nothing" (the hole stays gray).
         settings: of the search.
         at_most: pictures a cell; slow methods get fewer, spread evenly over the others' pictures.
     """
@@ -83,13 +85,16 @@ class Method:
 
 
 SLOW = ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
+DIFFUSION: dict[str, Callable[..., Tensor]] = {"repaint": repaint, "dps": dps}
 METHODS = {
     "corrupted": Method("nothing"),
     "context-encoder": Method("paint"),
     "ours": Method("search", DEFAULT),
     "ours, PAPER": Method("search", PAPER, 32),
     **{name: Method("baseline", at_most=100 if name in SLOW else 500) for name in BASELINES},
+    **{name: Method("diffusion", at_most=100) for name in DIFFUSION},
 }
+USUAL = [name for name in METHODS if name not in DIFFUSION]  # those that are run when none is named
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class Models:
     Attributes:
         gan: for the searches, with its card.
         context_encoder, context_encoder_card: the network and its model card.
+        denoiser, denoiser_card: the same for RePaint and DPS.
         judge: for rendered pictures, see `Judge`.
         training: the training set, for the nearest-neighbor fills.
         faces: whether the pictures are faces, so that looking for one in the completion makes
@@ -108,6 +114,8 @@ class Models:
     gan: LatentModel | None = None
     context_encoder: ContextEncoder | None = None
     context_encoder_card: dict = field(default_factory=dict)
+    denoiser: Denoiser | None = None
+    denoiser_card: dict = field(default_factory=dict)
     judge: Judge | None = None
     training: object = None
     faces: bool = False
@@ -141,9 +149,9 @@ def fill_rows(
         name: a key of `METHODS`.
         originals: (N, 3, 64, 64) in [-1, 1], of all rows; hole pixels are never read.
         masks: (N, 1, 64, 64), 1 = known, of all rows.
-        rows: which to fill; the initial z of a row depends on (seed, row) alone.
+        rows: which to fill; the initial z or the noise of a row depends on (seed, row) alone.
         models: what fills.
-        seed: of the initial z.
+        seed: of the initial z and the noise.
         progress: whether to show a progress bar.
 
     Returns:
@@ -162,11 +170,35 @@ def fill_rows(
     if method.kind == "baseline":
         pictures = {"pictures": models.training} if name in NEED_PICTURES else {}
         return fill_with(name, y, mask, **pictures), None
+    if method.kind == "diffusion" and models.denoiser is not None:
+        return _diffused(name, y, mask, rows, models.denoiser, seed, progress), None
     if models.gan is None or method.settings is None:
         raise ValueError(f"{name!r} has no model to fill with")
     z0 = initial_z(models.gan, max(rows) + 1, 1, seed)[rows]  # (len(rows), z_dim)
     found = complete(y, mask, models.gan, z0, method.settings, progress=progress)
     return found.completed.cpu(), found.final["context"].cpu()
+
+
+def _diffused(
+    name: str,
+    y: Tensor,
+    mask: Tensor,
+    rows: list[int],
+    denoiser: Denoiser,
+    seed: int,
+    progress: bool,
+) -> Tensor:
+    """(B, 3, 64, 64): one picture at a time, so that its noise does not depend on the others."""
+    fill = DIFFUSION[name]
+    device = next(denoiser.parameters()).device
+    completed = []
+    for image, known, row in tqdm(
+        zip(y, mask, rows, strict=True), desc=name, total=len(rows), disable=not progress
+    ):
+        noise = seeded_generator(seed, row + 1).initial_seed()
+        one = image[None].to(device), known[None].to(device)
+        completed.append(fill(*one, denoiser, seed=noise, progress=False).cpu())
+    return torch.cat(completed)
 
 
 def made_by(name: str, models: Models) -> dict:
@@ -184,6 +216,8 @@ def made_by(name: str, models: Models) -> dict:
     if method.kind == "paint":
         model, card = models.context_encoder, models.context_encoder_card
         what = "a Context Encoder"
+    if method.kind == "diffusion":
+        model, card, what = models.denoiser, models.denoiser_card, "a denoiser"
     if model is None:
         raise ValueError(f"{name!r} needs {what}: give its weights")
     if name in NEED_PICTURES and models.training is None:
@@ -262,8 +296,8 @@ def run_table(
         work: folder of the completions; the same.
         data: what the pictures are, for the file.
         families: of masks.
-        methods: keys of `METHODS`; None takes all.
-        seed: of the masks and the initial z.
+        methods: keys of `METHODS`; None takes those that need no denoiser.
+        seed: of the masks, the initial z and the noise.
         progress: whether to show a progress bar.
 
     Returns:
@@ -276,7 +310,7 @@ def run_table(
     Raises:
         ValueError: for an unknown family or method, or what was made from something else.
     """
-    methods = list(METHODS) if methods is None else methods
+    methods = USUAL if methods is None else methods
     check_names(methods, METHODS, "unknown method")
     check_names(families, FAMILIES, "unknown mask")
     filled_from = json.loads(

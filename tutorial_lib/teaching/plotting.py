@@ -795,6 +795,45 @@ def show_dumbbells(
     return figure
 
 
+def show_timeline(sides: dict[str, list[tuple[str, str, str]]], alt: str) -> Figure:
+    """A time axis from top to bottom with works on its left and on its right.
+
+    Args:
+        sides: heading -> ("2020-03", name, what it changed), earliest first; two headings, the
+            left one first. Labels that would overlap move down and stay tied to their dates.
+        alt: what is to be seen, in words.
+
+    Raises:
+        ValueError: for another number of sides than two.
+    """
+    if len(sides) != 2:
+        raise ValueError(f"a time axis has two sides, got {len(sides)}")
+    months = [month for works in sides.values() for month, _, _ in works]
+    first, last = int(min(months)[:4]), int(max(months)[:4]) + 1
+    figure, axes = new_figure(alt, size=(10.5, 0.95 * (last - first) + 1))
+    ax = axes[0, 0]
+    ax.axis("off")
+    ax.set(xlim=(-5.2, 5.2), ylim=(last + 0.4, first - 0.6))
+    for year in range(first, last + 1):
+        ax.text(0, year, year, ha="center", va="center", color="0.35", fontsize=10)
+    for (heading, works), side, color in zip(sides.items(), (-1, 1), COLORS, strict=False):
+        align = "right" if side < 0 else "left"
+        ax.plot([0.35 * side] * 2, [first, last], color="0.7", linewidth=2)
+        ax.text(1.1 * side, first - 0.35, heading, ha=align, color=color, fontsize=13)
+        place = -math.inf
+        for month, name, change in works:
+            year, number = map(int, month.split("-"))
+            when = year + (number - 0.5) / 12
+            place = max(when, place + 0.6)
+            ax.plot(0.35 * side, when, "o", color=color)
+            x, y = [0.35 * side, 0.6 * side, 1.02 * side], [when, when, place]
+            ax.plot(x, y, color=color, linewidth=1)
+            title = f"{name}, {month}"
+            ax.text(1.1 * side, place, title, color=color, weight="bold", ha=align, va="bottom")
+            ax.text(1.1 * side, place, change, ha=align, va="top")
+    return figure
+
+
 def colored(values: Tensor | np.ndarray, scale: int = 4, cmap: str = "viridis") -> np.ndarray:
     """A map in colors, each pixel enlarged to scale x scale.
 

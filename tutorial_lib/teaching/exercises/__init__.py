@@ -5,6 +5,7 @@ compares with the library or with a plain restatement, on inputs that the reader
 """
 
 from tutorial_lib.teaching.exercises.ablations import check_ablation, check_pictures_needed
+from tutorial_lib.teaching.exercises.after_gans import check_evaluations, check_step_back
 from tutorial_lib.teaching.exercises.comparisons import check_two_fold_auc, check_wins_needed
 from tutorial_lib.teaching.exercises.faster_search import check_fused, check_leaders
 from tutorial_lib.teaching.exercises.importance_weights import (
@@ -44,6 +45,7 @@ __all__ = [
     "check_detour",
     "check_discriminator_loss",
     "check_easy_hole",
+    "check_evaluations",
     "check_fused",
     "check_hole_psnr",
     "check_kept_quality",
@@ -55,6 +57,7 @@ __all__ = [
     "check_pictures_needed",
     "check_round_weights",
     "check_speakers",
+    "check_step_back",
     "check_stochastic_clip",
     "check_trustworthiness",
     "check_two_fold_auc",
