@@ -64,7 +64,10 @@ FOR_TEACHERS = (
     ".github/",
     "benchmarks/",
 )
-TEACHING = re.compile(r"^For a class.*?\n\n", re.M | re.S)
+TEACHING = {
+    "README.md": re.compile(r"^Teaching a class.*?\n\n", re.M | re.S),
+    "docs/manual.md": re.compile(r"^## Teach\n.*?(?=^## )", re.M | re.S),
+}
 SOLUTIONS = re.compile(r"; worked answers are in \[notebooks/solutions\]\(notebooks/solutions\)")
 LECTURE = ROOT / "docs" / "lecture.md"
 # Holds an extension of JupyterLab that lets sliders work on slides.
@@ -268,10 +271,10 @@ def hand_out(folder) -> str:
         target = unfinished / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
-    readme = unfinished / "README.md"
-    text = SOLUTIONS.sub("; your teacher has worked answers", readme.read_text(encoding="utf-8"))
-    text = TEACHING.sub("", text)
-    readme.write_text(text, encoding="utf-8")
+    for name, teaching in TEACHING.items():
+        page = unfinished / name
+        text = SOLUTIONS.sub("; your teacher has worked answers", page.read_text(encoding="utf-8"))
+        page.write_text(teaching.sub("", text), encoding="utf-8")
     if folder.exists():
         folder.rmdir()
     unfinished.rename(folder)

@@ -211,12 +211,11 @@ def test_handout_is_the_course_without_solutions(tmp_path, capsys):
         assert (tmp_path / "class" / name).read_bytes() == (ROOT / name).read_bytes()
     assert not [name for name in copied if name.startswith((*ours.FOR_TEACHERS, ".git/", "runs/"))]
     readme = (tmp_path / "class" / "README.md").read_text(encoding="utf-8")
+    manual = (tmp_path / "class" / "docs" / "manual.md").read_text(encoding="utf-8")
     assert "notebooks/solutions" not in readme and "your teacher has worked" in readme
-    assert not [
-        word
-        for word in ("docs/teaching", "docs/lecture", "For a class", "handout")
-        if word in readme
-    ]
+    for_teachers = ("docs/teaching", "docs/lecture", "Teaching a class", "handout", "## Teach")
+    assert not [word for word in for_teachers if word in readme + manual]
+    assert "## Your own generator" in manual
     assert "## Other pictures and weights" in readme
     assert [path.name for path in tmp_path.iterdir()] == ["class"]
     assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 1
@@ -227,6 +226,7 @@ def test_handout_is_the_course_without_solutions(tmp_path, capsys):
 def test_handout_without_git_leaves_out_hidden_folders_and_runs(tmp_path, monkeypatch):
     for name in (
         "README.md",
+        "docs/manual.md",
         "notebooks/00.ipynb",
         "notebooks/solutions/00.ipynb",
         ".venv/x",
@@ -238,7 +238,8 @@ def test_handout_without_git_leaves_out_hidden_folders_and_runs(tmp_path, monkey
     monkeypatch.setattr(ours, "ROOT", tmp_path / "book")
     (tmp_path / "out").mkdir()
     ours.hand_out(tmp_path / "out")
-    assert files_below(tmp_path / "out") == {"README.md", "notebooks/00.ipynb"}
+    wanted = {"README.md", "docs/manual.md", "notebooks/00.ipynb"}
+    assert files_below(tmp_path / "out") == wanted
 
 
 # ---- the lecture ---------------------------------------------------------------------------------
