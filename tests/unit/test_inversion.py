@@ -204,7 +204,7 @@ def test_quality_is_the_search_and_then_the_tuning():
     model, y, mask = dcgan(), pictures(2), center_mask().double()
     short = {"progress": False, "seed": 3, "restarts": 2, "approximate": 0.0}
     short["settings"] = replace(DEFAULT, steps=2)
-    found = inpaint(y, mask, model, clip="ball", **short)
+    found = inpaint(y, mask, model, **short)
     tuned = tune_generator(y, mask, model, found.z, steps=4, progress=False)
     refined = inpaint_quality(y, mask, model, steps=4, **short)
     assert torch.equal(refined.completed, tuned.completed)

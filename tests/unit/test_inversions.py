@@ -88,7 +88,8 @@ def test_every_method_is_measured_by_what_it_filled(tmp_path, small):
         assert cells[name]["seconds"] > 0
         assert ("context" in cells[name]) == (name not in ("replacement", "repaint", "dps"))
     assert cells["encoder"]["hole_psnr"] != cells["search"]["hole_psnr"]
-    assert cells["quality"]["hole_psnr"] != cells["tuning, 40"]["hole_psnr"]  # another z
+    # tuned as often from the same z: quality is a search and then tuning
+    assert cells["quality"]["hole_psnr"] == cells["tuning, 40"]["hole_psnr"]
     assert cells["quality, 4"]["made_by"]["restarts"] == 4
     assert inversions_table(results).count("\n") == len(METHODS)
 

@@ -116,15 +116,13 @@ def inpaint_quality(
     restarts: int = 1,
     steps: int = TUNING_STEPS,
     seed: int = 0,
-    clip: str = "ball",
     progress: bool = True,
     **more: Any,
 ) -> Inpainting:
-    """`inpaint` with z in a ball, and then a few steps of tuning, for about twice the time.
+    """`inpaint`, and then a few steps of tuning from the best z, for about twice the time.
 
-    The ball keeps z where G draws faces. The tuning brings the skin and the light of the hole
-    nearer to what surrounds it, and makes no eye clearer: measure both for your weights with
-    `python -m tutorial_lib inversions`.
+    It brings the skin and the light of the hole nearer to what surrounds it, and makes no eye
+    clearer: measure it for your weights with `python -m tutorial_lib inversions`.
 
     Args:
         images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
@@ -133,7 +131,6 @@ def inpaint_quality(
         restarts: searches per picture.
         steps: of tuning; with 0 it is `inpaint`.
         seed: of the initial z.
-        clip: see `SearchSettings`.
         progress: whether to show a progress bar.
         **more: further arguments of `inpaint`.
 
@@ -144,9 +141,7 @@ def inpaint_quality(
     Raises:
         ValueError: as `inpaint` and `tune_generator` do.
     """
-    found = inpaint(
-        images, mask, gan, restarts=restarts, seed=seed, clip=clip, progress=progress, **more
-    )
+    found = inpaint(images, mask, gan, restarts=restarts, seed=seed, progress=progress, **more)
     if steps == 0:
         return found
     tuned = tune_generator(images, mask, gan, found.z, steps=steps, progress=progress)
