@@ -78,6 +78,7 @@ def baseline_settings(**changes) -> GANSettings:
         "augment": ("color", "translation"),
         "ema": 0.999,
         "junk": 0.25,
+        "precision": "bfloat16",
     }
     return GANSettings(**(settings | changes))
 
