@@ -161,3 +161,14 @@ def test_a_shipped_one_beats_smooth_and_mean_fill_on_the_center(name, shared_pac
     for other in ("biharmonic", "mean"):
         gap, half = mean_interval(painted - psnr(fill_with(other, images, mask), images, mask))
         assert gap - half > 0, other
+
+
+def test_a_run_can_begin_with_trained_weights():
+    images, mask = flat_pictures(4), center_mask()
+    trained = ContextEncoder(4, (0.1, 0.2, 0.3)).eval()
+    task = ContextEncoderTask(ContextEncoderSettings(base_channels=4), images, seed=3)
+    task.start_from(trained)
+    assert torch.equal(task.finish().paint(images, mask)[0], trained.paint(images, mask)[0])
+    larger = ContextEncoderTask(ContextEncoderSettings(base_channels=8), images)
+    with pytest.raises(ValueError, match="give the same number"):
+        larger.start_from(trained)

@@ -34,6 +34,7 @@ from tutorial_lib.images import image_grid
 from tutorial_lib.models.attributes import heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
+    load_context_encoder,
     load_denoiser,
     load_gan,
     save_attributes,
@@ -89,8 +90,8 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--start-from",
         metavar="WEIGHTS",
-        help="dcgan, diffusion: begin with trained weights, a name or a .safetensors file, instead "
-        "of random ones",
+        help="dcgan, context-encoder, diffusion: begin with trained weights, a name or a "
+        ".safetensors file, instead of random ones",
     )
     parser.add_argument(
         "--weights",
@@ -309,7 +310,7 @@ def _task(options, dataset, device: torch.device) -> Task:
     for name, models in {
         "adversarial": ("vae", "context-encoder"),
         "noise": ("vae",),
-        "start_from": ("dcgan", "diffusion"),
+        "start_from": ("dcgan", "context-encoder", "diffusion"),
         "weights": ("encoder",),
     }.items():
         if getattr(options, name) is not None and options.model not in models:
@@ -338,7 +339,10 @@ def _task(options, dataset, device: torch.device) -> Task:
         return VAETask(VAESettings(**given), device, seed)
     if options.model == "context-encoder":
         images = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
-        return ContextEncoderTask(ContextEncoderSettings(**given), images, device, seed)
+        painting = ContextEncoderTask(ContextEncoderSettings(**given), images, device, seed)
+        if options.start_from:
+            painting.start_from(load_context_encoder(options.start_from, device))
+        return painting
     for name in ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss"):
         given[name] = getattr(options, name)
     task = GANTask(GANSettings(**given, augment=tuple(options.augment)), device, seed)

@@ -95,6 +95,19 @@ class ContextEncoderTask(Task):
         self.preview_images = images[:PREVIEW_COUNT].to(self.device)
         self.preview_mask = self._masks(len(self.preview_images), seeded_generator(seed, 1))
 
+    def start_from(self, network: ContextEncoder) -> None:
+        """Begin with a trained network, its hole's color too; D and the optimizers begin anew.
+
+        Raises:
+            ValueError: for a network of another size.
+        """
+        if network.base_channels != self.settings.base_channels:
+            raise ValueError(
+                f"the trained Context Encoder has {network.base_channels} base channels, "
+                f"not {self.settings.base_channels}: give the same number"
+            )
+        self.network.load_state_dict(network.state_dict())
+
     def _masks(self, count: int, rng: torch.Generator) -> Tensor:
         """(count, 1, 64, 64): the families in turn, so that a batch holds as many of each."""
         families = self.settings.families
