@@ -177,7 +177,7 @@ def told(row: dict) -> str:
 
 
 def main() -> None:
-    gan, photos = load_gan("synthetic-faces", "cpu"), load_gan("photo-faces", "cpu")
+    gan, photos = load_gan("synthetic-faces", "cpu"), load_gan("portraits", "cpu")
     faces, portraits = (
         load_dataset("synthetic-faces", split="test", limit=MANY)[:],
         load_dataset("two-portraits", limit=2)[:],

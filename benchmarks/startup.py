@@ -22,7 +22,7 @@ SCRIPTS = {
     "first picture filled": (
         "from tutorial_lib import inpaint, load_gan, load_dataset\n"
         "from tutorial_lib.masks import center_mask\n"
-        "gan = load_gan('photo-faces', 'cpu')\n"
+        "gan = load_gan('portraits', 'cpu')\n"
         "face = load_dataset('two-portraits', limit=1).images([0])",
         "inpaint(face, center_mask(), gan, progress=False)",
     ),

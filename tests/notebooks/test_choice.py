@@ -19,8 +19,8 @@ from tutorial_lib.evaluation.results import load_results, write_results
 from tutorial_lib.images import to_uint8
 
 TRAIN = 64
-TABLE = "table1-photo-faces"
-STORED = {"photographs": "ablations-photo-faces-{}", "rendered": "ablations-synthetic-faces-{}"}
+TABLE = "table1-portraits"
+STORED = {"photographs": "ablations-portraits-{}", "rendered": "ablations-synthetic-faces-{}"}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tutorial_lib.evaluation.reports import discriminator_report
 from tutorial_lib.masks import center_mask, corrupt
 from tutorial_lib.models.weights import shipped
 
-NAMES = ("photo-faces", "synthetic-faces")
+NAMES = ("portraits", "synthetic-faces")
 
 
 def test_both_weights_are_shipped_with_whole_cards():
@@ -51,12 +51,8 @@ def test_the_hole_of_a_known_code_is_found_again():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_d_ranks_real_above_junk(name, request):
-    if name == "photo-faces":
-        root = request.getfixturevalue("shared_pack")("faces")
-        real = load_dataset("folder", root=root, split="test", limit=100).images(slice(None))
-    else:
-        real = load_dataset(name, split="test", limit=100).images(slice(None))
+def test_d_ranks_real_above_junk(name):
+    real = load_dataset(name, split="test", limit=100)[:]
     ranks = discriminator_report(load_gan(name, "cpu"), real)["auc_real_against"]
     assert (
         ranks["uniform noise"] > 0.95
@@ -67,16 +63,12 @@ def test_d_ranks_real_above_junk(name, request):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_holes_of_unseen_faces_are_filled(name, request):
+def test_holes_of_unseen_faces_are_filled(name):
     """16 unseen faces, one start.
 
     Far better than the gray hole, and the cascade finds faces as in the originals.
     """
-    if name == "photo-faces":
-        root = request.getfixturevalue("shared_pack")("faces")
-        images = load_dataset("folder", root=root, split="test").images(list(range(0, 528, 33)))
-    else:
-        images = load_dataset(name, split="test", limit=16).images(slice(None))
+    images = load_dataset(name, split="test", limit=16)[:]
     mask = center_mask()
     result = inpaint(images, mask, load_gan(name, "cpu"), steps=150, progress=False)
     assert psnr(result.completed, images).mean() > 23

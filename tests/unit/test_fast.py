@@ -164,7 +164,7 @@ def test_the_fast_generator_takes_and_gives_the_codes_type():
     torch.testing.assert_close(found.float(), generator(z.float()), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["synthetic-faces", "photo-faces", "synthetic-faces-vae"])
+@pytest.mark.parametrize("name", ["synthetic-faces", "portraits", "synthetic-faces-vae"])
 def test_fused_batch_norms_change_nothing(name):
     generator = load_gan(name, "cpu").generator
     z = torch.rand(8, 100, generator=torch.Generator().manual_seed(3)) * 2 - 1

@@ -109,6 +109,11 @@ def test_inversion_finds_a_picture_that_g_can_make():
     with torch.no_grad():
         before = psnr(gan.generator(near), truth)
     assert bool((psnr(invert(truth, gan, near, progress=False), truth) > before + 10).all())
+    right = torch.ones(1, 1, 64, 64)
+    right[..., :32] = 0  # what does not count may be anything
+    garbled = torch.where(right > 0, truth, 1.0)
+    found = [invert(y, gan, near, progress=False, weights=right) for y in (truth, garbled)]
+    assert torch.equal(*found) and bool((psnr(found[0], truth, 1 - right) > before + 5).all())
 
 
 def test_the_figures_are_those_of_the_plain_calls(pictures, judge, short):

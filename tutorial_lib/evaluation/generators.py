@@ -127,24 +127,32 @@ def lam_for(model: LatentModel) -> float:
     return VAE_LAM if model.discriminator is None else DEFAULT.lam
 
 
-def invert(images: Tensor, gan: LatentModel, z0: Tensor, progress: bool = True) -> Tensor:
+def invert(
+    images: Tensor,
+    gan: LatentModel,
+    z0: Tensor,
+    progress: bool = True,
+    weights: Tensor | None = None,
+) -> Tensor:
     """G(z) for the z that comes closest to whole pictures.
 
-    The best that the search could ever find.
-
-    The same search with every pixel known and of weight 1 (Eq. 4 over the whole picture).
+    The best that the search could ever find: the same search with every pixel known (Eq. 4 over
+    the whole picture).
 
     Args:
         images: (B, 3, 64, 64) in [-1, 1].
         gan: the model to search.
         z0: (B, z_dim), the initial z.
         progress: whether to show a progress bar.
+        weights: (1, 1, 64, 64), how much each pixel counts, 0 or more; None lets all count 1.
 
     Returns:
         (B, 3, 64, 64) in [-1, 1] on the CPU.
     """
     every = torch.ones(len(images), 1, *images.shape[2:])  # (B, 1, 64, 64)
-    return search(images, every, gan, z0, DEFAULT, weights=every, progress=progress).generated.cpu()
+    counts = every if weights is None else weights.expand_as(every)
+    found = search(images, every, gan, z0, DEFAULT, weights=counts, progress=progress)
+    return found.generated.cpu()
 
 
 def measure_generator(
