@@ -17,6 +17,7 @@ from torch import Tensor
 # steps on the diagonal alone: a matrix of a few gradients says nothing about most directions
 WARM_UP = 10
 RENEWED_EVERY = 5  # steps between two roots of the matrix
+LARGEST = 1024  # numbers in a code: the work grows with the cube
 DAMPING = 1e-3  # fraction of the mean square that is added to every direction
 
 
@@ -26,12 +27,12 @@ class FullMatrixAdam(torch.optim.Optimizer):
     Rows do not know of each other.
 
     Args:
-        params: parameters of shape (B, n), n at most a few hundred.
+        params: parameters of shape (B, n), n at most `LARGEST`.
         lr: length of a step in the scaled space, as Adam's.
         betas: decay of the mean gradient and of the mean products.
 
     Raises:
-        ValueError: for a parameter of another shape.
+        ValueError: for a parameter of another shape, or longer codes.
     """
 
     def __init__(self, params, lr: float = 0.15, betas: tuple[float, float] = (0.9, 0.98)):
@@ -41,6 +42,12 @@ class FullMatrixAdam(torch.optim.Optimizer):
                 if p.dim() != 2:
                     raise ValueError(
                         f"rows of codes are wanted, shape (B, n), got {tuple(p.shape)}"
+                    )
+                if p.shape[1] > LARGEST:
+                    raise ValueError(
+                        f"full-matrix Adam keeps n x n numbers for a code of n, and takes up to "
+                        f"{LARGEST}, not {p.shape[1]}: search with optimizer='adam' "
+                        "(settings=DIFFUSION for a diffusion model)"
                     )
 
     @torch.no_grad()

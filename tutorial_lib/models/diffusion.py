@@ -2,12 +2,13 @@
 
 x_t = (1 - t) x + t noise: an image at t = 0, noise at t = 1 (Lipman et al. 2023; Liu et al. 2023).
 The network predicts the velocity noise - x. DDIM (Song et al. 2021) is the same sampler in another
-parametrization.
+parametrization. `ddim_latent_model` makes it a generator that the paper's search can use.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -16,11 +17,17 @@ from torch import Tensor, nn
 
 from tutorial_lib.images import IMAGE_SIZE
 from tutorial_lib.models.blocks import check_input
+from tutorial_lib.models.latent_model import (
+    LatentModel,
+    normal_latent_model,
+    project_to_sphere,
+)
 
 WIDTHS = (1, 2, 3, 3)  # of the levels with side 32, 16, 8 and 4, as multiples of the base channels
 GROUPS = 8  # of every group norm
 EMBEDDING = 256
 STEPS = 50  # of the sampler
+CODE_SIZE = 3 * IMAGE_SIZE**2  # numbers in the noise of one picture
 
 
 class VelocityModel(Protocol):
@@ -168,10 +175,68 @@ def sample(model: VelocityModel, noise: Tensor, steps: int = STEPS) -> Tensor:
     Returns:
         (B, 3, 64, 64), clamped to [-1, 1].
     """
+    return _solve(model, noise, steps)
+
+
+def _solve(model: VelocityModel, noise: Tensor, steps: int) -> Tensor:
+    """The probability-flow ODE dx/dt = velocity from t = 1 to 0, by Euler's method."""
     x, times = noise, sampling_times(steps)
     for t, after in zip(times[:-1], times[1:], strict=True):
         x = x + (after - t) * model(x, x.new_full((len(x),), t))
     return x.clamp(-1, 1)
+
+
+class DDIMGenerator(nn.Module):
+    """`sample` as a generator: its code is the noise, and the gradient runs through every step.
+
+    Args:
+        denoiser: velocities, such as a `Denoiser`.
+        steps: evaluations of the denoiser a picture.
+
+    Shapes: (B, 3 * 64 * 64) codes -> (B, 3, 64, 64) in [-1, 1].
+
+    Raises:
+        ValueError: for fewer than one step, or codes of another length.
+    """
+
+    def __init__(self, denoiser: nn.Module, steps: int = 5):
+        super().__init__()
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        self.denoiser, self.steps = denoiser, steps
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, 3 * 64 * 64) codes -> (B, 3, 64, 64) pictures in [-1, 1]."""
+        if z.dim() != 2 or z.shape[1] != CODE_SIZE:
+            raise ValueError(f"codes have shape (B, {CODE_SIZE}), got {tuple(z.shape)}")
+        return _solve(self.denoiser, z.unflatten(1, (3, IMAGE_SIZE, IMAGE_SIZE)), self.steps)
+
+
+def ddim_latent_model(denoiser: nn.Module, steps: int = 5, card: dict | None = None) -> LatentModel:
+    """A diffusion model as the paper's search sees it: the noise it starts from is the code.
+
+    The deterministic sampler maps each noise to one picture (the probability-flow ODE, Song et al.
+    2021), so the noise can be searched as a GAN's z is: `inpaint(..., settings=DIFFUSION)`, with
+    the settings of that name from `inpainting`. `FullMatrixAdam` refuses codes of this length.
+
+    The prior is a Gaussian in 12,288 dimensions. Almost all of it lies close to the sphere of
+    radius sqrt(12,288), about 111, and each step of the search returns there: the counterpart of
+    the paper's clipping. On the sphere -log p(z) is a constant, so the prior loss says nothing, and
+    there is no D to say more.
+
+    An evaluation of G(z) and its gradient are `steps` forward and backward passes of the denoiser;
+    they keep about 8 MB each for a picture and a denoiser of 64 channels.
+
+    Args:
+        denoiser: velocities for (B, 3, 64, 64), such as a `Denoiser`; it is frozen.
+        steps: evaluations of the denoiser a picture.
+        card: the model card of the weights.
+
+    Raises:
+        ValueError: for fewer than one step.
+    """
+    model = normal_latent_model(DDIMGenerator(denoiser, steps), CODE_SIZE, card)
+    return replace(model, project=project_to_sphere)
 
 
 def draw_noise(count: int, seed: int, side: int = IMAGE_SIZE) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -90,6 +91,17 @@ def sample_uniform(count: int, generator: torch.Generator, z_dim: int = 100) -> 
 def clip_to_box(z: Tensor) -> Tensor:
     """Restrict z to [-1, 1] (paper section 3.4: done in each iteration)."""
     return z.clamp(-1, 1)
+
+
+def project_to_sphere(z: Tensor) -> Tensor:
+    """Scale each code to the norm sqrt(z_dim), near which long standard normal codes lie.
+
+    The norm of n standard normal numbers is sqrt(n) within about 0.7, however large n is.
+
+    Args:
+        z: (B, z_dim), none of them zero.
+    """
+    return F.normalize(z) * z.shape[1] ** 0.5
 
 
 def uniform_latent_model(
