@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -21,7 +20,7 @@ from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.losses import context_loss, prior_loss
 from tutorial_lib.masks import HOLE_GRAY, check_batch, corrupt
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.teaching.plotting import COLORS, DPI, DescribedFigure, colored
+from tutorial_lib.teaching.plotting import COLORS, DescribedFigure, colored, exact_figure
 
 FORWARD, BACKWARD = "0.15", COLORS[1]
 WIDTH, HEIGHT, SIDE = 1330, 730, 192  # pixels of the figure, and of a picture in it
@@ -181,10 +180,7 @@ def draw_framework(
 
 def _canvas(alt: str) -> tuple[DescribedFigure, Axes]:
     """A figure with one axes whose unit is a pixel, counted from the lower left."""
-    figure = plt.figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, FigureClass=DescribedFigure)
-    assert isinstance(figure, DescribedFigure)
-    plt.close(figure)
-    figure.alt, figure.exact = alt, True
+    figure = exact_figure(alt, WIDTH, HEIGHT)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.axis("off")
     ax.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))

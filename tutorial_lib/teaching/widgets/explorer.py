@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tutorial_lib.evaluation.exploration import Exploration
 from tutorial_lib.images import image_grid
-from tutorial_lib.masks import corrupt
-from tutorial_lib.teaching.plotting import COLORS, HOLE_GRAY, lam_labels, lam_positions
+from tutorial_lib.masks import HOLE_GRAY, corrupt
+from tutorial_lib.teaching.plotting import COLORS, lam_labels, lam_positions
 from tutorial_lib.teaching.static_slider import slider_html
 from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
 

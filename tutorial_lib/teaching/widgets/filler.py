@@ -15,9 +15,8 @@ from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT, LatentSearch, SearchSettings
 from tutorial_lib.inpainting.pipeline import fill_hole, initial_z
 from tutorial_lib.inpainting.put_back import put_back
-from tutorial_lib.masks import check_batch
+from tutorial_lib.masks import HOLE_GRAY, check_batch
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.teaching.plotting import HOLE_GRAY
 from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
 from tutorial_lib.teaching.widgets.painter import MaskPainter
 
