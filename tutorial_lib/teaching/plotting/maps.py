@@ -20,6 +20,8 @@ from tutorial_lib.teaching.plotting.figures import (
     pixel_axes,
 )
 
+GAP = 4  # pixels, at least, between two pictures on a map
+
 
 def show_map(
     embedding,
@@ -93,14 +95,13 @@ def map_axes(alt: str, embedding, side: int = 800, right: int = 0, lowest: int =
     return figure, ax
 
 
-def draw_samples(ax, embedding, pictures: Tensor, gap: int = 4) -> None:
+def draw_samples(ax, embedding, pictures: Tensor) -> None:
     """The ground of a map: a dot for each sample, and its picture, pixel for pixel, where it fits.
 
     Args:
         ax: from `map_axes`.
         embedding: what `manifold.embed` returned.
         pictures: (N, 3, H, W) in [-1, 1].
-        gap: at least so many pixels between two pictures.
 
     Raises:
         ValueError: when there is not one picture a sample.
@@ -113,7 +114,7 @@ def draw_samples(ax, embedding, pictures: Tensor, gap: int = 4) -> None:
     ax.scatter(*places.T, s=3, color="0.75", zorder=1)
     height, width = pictures.shape[-2:]
     on_screen = ax.transData.transform(places)  # (N, 2), pixels from the lower left corner
-    shown = spaced_out(on_screen, max(height, width) + gap)
+    shown = spaced_out(on_screen, max(height, width) + GAP)
     corners = (on_screen[shown] - (width / 2, height / 2)).round()
     to_map = ax.transData.inverted()
     for corner, pixels in zip(corners, to_uint8(pictures[shown]), strict=True):
