@@ -35,7 +35,6 @@ class LossGradients:
         weights: (1, 1, H, W), W (Eq. 3).
         context: the context loss (Eq. 4).
         prior: the prior loss (Eq. 5).
-        logit: D's, of G(z).
         from_context: (1, 3, H, W), gradient of the context loss with respect to the pixels of G(z).
         from_prior: (1, 3, H, W), gradient of the prior loss, back through D.
         at_z: (1, z_dim), gradient of their sum with respect to z: both, back through G.
@@ -45,7 +44,6 @@ class LossGradients:
     weights: Tensor
     context: float
     prior: float
-    logit: float
     from_context: Tensor
     from_prior: Tensor
     at_z: Tensor
@@ -76,8 +74,7 @@ def loss_gradients(
     generated = gan.generator(z)  # (1, 3, H, W)
     pixels = generated.detach().clone().requires_grad_(True)
     context = context_loss(pixels, image.to(gan.device), weights).sum()
-    logit = gan.discriminator(pixels)
-    prior = prior_loss(logit, lam).sum()
+    prior = prior_loss(gan.discriminator(pixels), lam).sum()
     (from_context,) = torch.autograd.grad(context, pixels)
     (from_prior,) = torch.autograd.grad(prior, pixels)
     (at_z,) = torch.autograd.grad(generated, z, from_context + from_prior)
@@ -86,7 +83,6 @@ def loss_gradients(
         weights,
         context.item(),
         prior.item(),
-        logit.sum().item(),
         from_context,
         from_prior,
         at_z,
