@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutorial_lib.device import upcast
 from tutorial_lib.models.diffusion import Denoiser, draw_noise, sample
-from tutorial_lib.training.task import Task, check_settings, seeded_weights
+from tutorial_lib.training.task import Task, average_into, check_settings, seeded_weights
 
 PREVIEW_COUNT, PREVIEW_STEPS = 32, 20
 WARM_UP = 1000  # steps in which the learning rate rises
@@ -92,11 +92,8 @@ class DiffusionTask(Task):
         for group in self.optimizers["denoiser"].param_groups:
             group["lr"] = self.settings.learning_rate * min(1.0, (number + 1) / WARM_UP)
         self.update("denoiser", loss)
-        with torch.no_grad():
-            for slow, fast in zip(
-                self.average.parameters(), self.denoiser.parameters(), strict=True
-            ):
-                slow.lerp_(fast, 1 - min(self.settings.ema, (number + 1) / (number + 10)))
+        decay = min(self.settings.ema, (number + 1) / (number + 10))
+        average_into(self.average, self.denoiser, 1 - decay)
         return {"loss": loss.detach()}
 
     @torch.no_grad()

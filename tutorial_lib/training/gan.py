@@ -22,7 +22,7 @@ from tutorial_lib.models.dcgan import (
 )
 from tutorial_lib.models.latent_model import LatentModel, sample_uniform, uniform_latent_model
 from tutorial_lib.training.augment import KINDS, augment, junk_like
-from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
+from tutorial_lib.training.task import Task, average_into, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 64
 STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
@@ -238,7 +238,7 @@ class GANTask(Task):
             judged = upcast(d(augment(fake, settings.augment, rng)))  # (B,)
             _, loss_g = adversarial_losses(settings.loss, real_logits.detach(), judged)
         self.update("generator", loss_g)
-        self._average()
+        average_into(self.average, self.generator, 1 - settings.ema)
         return {
             "loss_d": loss_d.detach(),
             "loss_g": loss_g.detach(),
@@ -251,13 +251,6 @@ class GANTask(Task):
         logits = self.discriminator(images)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
         return gradient.square().flatten(1).sum(1).mean()
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        weight = 1 - self.settings.ema
-        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-        for averaged, current in pairs:
-            averaged.lerp_(current, weight)
 
     @torch.no_grad()
     def final_generator(self) -> Generator:

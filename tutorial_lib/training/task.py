@@ -127,6 +127,13 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
+@torch.no_grad()
+def average_into(average: nn.Module, network: nn.Module, weight: float) -> None:
+    """Move the moving average of the weights towards the network's by `weight`, from 0 to 1."""
+    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, weight)
+
+
 def check_settings(
     settings: Any,
     *,
