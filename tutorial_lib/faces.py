@@ -40,6 +40,7 @@ _BOX_WIDTH = 66.5
 _SEARCH_SIDE = 320  # of the copy in which faces are looked for, the shorter one
 _SMALLEST = 40  # face there
 _SECOND_LOOK = 0.6
+_LOOKS = 3  # of the network at one face
 _TURNS = (10, -10, 20, -20)  # degrees
 
 # How far a face's points may be from the template (root mean square, template pixels), and how far
@@ -272,22 +273,23 @@ def _network() -> LandmarkNetwork:
 
 
 def read_points(
-    picture: Image.Image, guess: Transform, network: LandmarkNetwork, looks: int = 3
+    picture: Image.Image, guess: Transform, network: LandmarkNetwork
 ) -> tuple[np.ndarray, float]:
     """What the network reads around a first guess.
+
+    It looks three times, from the second time on at a crop placed by its last answer.
 
     Args:
         picture: an RGB photo.
         guess: where the face may be, see `detections`.
         network: in eval mode, on the CPU.
-        looks: how often it looks; from the second time on at a crop placed by its last answer.
 
     Returns:
         (5, 2) float64 in photo pixels, and how sure the network was at its last look
         (`LandmarkNetwork.read`).
     """
     matrix = guess.matrix
-    for _ in range(looks):
+    for _ in range(_LOOKS):
         place = crop_matrices(matrix[None])[0]  # (2, 3), crop pixel to photo pixel
         crop = _cut(picture, place, CROP_SIZE, 2, "bilinear", "border")
         with torch.no_grad():

@@ -9,6 +9,7 @@ Random masks draw from the torch.Generator given, never from the global one.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -145,6 +146,13 @@ def make_masks(
         "half": lambda: half_mask(rng=rng, size=size),
     }[family]
     return torch.cat([draw() for _ in range(count)])
+
+
+def mixed_masks(families: Sequence[str], count: int, rng: torch.Generator) -> Tensor:
+    """(count, 1, 64, 64): the families in turn, so that a batch holds as many masks of each."""
+    return torch.cat(
+        [make_masks(families[number % len(families)], 1, rng) for number in range(count)]
+    )
 
 
 def mask_from_array(array: np.ndarray) -> Tensor:

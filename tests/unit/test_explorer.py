@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import callback_errors_raise
+from matplotlib.text import Text
 from scipy import stats
 from static_sliders import parts
 
@@ -302,8 +303,9 @@ def test_curves_over_lam_are_means_with_students_intervals():
 def test_labels_of_curves_that_end_together_stand_apart():
     ends = {name: torch.full((1, 5), 3.0) for name in "abcde"}
     figure = show_over_lam(LAMS, {"loss": ends}, "five equal curves")
-    figure.canvas.draw()
-    boxes = sorted((text.get_window_extent() for text in figure.axes[0].texts), key=lambda b: b.y0)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts]
+    boxes.sort(key=lambda box: box.y0)
     assert all(low.y1 <= high.y0 for low, high in zip(boxes, boxes[1:], strict=False))
 
 

@@ -87,7 +87,7 @@ def test_heat_maps_are_probabilities_and_points_their_means():
 
 def test_other_sizes_are_refused():
     for shape in ((1, 3, 32, 32), (3, 64, 64), (1, 1, 64, 64)):
-        with pytest.raises(ValueError, match="crops of shape"):
+        with pytest.raises(ValueError, match="landmark network takes images of shape"):
             LandmarkNetwork(4)(torch.zeros(shape))
 
 

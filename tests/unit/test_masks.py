@@ -20,6 +20,7 @@ from tutorial_lib.masks import (
     make_masks,
     mask_from_array,
     mask_from_file,
+    mixed_masks,
     pattern_mask,
     random_mask,
     read_mask,
@@ -129,6 +130,11 @@ def test_all_four_halves_come_up_about_equally_often():
     masks = make_masks("half", 400, rng())
     counts = {side: int((masks == half_mask(side)).flatten(1).all(1).sum()) for side in SIDES}
     assert sum(counts.values()) == 400 and min(counts.values()) > 70
+
+
+def test_mixed_masks_are_as_many_of_each_family():
+    missing = 1 - mixed_masks(FAMILIES, 8, rng()).mean((1, 2, 3))
+    assert [round(share, 2) for share in missing.tolist()] == [0.25, 0.25, 0.8, 0.5] * 2
 
 
 def test_what_is_unknown_is_refused_with_the_choices():

@@ -54,7 +54,6 @@ def atlas():
         tuple(np.zeros((len(STEPS), 1)) for _ in NAMES),
         1.0,
         0.9,
-        10.0,
     )
 
 

@@ -13,7 +13,13 @@ from tutorial_lib.cli.options import (
     what_is_read,
 )
 from tutorial_lib.device import describe
-from tutorial_lib.evaluation.inversions import METHODS, NEED, inversions_table, run_inversions
+from tutorial_lib.evaluation.inversions import (
+    METHODS,
+    NEED,
+    USUAL,
+    inversions_table,
+    run_inversions,
+)
 from tutorial_lib.evaluation.looks import MASKS
 from tutorial_lib.evaluation.results import evenly_spaced, only_writer
 from tutorial_lib.models.weights import load_card, load_denoiser, load_encoder, load_gan
@@ -63,9 +69,8 @@ def run(options) -> int:
     }
     there = {"encoder": encoder, "denoiser": denoiser}
     methods = options.methods or [
-        name
-        for name in METHODS
-        if name != "paper" and (name not in NEED or there[NEED[name]] is not None)
+        *USUAL,
+        *(name for name, network in NEED.items() if there[network] is not None),
     ]
     with only_writer(options.out):
         held_out = open_data(options, split="test")

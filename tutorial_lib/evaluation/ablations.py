@@ -277,22 +277,17 @@ def verdict(gap: float, half: float) -> str:
     return "lower" if gap + half < 0 else "not told apart"
 
 
-def ablation_table(
-    results: dict,
-    names: list[str] | None = None,
-    reference: str = REFERENCE,
-    measures: tuple[str, ...] = ("hole_psnr", "hole_ssim", "context", "logit", "seam", "face"),
-) -> str:
+def ablation_table(results: dict) -> str:
     """Text: a line a variant, its means, and in brackets paired differences and 95 % intervals."""
-    columns = {measure: differences(results, measure, reference) for measure in measures}
-    names = list(results["variants"]) if names is None else names
+    measures = MEASURES[1:]  # without the PSNR of the whole picture
+    columns = {measure: differences(results, measure) for measure in measures}
     lines = [f"{'':36s}" + "".join(f"{measure:>26s}" for measure in measures)]
-    for name in names:
+    for name in results["variants"]:
         cells = []
         for measure in measures:
             digits = _DIGITS[measure]
             mean, gap, half = columns[measure][name]
-            change = "" if name == reference else f" ({gap:+.{digits}f} ± {half:.{digits}f})"
+            change = "" if name == REFERENCE else f" ({gap:+.{digits}f} ± {half:.{digits}f})"
             cells.append(f"{f'{mean:.{digits}f}{change}':>26s}")
         lines.append(f"{name:36s}" + "".join(cells))
     return "\n".join(lines)

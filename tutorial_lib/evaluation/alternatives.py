@@ -5,8 +5,6 @@ A quasi-Newton search, and D's gradient alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from scipy.optimize import minimize
@@ -19,6 +17,8 @@ from tutorial_lib.inpainting.losses import context_loss, prior_loss
 from tutorial_lib.masks import check_batch
 from tutorial_lib.models.latent_model import LatentModel
 
+PIXEL_RATE = 0.02  # of Adam, for pixels in [-1, 1]
+
 
 def search_lbfgs(
     images: Tensor,
@@ -29,7 +29,6 @@ def search_lbfgs(
     window: int = 7,
     evaluations: int = 300,
     progress: bool = True,
-    on_loss: Callable[[float], object] | None = None,
 ) -> tuple[Tensor, list[int]]:
     """Eq. 2 by SciPy's L-BFGS-B, picture by picture, with the box [-1, 1] as its bounds.
 
@@ -43,7 +42,6 @@ def search_lbfgs(
         evaluations: of the loss and its gradient a picture, at most (a line search may use a few
             more).
         progress: whether to show a progress bar.
-        on_loss: called with each total loss that was evaluated.
 
     Returns:
         z_hat (B, z_dim), and how many evaluations each took.
@@ -68,8 +66,6 @@ def search_lbfgs(
             if lam:
                 loss = loss + prior_loss(discriminator(generated), lam)
             (gradient,) = torch.autograd.grad(loss.sum(), z)
-            if on_loss:
-                on_loss(loss.item())
             return loss.item(), gradient[0].cpu().double().numpy()
 
         done = minimize(
@@ -91,7 +87,6 @@ def update_pixels(
     model: LatentModel,
     start: Tensor,
     steps: int = 300,
-    learning_rate: float = 0.02,
     progress: bool = True,
 ) -> Tensor:
     """What the paper argues against (section 3).
@@ -106,7 +101,6 @@ def update_pixels(
         model: a GAN.
         start: (B, 3, H, W) in [-1, 1], what the hole holds at first.
         steps: updates of the pixels.
-        learning_rate: of Adam.
         progress: whether to show a progress bar.
 
     Returns:
@@ -118,7 +112,7 @@ def update_pixels(
     discriminator = _discriminator_of(model)
     images, mask = (part.to(model.device) for part in check_batch(images, mask))
     pixels = start.detach().to(images).clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([pixels], lr=learning_rate)
+    optimizer = torch.optim.Adam([pixels], lr=PIXEL_RATE)
     for _ in tqdm(
         range(steps), desc="updating pixels", unit="step", leave=False, disable=not progress
     ):

@@ -55,7 +55,6 @@ def tune_generator(
     *,
     steps: int = TUNING_STEPS,
     learning_rate: float = 3e-4,
-    stop: float = 0.0,
     lam: float = 0.0,
     window: int = 7,
     keep_path: bool = False,
@@ -74,7 +73,6 @@ def tune_generator(
         z: (B, z_dim), the pivot, such as the search's z_hat.
         steps: of Adam; with 0 the picture is G(z).
         learning_rate: Adam's.
-        stop: a picture is done when its context loss is down to this fraction of G(z)'s.
         lam: of Eq. 5.
         window: of Eq. 3.
         keep_path: whether to return the pictures after each step.
@@ -101,7 +99,6 @@ def tune_generator(
                 list(own.parameters()),
                 steps,
                 learning_rate,
-                stop=stop,
                 keep_path=keep_path,
             )
         )
@@ -233,7 +230,6 @@ def _descend(
     steps: int,
     learning_rate: float,
     *,
-    stop: float = 0.0,
     constrain: Callable[[], None] = lambda: None,
     keep_path: bool = False,
 ) -> _Found:
@@ -254,7 +250,7 @@ def _descend(
         best = torch.where(better, total.detach(), best)
         if keep_path:
             path.append(seen)
-        if step == steps or bool((context <= stop * history[0][0]).all()):
+        if step == steps:
             break
         gradients = torch.autograd.grad(total.sum(), variables)
         for variable, gradient in zip(variables, gradients, strict=True):
@@ -262,9 +258,6 @@ def _descend(
         optimizer.step()
         with torch.no_grad():
             constrain()
-    missing = steps + 1 - len(history)  # a picture that is done stays as it is
-    history += history[-1:] * missing
-    path += path[-1:] * missing
     return _Found(kept, torch.stack(history, 1), torch.stack(path) if keep_path else None)
 
 

@@ -78,13 +78,12 @@ def gray(images: Tensor) -> Tensor:
     return (weights * images).sum(1, keepdim=True)
 
 
-def random_projections(count: int, seed: int = 0, side: int = IMAGE_SIZE) -> Operator:
+def random_projections(count: int, seed: int = 0) -> Operator:
     """`count` random sums of all values, as in compressed sensing.
 
     Args:
         count: of the sums; their weights are normal with variance 1 / count.
         seed: of the weights.
-        side: of the images.
 
     Raises:
         ValueError: for a count below 1.
@@ -92,10 +91,10 @@ def random_projections(count: int, seed: int = 0, side: int = IMAGE_SIZE) -> Ope
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     rng = torch.Generator().manual_seed(seed)
-    matrix = torch.randn(3 * side * side, count, generator=rng) / math.sqrt(count)
+    matrix = torch.randn(3 * IMAGE_SIZE**2, count, generator=rng) / math.sqrt(count)
 
     def apply(images: Tensor) -> Tensor:
-        """(B, 3, side, side) -> (B, count)."""
+        """(B, 3, 64, 64) -> (B, count)."""
         return images.flatten(1) @ matrix.to(images)
 
     return apply

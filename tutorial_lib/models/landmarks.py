@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tutorial_lib.models.blocks import check_input
+
 POINTS = 5
 CROP_SIZE = 64
 MAP_SIZE = 16
@@ -67,11 +69,7 @@ class LandmarkNetwork(nn.Module):
         Returns:
             (B, 5, 16, 16), positive; the sum of a map is 1.
         """
-        if crops.dim() != 4 or crops.shape[1:] != (3, CROP_SIZE, CROP_SIZE):
-            raise ValueError(
-                f"the network takes crops of shape (B, 3, {CROP_SIZE}, {CROP_SIZE}), "
-                f"got {tuple(crops.shape)}"
-            )
+        check_input(crops, "the landmark network")
         x16 = self.down_16(crops)  # (B, 2C, 16, 16)
         x8 = self.down_8(x16)  # (B, 3C, 8, 8)
         x4 = self.down_4(x8)  # (B, 3.5C, 4, 4)

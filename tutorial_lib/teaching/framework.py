@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -21,7 +20,7 @@ from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.losses import context_loss, prior_loss
 from tutorial_lib.masks import HOLE_GRAY, check_batch, corrupt
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.teaching.plotting import COLORS, DPI, DescribedFigure, colored
+from tutorial_lib.teaching.plotting import COLORS, DescribedFigure, colored, exact_figure
 
 FORWARD, BACKWARD = "0.15", COLORS[1]
 WIDTH, HEIGHT, SIDE = 1330, 730, 192  # pixels of the figure, and of a picture in it
@@ -36,7 +35,6 @@ class LossGradients:
         weights: (1, 1, H, W), W (Eq. 3).
         context: the context loss (Eq. 4).
         prior: the prior loss (Eq. 5).
-        logit: D's, of G(z).
         from_context: (1, 3, H, W), gradient of the context loss with respect to the pixels of G(z).
         from_prior: (1, 3, H, W), gradient of the prior loss, back through D.
         at_z: (1, z_dim), gradient of their sum with respect to z: both, back through G.
@@ -46,7 +44,6 @@ class LossGradients:
     weights: Tensor
     context: float
     prior: float
-    logit: float
     from_context: Tensor
     from_prior: Tensor
     at_z: Tensor
@@ -77,8 +74,7 @@ def loss_gradients(
     generated = gan.generator(z)  # (1, 3, H, W)
     pixels = generated.detach().clone().requires_grad_(True)
     context = context_loss(pixels, image.to(gan.device), weights).sum()
-    logit = gan.discriminator(pixels)
-    prior = prior_loss(logit, lam).sum()
+    prior = prior_loss(gan.discriminator(pixels), lam).sum()
     (from_context,) = torch.autograd.grad(context, pixels)
     (from_prior,) = torch.autograd.grad(prior, pixels)
     (at_z,) = torch.autograd.grad(generated, z, from_context + from_prior)
@@ -87,7 +83,6 @@ def loss_gradients(
         weights,
         context.item(),
         prior.item(),
-        logit.sum().item(),
         from_context,
         from_prior,
         at_z,
@@ -181,10 +176,7 @@ def draw_framework(
 
 def _canvas(alt: str) -> tuple[DescribedFigure, Axes]:
     """A figure with one axes whose unit is a pixel, counted from the lower left."""
-    figure = plt.figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, FigureClass=DescribedFigure)
-    assert isinstance(figure, DescribedFigure)
-    plt.close(figure)
-    figure.alt, figure.exact = alt, True
+    figure = exact_figure(alt, WIDTH, HEIGHT)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.axis("off")
     ax.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))

@@ -37,7 +37,6 @@ class Embedding:
         trustworthiness: 0 to 1, of samples and path points together: 1 when those that are near
             each other on the map are near each other in the features as well (Venna & Kaski 2001;
             scikit-learn's).
-        perplexity: about how many neighbors of each point t-SNE tried to keep.
     """
 
     samples: np.ndarray
@@ -46,7 +45,6 @@ class Embedding:
     path_features: tuple[np.ndarray, ...]
     kept_variance: float
     trustworthiness: float
-    perplexity: float
 
 
 def pictures_of(gan: LatentModel, codes: Tensor, batch: int = 128) -> Tensor:
@@ -154,7 +152,6 @@ def embed(
         path_features=tuple(flat[1:]),
         kept_variance=kept,
         trustworthiness=float(trustworthiness(features, placed, n_neighbors=neighbors)),
-        perplexity=float(perplexity),
     )
 
 

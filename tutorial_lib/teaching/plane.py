@@ -30,6 +30,8 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 HIDDEN = 64  # units in each of the two hidden layers
 RATE = 2e-3  # learning rate of Adam for G and for D
 BATCH = 128
+JUDGE_STEPS = 1500  # of `train_discriminator`
+DRAWN = 5  # searches in the picture of `LamSlider`
 MASK = torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)  # pixel 0, x, is known; pixel 1, y, is the hole
 WEIGHTS = MASK / 3  # the three channels are equal, so Eq. 4 becomes |G(z)_x - x|
 SEARCH = replace(ADAM, learning_rate=0.05, steps=200)
@@ -67,9 +69,9 @@ class Mixture:
         return distance / self.width, number
 
 
-def clusters(count: int = 8) -> Mixture:
-    """Clusters on a circle."""
-    angle = torch.arange(count) * (2 * math.pi / count)
+def clusters() -> Mixture:
+    """Eight clusters on a circle."""
+    angle = torch.arange(8) * (2 * math.pi / 8)
     return Mixture(0.7 * torch.stack([angle.cos(), angle.sin()], 1), 0.06)
 
 
@@ -195,23 +197,21 @@ def play(
     return Game(average, discriminator, kept_steps, kept)
 
 
-def train_discriminator(
-    real: Sampler, fake: Sampler, steps: int = 1500, seed: int = 0
-) -> PointDiscriminator:
+def train_discriminator(real: Sampler, fake: Sampler) -> PointDiscriminator:
     """A new D, trained to tell two fixed distributions apart.
+
+    1,500 steps of Adam with four times the game's batch; the rate falls linearly to zero.
 
     Args:
         real: (count, torch.Generator) -> (count, 2) points.
         fake: the same for the other distribution.
-        steps: of Adam, with four times the game's batch; the rate falls linearly to zero.
-        seed: of the network and of the points.
     """
-    torch.manual_seed(seed)
-    rng = torch.Generator().manual_seed(seed)
+    torch.manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     discriminator = PointDiscriminator()
     optimizer = _adam(discriminator, RATE)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
+    for step in range(JUDGE_STEPS):
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / JUDGE_STEPS)
         with torch.no_grad():
             both = torch.cat([real(4 * BATCH, rng), fake(4 * BATCH, rng)])
         loss, _ = adversarial_losses("non-saturating", *discriminator(both).chunk(2))
@@ -514,8 +514,8 @@ class LamSlider(FrameSlider):
         x: the known coordinate.
         z0: (B, 2) initial z, the same for each lambda.
         lams: at least one value.
-        form: of the prior loss.
-        drawn: how many of the searches are drawn; all count in the caption.
+
+    The first `DRAWN` searches are drawn; all count in the caption.
 
     Attributes:
         answers: {lambda: (B, 2) points G(z_hat)}.
@@ -528,17 +528,15 @@ class LamSlider(FrameSlider):
         x: float,
         z0: Tensor,
         lams: Sequence[float],
-        form: str = "saturating",
-        drawn: int = 5,
     ):
-        land = landscape(model, x, form=form)
+        land = landscape(model, x)
         frames, captions = [], []
         self.answers = {}
         for lam in lams:
-            result = find(model, x, z0, lam, replace(SEARCH, prior=form))
+            result = find(model, x, z0, lam)
             ends = self.answers[lam] = as_points(result.generated)
             figure, axes = new_figure("", 1, 2, (9.2, 4.2))
-            _draw_search(figure, axes[0], land, data, x, [result], lam, drawn)
+            _draw_search(figure, axes[0], land, data, x, [result], lam, DRAWN)
             frames.append(_pixels(figure))
             captions.append(
                 f"lambda {lam:g}: {on_data(ends, data).float().mean():.0%} of the answers lie on "
@@ -587,9 +585,8 @@ def show_maps(
     label: str,
     limits: tuple[float, float],
     names: tuple[str, str] = ("$z_1$", "$z_2$"),
-    reach: float = 1.0,
 ) -> Figure:
-    """Maps (S, S) over z or over the plane, on one color scale.
+    """Maps (S, S) over z or over the plane, both [-1, 1]^2, on one color scale.
 
     Args:
         maps: title -> values; row 0 is at the bottom.
@@ -597,14 +594,13 @@ def show_maps(
         label: of the color scale.
         limits: of the color scale.
         names: of the axes.
-        reach: the maps span [-reach, reach]^2.
     """
     figure, axes = new_figure(alt, 1, len(maps), (3.7 * len(maps) + 0.8, 3.8))
     cmap = "PuOr" if limits[0] < 0 < limits[1] else "gray"
-    span, scale = (-reach, reach, -reach, reach), {"vmin": limits[0], "vmax": limits[1]}
+    span, scale = (-1, 1, -1, 1), {"vmin": limits[0], "vmax": limits[1]}
     for ax, (title, values) in zip(axes[0], maps.items(), strict=True):
         shown = ax.imshow(values.numpy(), extent=span, origin="lower", cmap=cmap, **scale)
-        _square(ax, title, names, reach)
+        _square(ax, title, names)
     figure.colorbar(shown, ax=axes[0].tolist(), label=label, shrink=0.85)
     return figure
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.masks import FAMILIES, mixed_masks
 from tutorial_lib.models.attributes import UNCLEAR, AttributeClassifier, true_classes
 from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
@@ -158,9 +158,7 @@ def disturbed(images: Tensor, rng: torch.Generator) -> Tensor:
     ]
     images = images.clone()
     second = images[::2]
-    mask = torch.cat(
-        [make_masks(FAMILIES[number % len(FAMILIES)], 1, rng) for number in range(len(second))]
-    ).to(images)
+    mask = mixed_masks(FAMILIES, len(second), rng).to(images)
     blurred = F.avg_pool2d(
         F.avg_pool2d(second, 3, 1, 1, count_include_pad=False), 3, 1, 1, count_include_pad=False
     )

@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tutorial_lib.device import seeded_generator, upcast
-from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.masks import FAMILIES, mixed_masks
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator
-from tutorial_lib.training.augment import flip
 from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 32
@@ -49,10 +48,13 @@ class ContextEncoderSettings:
 
     def __post_init__(self):
         sizes = ("base_channels", "discriminator_channels")
-        check_settings(self, positive=(*sizes, "learning_rate"), fraction=("beta1", "adversarial"))
-        unknown = set(self.families) - set(FAMILIES)
-        if unknown or not self.families:
-            raise ValueError(f"families must be some of {FAMILIES}, got {self.families}")
+        check_settings(
+            self,
+            positive=(*sizes, "learning_rate"),
+            fraction=("adversarial",),
+            decay=("beta1",),
+            some={"families": FAMILIES},
+        )
 
 
 class ContextEncoderTask(Task):
@@ -93,7 +95,8 @@ class ContextEncoderTask(Task):
             for name, module in self.modules.items()
         }
         self.preview_images = images[:PREVIEW_COUNT].to(self.device)
-        self.preview_mask = self._masks(len(self.preview_images), seeded_generator(seed, 1))
+        masks = mixed_masks(settings.families, len(self.preview_images), seeded_generator(seed, 1))
+        self.preview_mask = masks.to(self.device)
 
     def start_from(self, network: ContextEncoder) -> None:
         """Begin with a trained network, its hole's color too; D and the optimizers begin anew.
@@ -101,18 +104,8 @@ class ContextEncoderTask(Task):
         Raises:
             ValueError: for a network of another size.
         """
-        if network.base_channels != self.settings.base_channels:
-            raise ValueError(
-                f"the trained Context Encoder has {network.base_channels} base channels, "
-                f"not {self.settings.base_channels}: give the same number"
-            )
+        self.check_size(network.base_channels, "Context Encoder")
         self.network.load_state_dict(network.state_dict())
-
-    def _masks(self, count: int, rng: torch.Generator) -> Tensor:
-        """(count, 1, 64, 64): the families in turn, so that a batch holds as many of each."""
-        families = self.settings.families
-        masks = [make_masks(families[number % len(families)], 1, rng) for number in range(count)]
-        return torch.cat(masks).to(self.device)
 
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update of D and one of the network on (B, 3, 64, 64) pictures in [-1, 1].
@@ -121,10 +114,8 @@ class ContextEncoderTask(Task):
             scalars "mse" (of the hole), "loss_d", "loss_adversarial".
         """
         settings, d = self.settings, self.discriminator
-        images = self.images_here(images)  # (B, 3, 64, 64)
-        if settings.flips:
-            images = flip(images, rng)
-        mask = self._masks(len(images), rng)  # (B, 1, 64, 64)
+        images = self.mirrored_here(images, rng)  # (B, 3, 64, 64)
+        mask = mixed_masks(settings.families, len(images), rng).to(images)  # (B, 1, 64, 64)
         hole = 1 - mask
         with self.autocast():
             painted = upcast(self.network(self.network.filled(images, mask)))  # (B, 3, 64, 64)

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from tutorial_lib.device import upcast
 from tutorial_lib.models.diffusion import Denoiser, draw_noise, sample
-from tutorial_lib.training.augment import flip
-from tutorial_lib.training.task import Task, check_settings, seeded_weights
+from tutorial_lib.training.task import Task, average_into, check_settings, seeded_weights
 
 PREVIEW_COUNT, PREVIEW_STEPS = 32, 20
 WARM_UP = 1000  # steps in which the learning rate rises
@@ -38,9 +37,7 @@ class DiffusionSettings:
     precision: str = "float32"
 
     def __post_init__(self):
-        check_settings(self, positive=("base_channels", "learning_rate"), fraction=("ema",))
-        if self.ema == 1:  # the average would stay as it began
-            raise ValueError(f"ema must be below 1, got {self.ema}")
+        check_settings(self, positive=("base_channels", "learning_rate"), decay=("ema",))
 
 
 class DiffusionTask(Task):
@@ -79,19 +76,13 @@ class DiffusionTask(Task):
         Raises:
             ValueError: for a denoiser of another size.
         """
-        if denoiser.base_channels != self.settings.base_channels:
-            raise ValueError(
-                f"the trained denoiser has {denoiser.base_channels} base channels, "
-                f"not {self.settings.base_channels}: give the same number"
-            )
+        self.check_size(denoiser.base_channels, "denoiser")
         for network in (self.denoiser, self.average):
             network.load_state_dict(denoiser.state_dict())
 
     def step(self, images: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update on (B, 3, 64, 64) images in [-1, 1]; returns the scalar "loss"."""
-        images = self.images_here(images)  # (B, 3, 64, 64)
-        if self.settings.flips:
-            images = flip(images, rng)
+        images = self.mirrored_here(images, rng)  # (B, 3, 64, 64)
         t = torch.randn(len(images), generator=rng).mul(TIME_SPREAD).sigmoid().to(self.device)
         noise = torch.randn(images.shape, generator=rng).to(images)
         share = t[:, None, None, None]  # (B, 1, 1, 1)
@@ -101,11 +92,8 @@ class DiffusionTask(Task):
         for group in self.optimizers["denoiser"].param_groups:
             group["lr"] = self.settings.learning_rate * min(1.0, (number + 1) / WARM_UP)
         self.update("denoiser", loss)
-        with torch.no_grad():
-            for slow, fast in zip(
-                self.average.parameters(), self.denoiser.parameters(), strict=True
-            ):
-                slow.lerp_(fast, 1 - min(self.settings.ema, (number + 1) / (number + 10)))
+        decay = min(self.settings.ema, (number + 1) / (number + 10))
+        average_into(self.average, self.denoiser, 1 - decay)
         return {"loss": loss.detach()}
 
     @torch.no_grad()

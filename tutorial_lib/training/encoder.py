@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tutorial_lib.device import seeded_generator, upcast
-from tutorial_lib.masks import FAMILIES, make_masks
+from tutorial_lib.masks import FAMILIES, mixed_masks
 from tutorial_lib.models.encoder import CodeEncoder
 from tutorial_lib.models.latent_model import LatentModel
 from tutorial_lib.training.task import Task, check_settings, seeded_weights
@@ -64,10 +64,12 @@ class EncoderSettings:
     precision: str = "float32"
 
     def __post_init__(self):
-        check_settings(self, positive=("base_channels", "learning_rate"), not_negative=("image",))
-        unknown = set(self.families) - set(FAMILIES)
-        if unknown or not self.families:
-            raise ValueError(f"families must be some of {FAMILIES}, got {self.families}")
+        check_settings(
+            self,
+            positive=("base_channels", "learning_rate"),
+            not_negative=("image",),
+            some={"families": FAMILIES},
+        )
 
 
 class EncoderTask(Task):
@@ -100,13 +102,8 @@ class EncoderTask(Task):
             "encoder": torch.optim.Adam(self.encoder.parameters(), settings.learning_rate)
         }
         self.preview_z = gan.sample_z(PREVIEW_COUNT, seeded_generator(seed, 1)).to(self.device)
-        self.preview_mask = self._masks(PREVIEW_COUNT, seeded_generator(seed, 2))
-
-    def _masks(self, count: int, rng: torch.Generator) -> Tensor:
-        """(count, 1, 64, 64), the families in turn."""
-        families = self.settings.families
-        masks = [make_masks(families[number % len(families)], 1, rng) for number in range(count)]
-        return torch.cat(masks).to(self.device)
+        masks = mixed_masks(settings.families, PREVIEW_COUNT, seeded_generator(seed, 2))
+        self.preview_mask = masks.to(self.device)
 
     def step(self, codes: Tensor, rng: torch.Generator, number: int) -> dict[str, Tensor]:
         """One update on (B, z_dim) codes.
@@ -115,7 +112,7 @@ class EncoderTask(Task):
             scalars "latent" and "image", the two mean squared errors.
         """
         z = codes.to(self.device)  # (B, z_dim)
-        mask = self._masks(len(z), rng)  # (B, 1, 64, 64)
+        mask = mixed_masks(self.settings.families, len(z), rng).to(z)  # (B, 1, 64, 64)
         with self.autocast():
             with torch.no_grad():
                 images = upcast(self.gan.generator(z))  # (B, 3, 64, 64)

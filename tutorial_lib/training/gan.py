@@ -21,8 +21,8 @@ from tutorial_lib.models.dcgan import (
     plain_discriminator,
 )
 from tutorial_lib.models.latent_model import LatentModel, sample_uniform, uniform_latent_model
-from tutorial_lib.training.augment import KINDS, augment, flip, junk_like
-from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
+from tutorial_lib.training.augment import KINDS, augment, junk_like
+from tutorial_lib.training.task import Task, average_into, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 64
 STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
@@ -104,12 +104,10 @@ class GANSettings:
             self,
             positive=(*sizes, "learning_rate", "discriminator_rate", "gain"),
             not_negative=("r1",),
-            fraction=("beta1", "ema", "junk"),
+            fraction=("junk",),
+            decay=("beta1", "ema"),
             choice={"norm": NORMS, "loss": LOSSES},
         )
-        for name in ("beta1", "ema"):
-            if getattr(self, name) == 1:  # G's average would stay as it began
-                raise ValueError(f"{name} must be below 1, got 1")
         if self.gain != 1 and self.norm != "spectral":  # the other layers find their scale alone
             raise ValueError(f"gain is for a D with spectral norm, not {self.norm!r}")
         unknown = [kind for kind in self.augment if kind not in KINDS]
@@ -220,9 +218,7 @@ class GANTask(Task):
             scalars "loss_d", "loss_g", "D(x)", "D(G(z))".
         """
         settings, d, g = self.settings, self.discriminator, self.generator
-        images = self.images_here(images)  # (B, 3, 64, 64)
-        if settings.flips:
-            images = flip(images, rng)
+        images = self.mirrored_here(images, rng)  # (B, 3, 64, 64)
         z = sample_uniform(len(images), rng).to(images)  # (B, 100)
         with self.autocast():
             fake = g(z)  # (B, 100) -> (B, 3, 64, 64)
@@ -242,7 +238,7 @@ class GANTask(Task):
             judged = upcast(d(augment(fake, settings.augment, rng)))  # (B,)
             _, loss_g = adversarial_losses(settings.loss, real_logits.detach(), judged)
         self.update("generator", loss_g)
-        self._average()
+        average_into(self.average, self.generator, 1 - settings.ema)
         return {
             "loss_d": loss_d.detach(),
             "loss_g": loss_g.detach(),
@@ -255,13 +251,6 @@ class GANTask(Task):
         logits = self.discriminator(images)
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
         return gradient.square().flatten(1).sum(1).mean()
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        weight = 1 - self.settings.ema
-        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-        for averaged, current in pairs:
-            averaged.lerp_(current, weight)
 
     @torch.no_grad()
     def final_generator(self) -> Generator:

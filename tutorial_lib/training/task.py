@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tutorial_lib.device import PRECISIONS, autocast, memory_format
+from tutorial_lib.training.augment import flip
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -75,6 +76,19 @@ class Task(ABC):
         """The images on the device, in the layout that is fastest there."""
         return images.to(self.device, memory_format=memory_format(self.device))
 
+    def mirrored_here(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """`images_here`, mirrored at random where the settings' `flips` says so."""
+        images = self.images_here(images)
+        return flip(images, rng) if self.settings.flips else images
+
+    def check_size(self, base_channels: int, name: str) -> None:
+        """Refuse trained weights, those of a `name`, of another size than the settings'."""
+        if base_channels != self.settings.base_channels:
+            raise ValueError(
+                f"the trained {name} has {base_channels} base channels, "
+                f"not {self.settings.base_channels}: give the same number"
+            )
+
     def autocast(self) -> torch.autocast:
         """A context in which networks run in the precision of the settings."""
         return autocast(self.device, self.settings.precision)
@@ -113,13 +127,22 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
+@torch.no_grad()
+def average_into(average: nn.Module, network: nn.Module, weight: float) -> None:
+    """Move the moving average of the weights towards the network's by `weight`, from 0 to 1."""
+    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, weight)
+
+
 def check_settings(
     settings: Any,
     *,
     positive: tuple[str, ...] = (),
     fraction: tuple[str, ...] = (),
+    decay: tuple[str, ...] = (),
     not_negative: tuple[str, ...] = (),
     choice: dict[str, tuple[str, ...]] | None = None,
+    some: dict[str, tuple[str, ...]] | None = None,
 ) -> None:
     """Refuse settings that cannot be meant; the precision is always looked at.
 
@@ -127,8 +150,10 @@ def check_settings(
         settings: a dataclass.
         positive: fields that must be above zero; None passes.
         fraction: fields that must be from 0 to 1.
+        decay: fields that must be from 0 to below 1: an average with 1 would stay as it began.
         not_negative: fields that must be zero or above.
         choice: field -> allowed values.
+        some: field -> what it may hold, at least one of them.
 
     Raises:
         ValueError: naming the field, its value and what is allowed.
@@ -140,9 +165,14 @@ def check_settings(
     for name in not_negative:
         if not getattr(settings, name) >= 0:
             raise ValueError(f"{name} must not be negative, got {getattr(settings, name)}")
-    for name in fraction:
+    for name in (*fraction, *decay):
         if not 0 <= getattr(settings, name) <= 1:
             raise ValueError(f"{name} must be from 0 to 1, got {getattr(settings, name)}")
+        if name in decay and getattr(settings, name) == 1:
+            raise ValueError(f"{name} must be below 1, got {getattr(settings, name)}")
+    for name, allowed in (some or {}).items():
+        if not set() < set(getattr(settings, name)) <= set(allowed):
+            raise ValueError(f"{name} must be some of {allowed}, got {getattr(settings, name)}")
     for name, allowed in {"precision": tuple(PRECISIONS), **(choice or {})}.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(

@@ -15,7 +15,6 @@ from torch import Tensor
 from tutorial_lib.device import upcast
 from tutorial_lib.models.dcgan import Discriminator
 from tutorial_lib.models.vae import VAE, kl_divergence, reparametrize
-from tutorial_lib.training.augment import flip
 from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 64
@@ -101,9 +100,7 @@ class VAETask(Task):
         Returns the scalars "mse", "kl" and, with a D, "loss_d".
         """
         settings = self.settings
-        images = self.images_here(images)  # (B, 3, 64, 64)
-        if settings.flips:
-            images = flip(images, rng)
+        images = self.mirrored_here(images, rng)  # (B, 3, 64, 64)
         with self.autocast():
             mean, log_variance = (upcast(part) for part in self.vae.encoder(images))  # (B, 100)
             z = reparametrize(mean, log_variance, rng)  # (B, 100)

@@ -6,7 +6,6 @@ import base64
 import random
 
 import ipywidgets
-import numpy as np
 from torch import Tensor
 
 from tutorial_lib.evaluation.blind_test import Choice, tallies, to_csv
@@ -47,7 +46,7 @@ class BlindTest:
         self.reader = reader
         self.choices: list[Choice] = []
         self._encoded = {
-            name: [_enlarged(pixels) for pixels in to_uint8(each)]
+            name: [encode_png(pixels, ENLARGE) for pixels in to_uint8(each)]
             for name, each in pictures.items()
         }
         draw = random.Random(seed)
@@ -128,7 +127,3 @@ class BlindTest:
         from IPython.display import display
 
         display(self.box)
-
-
-def _enlarged(pixels: np.ndarray) -> bytes:
-    return encode_png(pixels.repeat(ENLARGE, 0).repeat(ENLARGE, 1))

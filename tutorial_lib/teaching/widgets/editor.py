@@ -5,17 +5,15 @@ All pictures are made beforehand.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import ipywidgets
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
 
 ENLARGE = 4
 
@@ -58,9 +56,7 @@ class HoleEditor:
             )
         self._shape, self._losses = shape, losses
         self._frames = to_uint8(pictures.reshape(-1, *pictures.shape[-3:]))  # (N, H, W, 3)
-        self._encoded = [
-            encode_png(frame.repeat(ENLARGE, 0).repeat(ENLARGE, 1)) for frame in self._frames
-        ]
+        self._encoded = [encode_png(frame, ENLARGE) for frame in self._frames]
         self._labels = {
             name: [f"{each:+g}" if each else "0" for each in along]
             for name, along in self._amounts.items()
@@ -100,7 +96,7 @@ class HoleEditor:
     @property
     def array(self) -> np.ndarray:
         """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
+        return decode_png(self.image.value)
 
     def html(self, alt: str) -> str:
         """The same sliders as HTML that needs no kernel; `alt` says what the pictures show."""

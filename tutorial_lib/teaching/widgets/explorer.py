@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import ipywidgets
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.evaluation.exploration import Exploration
 from tutorial_lib.images import image_grid
-from tutorial_lib.masks import corrupt
-from tutorial_lib.teaching.plotting import COLORS, HOLE_GRAY, lam_labels, lam_positions
+from tutorial_lib.masks import HOLE_GRAY, corrupt
+from tutorial_lib.teaching.plotting import COLORS, lam_labels, lam_positions
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
 
 ENLARGE = 3
 _PANEL = {
@@ -146,7 +144,7 @@ class LambdaExplorer:
         place, restart, lam, step = (part.value for part in self._moving)
         exploration, row = self._places[place]
         strip = _strip(exploration, row, restart, lam, step)
-        self.image.value = encode_png(strip.repeat(ENLARGE, 0).repeat(ENLARGE, 1))
+        self.image.value = encode_png(strip, ENLARGE)
         context, prior, logit = (
             values[row, restart, :, step]
             for values in (exploration.context, exploration.prior, exploration.logits)
@@ -169,7 +167,7 @@ class LambdaExplorer:
     @property
     def array(self) -> np.ndarray:
         """The three pictures on display, uint8 (H, W, 3), as the browser gets them."""
-        return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
+        return decode_png(self.image.value)
 
     def html(self, *pictures: int, alt: str) -> str:
         """The explorer of the named pictures' first starts as HTML that needs no kernel.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 
 import ipywidgets
@@ -15,10 +14,9 @@ from tutorial_lib.images import to_uint8
 from tutorial_lib.inpainting.latent_search import DEFAULT, LatentSearch, SearchSettings
 from tutorial_lib.inpainting.pipeline import fill_hole, initial_z
 from tutorial_lib.inpainting.put_back import put_back
-from tutorial_lib.masks import check_batch
+from tutorial_lib.masks import HOLE_GRAY, check_batch
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.teaching.plotting import HOLE_GRAY
-from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
 from tutorial_lib.teaching.widgets.painter import MaskPainter
 
 # steps between two pictures: blending and encoding one costs about a fifth of a step with four
@@ -209,8 +207,7 @@ class HoleFiller:
     @property
     def array(self) -> np.ndarray:
         """The picture on display beside the painter, uint8 (H, W, 3), as the browser gets it."""
-        pixels = np.asarray(Image.open(io.BytesIO(self.picture.value)).convert("RGB"))
-        return pixels[:: self._scale, :: self._scale]
+        return decode_png(self.picture.value, self._scale)
 
     # ---- the search, in its thread ---------------------------------------------------------------
 
@@ -275,9 +272,7 @@ class HoleFiller:
         return max(1, _SIDE // self.painter.columns)
 
     def _display(self, image: Tensor) -> None:
-        self.picture.value = encode_png(
-            to_uint8(image)[0].repeat(self._scale, 0).repeat(self._scale, 1)
-        )
+        self.picture.value = encode_png(to_uint8(image)[0], self._scale)
 
     def _display_corrupted(self) -> None:
         known = torch.from_numpy(self.painter.array)[None, None] > 0

@@ -40,11 +40,17 @@ def says_errors(part: str) -> Callable:
     return decorate
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """uint8 (H, W, 3) as the bytes of a PNG file."""
+def encode_png(pixels: np.ndarray, scale: int = 1) -> bytes:
+    """uint8 (H, W, 3), each pixel enlarged to scale x scale, as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    large = pixels.repeat(scale, 0).repeat(scale, 1)
+    Image.fromarray(large).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def decode_png(png: bytes, scale: int = 1) -> np.ndarray:
+    """What `encode_png` was given, uint8 (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))[::scale, ::scale]
 
 
 class FrameSlider:
@@ -111,7 +117,7 @@ class FrameSlider:
     @property
     def array(self) -> np.ndarray:
         """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return np.asarray(Image.open(io.BytesIO(self.image.value)).convert("RGB"))
+        return decode_png(self.image.value)
 
     def html(self, alt: str) -> str:
         """The same slider as HTML that needs no kernel; `alt` says what the pictures show."""

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from tutorial_lib.faces import Transform, align
 from tutorial_lib.images import MAX_BYTES, check_images, load_picture, to_uint8
-from tutorial_lib.masks import check_mask, mask_from_array
-from tutorial_lib.teaching.plotting import HOLE_GRAY
+from tutorial_lib.masks import HOLE_GRAY, check_mask, mask_from_array
 from tutorial_lib.teaching.widgets.frames import encode_png
 
 _GRAY = round((HOLE_GRAY + 1) * 127.5)

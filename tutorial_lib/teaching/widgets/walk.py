@@ -5,7 +5,6 @@ At each step of a search, where z is on the map and what G makes of it.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import ipywidgets
@@ -17,7 +16,7 @@ from torch import Tensor
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.plotting import COLORS, draw_path, draw_samples, map_axes
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
 
 RING = 11  # radius, in pixels, of the mark at the current step
 ENLARGE = 4
@@ -76,10 +75,11 @@ class ManifoldWalk:
         self.names, self.steps, self.losses = list(walks), list(steps), losses
         self.maps, self.pixels = _render(embedding, samples)
         self._pictures = [
-            [_enlarged(pixels) for pixels in to_uint8(each)] for each in walks.values()
+            [encode_png(pixels, ENLARGE) for pixels in to_uint8(each)] for each in walks.values()
         ]
         self._completed = [
-            [_enlarged(pixels) for pixels in to_uint8(each)] for each in (completed or {}).values()
+            [encode_png(pixels, ENLARGE) for pixels in to_uint8(each)]
+            for each in (completed or {}).values()
         ]
 
         self.start = ipywidgets.Dropdown(
@@ -135,17 +135,17 @@ class ManifoldWalk:
     @property
     def array(self) -> np.ndarray:
         """G(z) on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return _decoded(self.image.value)
+        return decode_png(self.image.value)
 
     @property
     def completed_array(self) -> np.ndarray:
         """The completed picture on display, likewise."""
-        return _decoded(self.completed_image.value)
+        return decode_png(self.completed_image.value)
 
     @property
     def map_array(self) -> np.ndarray:
         """The map on display, likewise."""
-        return _decoded(self.map_image.value)
+        return decode_png(self.map_image.value)
 
     def html(self, alt: str, path: int = 0) -> str:
         """One walk as HTML that needs no kernel: the map with a ring, beside it the pictures.
@@ -155,7 +155,7 @@ class ManifoldWalk:
             path: the number of the walk.
         """
         shown = [self._pictures[path], *([self._completed[path]] if self._completed else [])]
-        columns = [[_decoded(png)[::ENLARGE, ::ENLARGE] for png in pngs] for pngs in shown]
+        columns = [[decode_png(png, ENLARGE) for png in pngs] for pngs in shown]
         ground = self.maps[path]
         captions = [self._text(path, point) for point in range(len(self.steps))]
         return slider_html(
@@ -212,11 +212,3 @@ def _with_ring(pixels: np.ndarray, column: float, row: float) -> np.ndarray:
             width=width,
         )
     return np.asarray(picture)
-
-
-def _enlarged(pixels: np.ndarray) -> bytes:
-    return encode_png(pixels.repeat(ENLARGE, 0).repeat(ENLARGE, 1))
-
-
-def _decoded(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
