@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -373,12 +374,7 @@ def _command(options) -> str:
             continue
         if key in ("root", "weights"):
             value = Path(value).resolve().name
-        text = (
-            " ".join(value)
-            if isinstance(value, list)
-            else f'"{value}"'
-            if " " in str(value)
-            else value
-        )
+        parts = value if isinstance(value, list) else [value]
+        text = shlex.join(str(part) for part in parts)
         words.append(f"--{key.replace('_', '-')}" + ("" if value is True else f" {text}"))
     return " ".join([*words, f"--out runs/{options.name or options.out.name}"])
