@@ -114,6 +114,7 @@ def main(arguments=None) -> int:
             print("workbook: building the site; this takes a minute or two", flush=True)
             command = [SITE, "--out", options.out.resolve()]
         else:
+            trust_notebooks()
             command = ["-m", *lab_command(options.no_browser, options.port)]
         return run([PYTHON, *command])[0]
     except KeyboardInterrupt:
@@ -204,6 +205,12 @@ def test_command(rest, fast=False) -> list:
     if asked not in (None, "0"):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     return command + rest
+
+
+def trust_notebooks():
+    """Sign the course's notebooks: in others JupyterLab shows stored sliders that do not move."""
+    notebooks = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+    run([PYTHON, "-m", "jupyter", "trust", *notebooks], stdout=subprocess.DEVNULL)
 
 
 def lab_command(no_browser, port, folder=ROOT, notebook=FIRST_NOTEBOOK) -> list:
@@ -460,7 +467,7 @@ def environment() -> dict:
     }
 
 
-def run(command, stderr=None) -> tuple:
+def run(command, stdout=None, stderr=None) -> tuple:
     """Run a command in the project's folder.
 
     Returns (exit status, what it wrote to a piped stderr).
@@ -472,6 +479,7 @@ def run(command, stderr=None) -> tuple:
         [str(part) for part in command],
         cwd=ROOT,
         env=environment(),
+        stdout=stdout,
         stderr=stderr,
         text=True,
         encoding="utf-8",

@@ -39,7 +39,7 @@ def calls(book, monkeypatch):
     """
     made = []
 
-    def run(command, stderr=None):
+    def run(command, stdout=None, stderr=None):
         made.append([str(part) for part in command])
         if made[-1][1:3] == ["-m", "venv"]:
             shutil.rmtree(book.VENV, ignore_errors=True)
@@ -297,8 +297,11 @@ def test_first_call_sets_up_and_second_only_runs(book, calls):
     assert calls[-2][-2:] == ["-e", ".[test]"] and str(book.CONSTRAINTS) in calls[-2]
     assert calls[-1] == [str(book.PYTHON), "-m", *book.test_command(["-x"])]
     assert modules(calls) == ["venv", "pip", "pip", "pytest"]
+    (book.ROOT / "notebooks").mkdir(exist_ok=True)
+    (book.ROOT / "notebooks" / "a.ipynb").touch()
     assert book.main(["lab"]) == 0
-    assert modules(calls) == ["jupyterlab"]
+    assert calls[0][2:] == ["jupyter", "trust", str(book.ROOT / "notebooks" / "a.ipynb")]
+    assert modules(calls) == ["jupyter", "jupyterlab"]
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])

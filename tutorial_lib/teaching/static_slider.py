@@ -34,6 +34,10 @@ box-sizing:border-box;border:3px solid #0072b2;outline:2px solid #fff}
 .frames .caption{text-align:left}
 """
 
+_WITHOUT_SCRIPT = (
+    "A page that runs no scripts cannot move this: trust the notebook, or run the cell."
+)
+
 _SCRIPT = """
 (function(){
 const root=document.getElementById(ID), axes=AXES, captions=CAPTIONS, columns=COLUMNS;
@@ -136,7 +140,8 @@ def slider_html(
     page = (
         f'<div class="frames" id="{name}"><style>{_STYLE}</style>'
         f'<div class="pictures">{picture}</div>{controls}'
-        f'<p class="caption" aria-live="polite"></p><script>{script}</script></div>'
+        f'<p class="caption" aria-live="polite">{_WITHOUT_SCRIPT}</p>'
+        f"<script>{script}</script></div>"
     )
     if len(page) > MOST_BYTES:
         raise ValueError(
