@@ -58,6 +58,7 @@ STANDS_FOR = {
     "synthetic-cars": "Cars",
     "faces": "CelebA",
     "portraits": "CelebA",
+    "faces-aligned": "CelebA",
     "digits": "SVHN",
     "cars": "Cars",
     "celeba": "CelebA",
