@@ -30,7 +30,7 @@ print(len(explorer.step_slider.options))
 """
 LAM, STEP = ".under-test .lam-slider", ".under-test .step-slider"
 PICTURE = ".under-test img.explorer-image, .under-test .explorer-image img"
-LABELS = ["0", "0.003", "1", "10", "37", "100"]
+LABELS = ["0", "0.003", "1", "3", "37", "100"]
 MARKERS = """() =>
   [...document.querySelectorAll('.under-test .explorer-curve svg')].flatMap(svg => {
     const lines = [...svg.querySelectorAll('polyline')]
