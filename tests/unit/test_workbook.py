@@ -298,9 +298,10 @@ def test_first_call_sets_up_and_second_only_runs(book, calls):
     assert calls[-1] == [str(book.PYTHON), "-m", *book.test_command(["-x"])]
     assert modules(calls) == ["venv", "pip", "pip", "pytest"]
     (book.ROOT / "notebooks").mkdir(exist_ok=True)
-    (book.ROOT / "notebooks" / "a.ipynb").touch()
+    for name in ("00_start.ipynb", "mine.ipynb"):  # only the course's own are trusted
+        (book.ROOT / "notebooks" / name).touch()
     assert book.main(["lab"]) == 0
-    assert calls[0][2:] == ["jupyter", "trust", str(book.ROOT / "notebooks" / "a.ipynb")]
+    assert calls[0][2:] == ["jupyter", "trust", str(book.ROOT / "notebooks" / "00_start.ipynb")]
     assert modules(calls) == ["jupyter", "jupyterlab"]
 
 

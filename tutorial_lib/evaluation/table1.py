@@ -56,7 +56,6 @@ STANDS_FOR = {
     "synthetic-faces": "CelebA",
     "synthetic-numbers": "SVHN",
     "synthetic-cars": "Cars",
-    "faces": "CelebA",
     "portraits": "CelebA",
     "faces-aligned": "CelebA",
     "digits": "SVHN",
