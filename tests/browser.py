@@ -9,6 +9,7 @@ import io
 import os
 import socket
 import subprocess
+import symtable
 import sys
 import time
 import urllib.error
@@ -41,21 +42,20 @@ READY = """() => {
     return panel?.content?.widgets?.length > 1 && kernel?.connectionStatus === 'connected'
         && kernel?.status === 'idle';
 }"""
-# The number of cells up to the last one that holds a text, that one included; all of them without a
-# text.
-COUNT = """until => window.jupyterapp.shell.currentWidget.content.widgets
-    .findLastIndex(cell => !until || cell.model.sharedModel.source.includes(until)) + 1"""
-RUN = """count => {  // not awaited: waiting has a limit below
+RUN = """numbers => {  // not awaited: waiting has a limit below
     const content = window.jupyterapp.shell.currentWidget.content;
-    content.activeCellIndex = Math.min(count, content.widgets.length - 1);
-    const which = count < content.widgets.length ? 'above' : 'cells';
-    window.jupyterapp.commands.execute(`notebook:run-all-${which}`);
+    const run = async () => {
+        for (const number of numbers) {
+            content.activeCellIndex = number;
+            await window.jupyterapp.commands.execute('notebook:run-cell');
+        }
+    };
+    run();
 }"""
 # Every cell of these has run, or one has failed and those after it will not.
-RAN = """count => {
+RAN = """numbers => {
     const panel = window.jupyterapp.shell.currentWidget;
-    const cells = panel.content.widgets.slice(0, count)
-        .filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
+    const cells = numbers.map(number => panel.content.widgets[number]);
     const failed = output => output.output_type === 'error';
     return panel.sessionContext.session.kernel.status === 'idle'
         && (cells.every(cell => cell.model.executionCount > 0)
@@ -174,19 +174,53 @@ def wait_for_server(server, address, log):
     pytest.fail(f"JupyterLab does not answer:\n{log.read_text()}")
 
 
+def needed_cells(path, until):
+    """The numbers of the last cell of a notebook that holds a text and of those it rests on.
+
+    A cell rests on those above that set a name it uses. nbval runs all of them.
+    """
+    cells = nbformat.read(path, as_version=4).cells
+    code = [(number, cell) for number, cell in enumerate(cells) if cell.cell_type == "code"]
+    numbers, names = [], set()
+    for number, cell in reversed(code):
+        if names & made_names(cell) if numbers else until in cell.source:
+            numbers.insert(0, number)
+            names |= used_names(cell)
+    assert numbers, f"no cell of {path} holds {until!r}"
+    return numbers
+
+
+def made_names(cell):
+    table = symtable.symtable(cell.source, "cell", "exec")
+    return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+
+
+def used_names(cell):
+    """Names of the notebook that a cell uses, inside its functions as well."""
+
+    def used(table):
+        outside = table.get_type() == "module"
+        names = {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (outside or symbol.is_global())
+        }
+        return names.union(*map(used, table.get_children()))
+
+    return used(symtable.symtable(cell.source, "cell", "exec"))
+
+
 @pytest.fixture
 def run_notebook(lab, chromium):
-    """A context manager: run_notebook(name) opens a notebook, runs all of it, and gives its page
-    (Playwright's).
-
-    With `until`, it is run to the last cell that holds this text: nbval runs the rest, where there
-    is nothing to move.
+    """A context manager: run_notebook(name, until) opens a notebook, runs the last cell that holds
+    the text `until` and the cells that it rests on, and gives the page (Playwright's).
     """
 
     @contextmanager
-    def running(name, until=""):
+    def running(name, until):
         from playwright.sync_api import sync_playwright
 
+        numbers = needed_cells(ROOT / "notebooks" / name, until)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -194,10 +228,8 @@ def run_notebook(lab, chromium):
             # a work space of its own, or the notebook opened before would come back
             page.goto(f"{lab}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}")
             page.wait_for_function(READY)
-            count = page.evaluate(COUNT, until)
-            assert count, f"no cell of {name} holds {until!r}"
-            page.evaluate(RUN, count)
-            page.wait_for_function(RAN, arg=count)
+            page.evaluate(RUN, numbers)
+            page.wait_for_function(RAN, arg=numbers)
             assert page.evaluate(ERRORS) == []
             yield page
             page.evaluate(SHUT_DOWN)

@@ -112,7 +112,7 @@ def drop(page, name, content, more=0):
 
 
 def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
-    with run_notebook(NOTEBOOK) as page:
+    with run_notebook(NOTEBOOK, until="HoleFiller(") as page:
         page.locator(CANVAS).scroll_into_view_if_needed()
         cells = page.evaluate(CELLS)
         eyes = np.ones((SIDE, SIDE), np.uint8)
@@ -172,7 +172,7 @@ def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
 
 
 def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
-    with run_notebook(NOTEBOOK) as page:
+    with run_notebook(NOTEBOOK, until="HoleFiller(") as page:
         page.locator(CANVAS).scroll_into_view_if_needed()
         drop(page, "note.jpg", b"no picture at all")
         wait_for_text(page, MESSAGE, "not taken: the file cannot be read as a picture")

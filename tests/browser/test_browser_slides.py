@@ -6,7 +6,6 @@ import nbformat
 import pytest
 from browser import (
     CHROMIUM_FLAGS,
-    COUNT,
     ERRORS,
     PATIENCE,
     RAN,
@@ -14,6 +13,7 @@ from browser import (
     RUN,
     TOKEN,
     drag,
+    needed_cells,
     press,
     serving,
 )
@@ -34,7 +34,7 @@ BOTTOM = f"""() => Math.max(...[...document.querySelectorAll('{SLIDE} .jp-Cell:n
 
 @pytest.fixture(scope="module")
 def lectures(chromium, tmp_path_factory):
-    """The address of a JupyterLab in a speaker's folder; in 04 nothing has been run."""
+    """The address of a JupyterLab in a speaker's folder, and that folder; 04 has not been run."""
     pytest.importorskip("jupyterlab_rise")
     place = tmp_path_factory.mktemp("lecture")
     folder = place / "slides"
@@ -49,7 +49,7 @@ def lectures(chromium, tmp_path_factory):
     rise = str(ROOT / "tutorial_lib" / "teaching" / "rise")
     found = os.pathsep.join(filter(None, [rise, os.environ.get("JUPYTER_PATH")]))
     with serving(folder, place, JUPYTER_PATH=found) as address:
-        yield address
+        yield address, folder
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def reveal(page):
 def test_every_slide_fits_on_the_screen_and_nothing_is_fetched(lectures, page):
     name = "01_the_inpainting_problem"
     deck = slides.by_notebook(slides.read_lecture(slides.LECTURE.read_text("utf-8")))[name]
-    assert present(page, lectures, name) == len(deck)
+    assert present(page, lectures[0], name) == len(deck)
     for slide in deck:
         assert page.locator(f"{SLIDE} h2").first.inner_text().strip("¶") == slide.title
         assert page.evaluate(LEFT) == ("reveal" in slide.flags)
@@ -106,15 +106,16 @@ def test_every_slide_fits_on_the_screen_and_nothing_is_fetched(lectures, page):
 
 def test_a_slider_moves_on_its_slide(lectures, page):
     name = "04_importance_weights"
-    page.goto(f"{lectures}/lab/tree/{name}.ipynb?token={TOKEN}")
+    address, place = lectures
+    page.goto(f"{address}/lab/tree/{name}.ipynb?token={TOKEN}")
     page.wait_for_function(READY)
-    count = page.evaluate(COUNT, "WindowSlider(")
-    page.evaluate(RUN, count)
-    page.wait_for_function(RAN, arg=count)
+    numbers = needed_cells(place / f"{name}.ipynb", "WindowSlider(")
+    page.evaluate(RUN, numbers)
+    page.wait_for_function(RAN, arg=numbers)
     assert page.evaluate(ERRORS) == []
     page.evaluate(SAVE)
     page.wait_for_timeout(2000)
-    present(page, lectures, name)
+    present(page, address, name)
     for _ in range(20):
         reveal(page)
         if page.locator(f"{SLIDE} {SLIDER}").count():

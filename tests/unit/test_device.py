@@ -207,16 +207,12 @@ def test_bfloat16_products_are_bfloat16_and_float32_leaves_all_as_it_is(name):
     assert (a @ b).dtype == torch.float32
     with autocast(device, "bfloat16"), autocast(device, "float32"):
         assert torch.equal(a @ b, plain)
-    if name == "cuda":
-        with autocast(device, "float16"):
-            assert (a @ b).dtype == torch.float16
 
 
 def test_precisions_that_do_not_work_are_refused():
-    with pytest.raises(ValueError, match="float32, bfloat16, float16, got 'float64'"):
-        autocast(CPU, "float64")
-    with pytest.raises(ValueError, match="use bfloat16 or float32"):
-        autocast(CPU, "float16")
+    for name in ("float64", "float16"):
+        with pytest.raises(ValueError, match=f"float32, bfloat16, got '{name}'"):
+            autocast(CPU, name)
 
 
 @pytest.mark.parametrize("name", DEVICES)

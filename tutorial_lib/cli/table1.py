@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from tutorial_lib.baselines import NEED_PICTURES
@@ -109,6 +110,15 @@ def run(options) -> int:
 
 def _fill_and_measure(options, device, name, methods, kinds, out, work) -> dict:
     rendered = options.data in ATTRIBUTES
+    painter = options.context_encoder or f"{name}-context-encoder"
+    # weights first: a name that is wrong is said before pictures are read or rendered
+    models = Models(
+        gan=load_gan(name, device) if "search" in kinds else None,
+        context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
+        context_encoder_card=load_card(painter) if "paint" in kinds else {},
+        denoiser=load_denoiser(options.denoiser, device) if "diffusion" in kinds else None,
+        denoiser_card=load_card(options.denoiser) if "diffusion" in kinds else {},
+    )
     # rendered pictures are drawn one by one at random: the first are as good as any, and no others
     # need be rendered
     dataset = open_data(options, split="test", limit=options.limit if rendered else None)
@@ -118,13 +128,8 @@ def _fill_and_measure(options, device, name, methods, kinds, out, work) -> dict:
         limit=None if set(NEED_PICTURES) & set(methods) else REFERENCE_PICTURES,
     )
     indices = evenly_spaced(len(dataset), min(options.limit, len(dataset)))
-    painter = options.context_encoder or f"{name}-context-encoder"
-    models = Models(
-        gan=load_gan(name, device) if "search" in kinds else None,
-        context_encoder=load_context_encoder(painter, device) if "paint" in kinds else None,
-        context_encoder_card=load_card(painter) if "paint" in kinds else {},
-        denoiser=load_denoiser(options.denoiser, device) if "diffusion" in kinds else None,
-        denoiser_card=load_card(options.denoiser) if "diffusion" in kinds else {},
+    models = replace(
+        models,
         judge=load_judge(dataset, indices, training, device) if rendered else None,
         training=training,
         faces=shows_faces(dataset.name),

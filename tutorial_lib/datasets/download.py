@@ -1,4 +1,8 @@
-"""Files from the web: checked, resumed where a transfer broke off, and never there in part."""
+"""Files from the web: checked, resumed where a transfer broke off, and never there in part.
+
+The usual library for this, pooch, starts again after every break, which for archives of gigabytes
+is too often; around it this module would be as long.
+"""
 
 from __future__ import annotations
 

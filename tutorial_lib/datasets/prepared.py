@@ -21,6 +21,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from tutorial_lib.cache import atomic_path, default_cache_dir, locked
+from tutorial_lib.device import available_threads
 
 SHAPE = (64, 64, 3)
 CHUNK = 50  # pictures between two moves of the progress bar: five seconds where faces are found
@@ -159,7 +160,7 @@ def _decode(source: Source, rows: _FileRows | np.ndarray) -> None:
                 bar.update(read(start))
             return
         # decoding and resizing let other threads run
-        with ThreadPoolExecutor(min(source.workers, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(source.workers, available_threads())) as pool:
             waiting = [pool.submit(read, start) for start in starts]
             try:
                 for done in as_completed(waiting):

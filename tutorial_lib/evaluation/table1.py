@@ -245,12 +245,14 @@ class StoredCompletions:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         note = folder / "made_by.json"
-        if note.exists() and json.loads(note.read_text(encoding="utf-8")) != made:
+        if not note.exists():
+            with atomic_write(note, "w", encoding="utf-8") as file:
+                file.write(json.dumps(made, indent=1))
+        elif json.loads(note.read_text(encoding="utf-8")) != made:
             raise ValueError(
                 f"{folder} holds completions that were made with other settings: "
                 "move it away, or choose another --work"
             )
-        note.write_text(json.dumps(made, indent=1), encoding="utf-8")
 
     def part(
         self,

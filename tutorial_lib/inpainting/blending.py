@@ -32,7 +32,8 @@ _MAX_ITERATIONS = 2000
 def poisson_blend(generated: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     """Eq. 6: argmin_x || grad x - grad G(z) ||^2 with x = y where the mask is 1.
 
-    Solved in float64 and never clamped; no gradient passes.
+    Solved in float64 and never clamped; no gradient passes. The last bits of float64 pictures may
+    depend on how many were blended before with the same mask.
 
     Args:
         generated: (B, 3, H, W), G(z_hat).

@@ -26,8 +26,7 @@ class DiffusionSettings:
         learning_rate: AdamW's, after the warm-up.
         ema: decay of the average of the weights that is shipped; 0 ships the last weights.
         flips: mirror training images at random.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: "float32", or "bfloat16" where the device is faster in it.
     """
 
     base_channels: int = 64

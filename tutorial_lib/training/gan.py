@@ -78,8 +78,7 @@ class GANSettings:
             none.
         junk: share of the batch, between 0 and 1, that D also gets as certain fakes (noise,
             shuffled pixels, shuffled tiles), so that it can serve as a prior; 0 for none.
-        precision: "float32", or "bfloat16" where the device is faster in it; "float16" on a GPU
-            only, without a scaling of gradients.
+        precision: "float32", or "bfloat16" where the device is faster in it.
     """
 
     base_channels: int = 128

@@ -29,9 +29,6 @@ class Task(ABC):
         kind: what is trained, a name for files and cards.
         modules: all that a checkpoint holds, by name.
         optimizers: for those of the modules that learn, by the same names.
-
-    Raises:
-        ValueError: for float16 on the CPU.
     """
 
     kind: ClassVar[str]
@@ -41,7 +38,6 @@ class Task(ABC):
         self.settings, self.device = settings, torch.device(device)
         self.modules: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.autocast()  # refuses now what the device cannot do
 
     @abstractmethod
     def step(self, batch: Any, rng: torch.Generator, number: int) -> dict[str, Tensor]:

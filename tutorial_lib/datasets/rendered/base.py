@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 
 from tutorial_lib.cache import atomic_write, default_cache_dir, lock_of, locked
 from tutorial_lib.datasets.base import ArrayImages, check_split
+from tutorial_lib.device import available_threads
 
 SIZE = 64
 SPLIT_SIZES = {"train": 20_000, "test": 2_000}
@@ -220,7 +221,7 @@ class RenderedPictures(ArrayImages):
         """Render chunk by chunk, and store each as soon as it is done."""
         missing = sum(stop - first for first, stop in jobs)
         if workers is None:
-            workers = min(os.cpu_count() or 1, 4) if missing > 500 else 1
+            workers = min(available_threads(), 4) if missing > 500 else 1
         with tqdm(
             total=missing,
             desc=f"rendering {self.split} {self.noun}",
