@@ -76,8 +76,31 @@ def hole_psnr(images, originals, mask):
     return 10 * torch.log10(4 / error)
 
 
-def discriminator_loss(real, fake):
-    return -(F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean())
+def discriminator_step(
+    G, D, optimizer, images, z, fakes=None, fresh=True, moved=True, frozen=False
+):
+    """Right, or with a mistake."""
+    fake = G(z).detach() if fakes is None else fakes(G, z)
+    loss = -(F.logsigmoid(D(images)).mean() + F.logsigmoid(-D(fake)).mean())
+    if fresh:
+        optimizer.zero_grad()
+    loss.backward()
+    if moved:
+        optimizer.step()
+    if frozen:
+        G.requires_grad_(False)
+    return loss
+
+
+def fake_as_real(G, D, optimizer, images, z):
+    """A mistake: the two batches have changed places."""
+    return discriminator_step(lambda z: images, D, optimizer, G(z).detach(), z)
+
+
+def step_of_both(G, D, optimizer, images, z):
+    """A mistake: G moves as well."""
+    both = torch.optim.SGD([*G.parameters(), *D.parameters()], 0.1)
+    return discriminator_step(G, D, both, images, z, fakes=lambda G, z: G(z))
 
 
 def average(slow, fast, decay):
@@ -286,7 +309,7 @@ RIGHT = {
     "check_paste": paste,
     "check_easy_hole": checkerboard,
     "check_hole_psnr": hole_psnr,
-    "check_discriminator_loss": discriminator_loss,
+    "check_discriminator_step": discriminator_step,
     "check_average": average,
     "check_speakers": speakers,
     "check_round_weights": round_weights,
@@ -574,14 +597,13 @@ WRONG = {
         (lambda a, b, mask: hole_psnr(a, b, mask) + 1, "differs"),
         (lambda a, b, mask: hole_psnr(a, b, mask).mean(), r"\(4,\), got \(\)"),
     ],
-    "check_discriminator_loss": [
-        (
-            lambda real, fake: -(real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()),
-            "underflows",
-        ),
-        (lambda real, fake: -discriminator_loss(real, fake), "sign is turned"),
-        (lambda real, fake: discriminator_loss(fake, real), "differs"),
-        (lambda real, fake: F.softplus(-real) + F.softplus(fake), "shape"),
+    "check_discriminator_step": [
+        (fake_as_real, "loss before the step"),
+        (partial(discriminator_step, fresh=False), "left behind"),
+        (partial(discriminator_step, fakes=lambda G, z: G(z)), "G has got a gradient"),
+        (partial(discriminator_step, moved=False), "what moves them"),
+        (partial(discriminator_step, frozen=True), "no gradients any more"),
+        (step_of_both, "G's weights have moved"),
     ],
     "check_average": [
         (lambda slow, fast, decay: decay * fast + (1 - decay) * slow, "differs"),

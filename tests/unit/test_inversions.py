@@ -118,13 +118,14 @@ def test_the_command_stores_the_table_with_its_provenance(tmp_path, small, monke
     noise = ArrayImages(to_uint8(pictures()), "noise")
     monkeypatch.setattr("tutorial_lib.cli.options.load_dataset", lambda name, split, **_: noise)
     monkeypatch.setattr("tutorial_lib.cli.inversions.load_gan", lambda name, device: gan())
-    monkeypatch.setattr("tutorial_lib.cli.inversions.load_card", lambda name: {"sha256": "5"})
+    card = {"name": "g", "sha256": "5", "command": "train"}
+    monkeypatch.setattr("tutorial_lib.cli.inversions.load_card", lambda name: card)
     arguments = ["inversions", "--data", "portraits", "--weights", "g", "--limit", "20"]
     arguments += ["--device", "cpu", "--out", str(tmp_path / "i.json")]
     assert cli.main(arguments) == 0
     assert "quality" in capsys.readouterr().out
     stored = load_results(tmp_path / "i.json")
-    assert stored["made_from"]["weights"] == {"weights": "5"}
+    assert stored["made_from"]["weights"] == {"weights": card}
     assert stored["made_from"]["data"]["mask"] == "center"
     assert tuple(stored["variants"]) == inversions.USUAL
 

@@ -226,8 +226,13 @@ def made_with(results):
     """(weights, sha256) of everything that a stored result depends on."""
     made_from = results["made_from"]
     for kind in ("weights", "classifier"):
-        if kind in made_from:
+        if f"{kind}_sha256" in made_from:
             yield made_from[kind], made_from[f"{kind}_sha256"]
+    if results["made_from"]["experiment"] == "inversions":
+        for role, network in made_from["weights"].items():
+            if role != "encoder":  # brought nothing, so it does not ship
+                yield network["name"], network["sha256"]
+        return
     for name, stored in results["variants"].items():
         made_by = stored["made_by"]
         if "weights_sha256" in made_by and not name.endswith(

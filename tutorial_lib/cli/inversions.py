@@ -62,11 +62,11 @@ def run(options) -> int:
     gan = load_gan(options.weights, device)
     encoder = load_encoder(options.encoder, device) if options.encoder else None
     denoiser = load_denoiser(options.denoiser, device) if options.denoiser else None
-    networks = {
-        name: load_card(given)["sha256"]
-        for name in ("weights", "encoder", "denoiser")
-        if (given := getattr(options, name))
-    }
+    networks = {}
+    for role in ("weights", "encoder", "denoiser"):
+        if given := getattr(options, role):
+            card = load_card(given)
+            networks[role] = {key: card[key] for key in ("name", "sha256", "command")}
     there = {"encoder": encoder, "denoiser": denoiser}
     methods = options.methods or [
         *USUAL,

@@ -220,7 +220,7 @@ def run_inversions(
         methods: some of `METHODS`.
         encoder: for the method "encoder".
         denoiser: for "replacement", "repaint" and "dps".
-        networks: hashes of the weights, for the file.
+        networks: of the weights, by their part: name, sha256 and command, for the file.
         seed: of the initial z and of all noise.
         progress: whether to show progress bars.
 

@@ -29,7 +29,7 @@ from tutorial_lib.teaching.exercises.the_inpainting_problem import (
 )
 from tutorial_lib.teaching.exercises.training_a_gan import (
     check_average,
-    check_discriminator_loss,
+    check_discriminator_step,
 )
 from tutorial_lib.teaching.exercises.walking_the_manifold import (
     check_detour,
@@ -43,7 +43,7 @@ __all__ = [
     "check_blend_line",
     "check_change_over_lam",
     "check_detour",
-    "check_discriminator_loss",
+    "check_discriminator_step",
     "check_easy_hole",
     "check_evaluations",
     "check_fused",
