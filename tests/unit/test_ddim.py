@@ -3,6 +3,7 @@ the paper's search on it.
 """
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -123,3 +124,10 @@ def test_what_it_cannot_be_is_refused(denoiser):
         ddim_latent_model(denoiser, steps=0)
     with pytest.raises(ValueError, match=r"\(B, 12288\), got \(2, 100\)"):
         ddim_latent_model(denoiser).generator(torch.zeros(2, 100))
+
+
+def test_stochastic_clipping_is_refused_where_codes_lie_on_a_sphere(denoiser):
+    settings = replace(DIFFUSION, clip="stochastic")
+    images = torch.zeros(1, 3, 64, 64)
+    with pytest.raises(ValueError, match='on a sphere: use "project"'):
+        inpaint(images, center_mask(), ddim_latent_model(denoiser), settings=settings)

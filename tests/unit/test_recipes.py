@@ -79,9 +79,7 @@ def test_all_see_the_same_number_of_images_and_are_measured(pictures, tmp_path, 
         assert found["discriminator"]["pictures"] == 20
     lines = recipes_table(results).splitlines()
     assert (
-        len(lines) == 4
-        and lines[1].startswith("baseline")
-        and lines[-1].startswith("training photographs")
+        len(lines) == 4 and lines[1].startswith("baseline") and lines[-1].startswith("photographs")
     )
 
 

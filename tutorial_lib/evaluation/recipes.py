@@ -203,18 +203,17 @@ def real_distance(training, held_out: Tensor) -> dict[str, float]:
 
 def recipes_table(results: dict) -> str:
     """Text: a line a recipe. SWD: sliced Wasserstein distance; AUC: 0.5 = cannot be told."""
-    columns = ("SWD", "AUC of samples", "hole PSNR (dB)", "AUC of holes", "D's AUC")
-    lines = [f"{'':20s}" + "".join(f"{column:>17s}" for column in columns)]
+    widths = {"SWD": 6, "AUC of samples": 16, "hole (dB)": 15, "AUC of holes": 16, "AUC of D": 10}
+    lines = [f"{'':26s}" + "".join(f"{column:>{width}s}" for column, width in widths.items())]
     for name, found in results["variants"].items():
-        mean, half = mean_interval(found["hole_psnr"])
-        cells = [
+        cells = (
             f"{found['sliced_wasserstein']['mean']:.1f}",
             "{:.3f} ± {:.3f}".format(*found["samples_auc"]),
-            f"{mean:.2f} ± {half:.2f}",
+            "{:.2f} ± {:.2f}".format(*mean_interval(found["hole_psnr"])),
             "{:.3f} ± {:.3f}".format(*found["hole_auc"]),
             f"{found['discriminator']['auc_real_against']['generated']:.3f}",
-        ]
-        lines.append(f"{name:20s}" + "".join(f"{cell:>17s}" for cell in cells))
-    real = results["real_pictures"]["mean"]
-    lines.append(f"{'training photographs':20s}{real:>17.1f}")
+        )
+        aligned = zip(cells, widths.values(), strict=True)
+        lines.append(f"{name:26s}" + "".join(f"{cell:>{width}s}" for cell, width in aligned))
+    lines.append(f"{'photographs':26s}{results['real_pictures']['mean']:>6.1f}")
     return "\n".join(lines)

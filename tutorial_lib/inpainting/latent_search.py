@@ -346,6 +346,13 @@ class LatentSearch:
             operator=operator,
         )
         self.radius = BALL * typical_norm(model) if settings.clip == "ball" else math.inf
+        if settings.clip == "stochastic":
+            draws = model.sample_z(4, torch.Generator().manual_seed(0))
+            if not torch.equal(model.project(draws), draws):
+                raise ValueError(
+                    'clip="stochastic" draws numbers anew that have left a box, but the codes of '
+                    'this model lie on a sphere: use "project"'
+                )
         self.z0 = z0.detach().to(device, dtype)  # (B, z_dim)
         self._kept_steps = _log_spaced(settings.steps, path_points)
         self._record: _Record | None = None
