@@ -242,6 +242,12 @@ def test_notebook_of_the_course(name):
     assert not [f"{check.__name__}: {problem}" for check in CHECKS for problem in check(notebook)]
 
 
+def test_the_first_notebook_leads_to_all_others():
+    first = nbformat.read(ROOT / "notebooks" / f"{COURSE[0]}.ipynb", as_version=4)
+    text = prose(first)
+    assert [name for name in COURSE[1:] if f"({name}.ipynb)" not in text] == []
+
+
 # ---- the checks themselves -----------------------------------------------------------------------
 
 EXERCISES = """## Summary
