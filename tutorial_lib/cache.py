@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,7 +32,10 @@ def default_cache_dir() -> Path:
     """Where prepared and rendered pictures are: $TUTORIAL_CACHE, or the user's cache folder."""
     if chosen := os.environ.get("TUTORIAL_CACHE"):
         return Path(chosen)
-    return platformdirs.user_cache_path("tutorial_lib", appauthor=False)
+    try:
+        return platformdirs.user_cache_path("tutorial_lib", appauthor=False)
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / f"tutorial_lib-{os.getuid()}"
 
 
 def check_writable(folder: str | os.PathLike) -> None:
@@ -77,8 +82,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk is full: {path} was not written. Make room and run the same again",
+            ) from error
         raise
 
 

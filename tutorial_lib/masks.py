@@ -9,6 +9,7 @@ Random masks draw from the torch.Generator given, never from the global one.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -236,13 +237,6 @@ def _is_mostly_gray(brightness: np.ndarray) -> bool:
     return bool(((brightness >= low) & (brightness <= high)).mean() > _MOSTLY_GRAY)
 
 
-def mask_from_file(path: str | os.PathLike | Image.Image, size: int = IMAGE_SIZE) -> Tensor:
-    """(1, 1, size, size) from a picture file, read as `read_mask` does and squeezed to a square."""
-    known, _ = read_mask(path)
-    squeezed = Image.fromarray(known.astype(np.uint8) * 255).resize((size, size))
-    return mask_from_array(np.asarray(squeezed) > 127)
-
-
 def check_mask(mask: Tensor, images: Tensor | None = None, *, may_be_whole: bool = False) -> Tensor:
     """The validation of every function that takes a mask: the mask as float, one row a picture.
 
@@ -293,11 +287,16 @@ def check_batch(
     Raises:
         ValueError: for wrong shapes or ranges, or an invalid mask.
     """
-    if not isinstance(images, Tensor) or images.dim() != 4:
-        check_shape(images)  # the picture is to blame, not the mask that does not fit it
+    check_shape(images)  # first: the picture is to blame, not the mask that does not fit it
     mask = check_mask(mask, images, may_be_whole=may_be_whole)
     corrupted = torch.where(mask > 0, images, images.new_zeros(()))
     check_images(corrupted)
+    if 0 <= corrupted.min() < corrupted.max():
+        warnings.warn(
+            "no value of the pictures is below 0: they should lie in [-1, 1], not in [0, 1] "
+            "(scale with x * 2 - 1)",
+            stacklevel=3,
+        )
     return corrupted, mask
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -80,7 +81,10 @@ def test_a_failed_move_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.os, "replace", full)
-    with pytest.raises(OSError, match="No space"), atomic_path(tmp_path / "a") as path:
+    with (
+        pytest.raises(OSError, match="the disk is full: .*a was not written"),
+        atomic_path(tmp_path / "a") as path,
+    ):
         path.write_bytes(b"x")
     assert not os.listdir(tmp_path)
 
@@ -153,3 +157,12 @@ def test_the_cache_folder_is_the_environments_or_the_users(monkeypatch, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert default_cache_dir().name == "tutorial_lib"
     assert isinstance(default_cache_dir(), Path)
+
+
+def test_a_user_without_a_home_gets_a_cache_all_the_same(monkeypatch):
+    def homeless(*_, **__):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("TUTORIAL_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    assert default_cache_dir().is_relative_to(tempfile.gettempdir())

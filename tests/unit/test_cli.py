@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -16,6 +17,7 @@ from PIL import Image
 
 from tutorial_lib.cli import main
 from tutorial_lib.cli.train import _command
+from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.device import fast_precision
 from tutorial_lib.evaluation import ablations
 from tutorial_lib.models.weights import load_context_encoder, load_gan, load_vae
@@ -101,12 +103,40 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
         (["--steps", "-1"], "--steps: must be a whole number"),
         (["--batch-size", "0"], "--batch-size: must be"),
         (["--base-channels", "many"], "--base-channels: must be"),
+        (["--minutes", "-5"], "--minutes: must be a number above 0"),
+        (["--minutes", "nan"], "--minutes: must be a number above 0"),
     ],
 )
 def test_sizes_that_are_none_are_refused_at_the_door(tmp_path, capsys, words, said):
     with pytest.raises(SystemExit, match="2"):
         main(["train", "--steps", "1", *words, "--out", str(tmp_path / "run")])
     assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--ema", "2"], "ema must be"),
+        (["--start-from", "typo"], "typo"),
+    ],
+)
+def test_settings_are_looked_at_before_pictures(tmp_path, capsys, monkeypatch, words, said):
+    monkeypatch.setattr("tutorial_lib.cli.options.load_dataset", pytest.fail)
+    command = ["train", "--steps", "1", *words, "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert main(command) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch, capsys):
+    noise = ArrayImages(np.zeros((4, 64, 64, 3), np.uint8), "noise")
+    monkeypatch.setattr("tutorial_lib.cli.options.load_dataset", lambda name, **_: noise)
+    command = ["train", "--batch-size", "2", "--base-channels", "2", "--device", "cpu"]
+    command += ["--threads", "1", "--out", str(tmp_path / "run")]
+    for precision in ("float32", "bfloat16"):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        assert main([*command, "--steps", "1", "--precision", precision]) == 0
+        assert main([*command, "--steps", "2"]) == 0
+        assert capsys.readouterr().out.count(f", in {precision}") == 2
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from tutorial_lib.masks import (
     half_mask,
     make_masks,
     mask_from_array,
-    mask_from_file,
     mixed_masks,
     pattern_mask,
     random_mask,
@@ -211,18 +210,20 @@ def test_a_black_and_white_file_is_read_as_drawn(tmp_path, mode):
     drawing = np.full((64, 64), 255, np.uint8)
     drawing[10:30, 5:50] = 0
     Image.fromarray(drawing).convert(mode).save(tmp_path / "mask.png")
-    assert np.array_equal(mask_from_file(tmp_path / "mask.png")[0, 0].numpy(), drawing > 0)
+    assert np.array_equal(read_mask(tmp_path / "mask.png")[0], drawing > 0)
 
 
-def test_a_large_file_with_soft_edges_is_cut_at_middle_gray_and_resized(tmp_path):
+def test_soft_edges_are_cut_at_middle_gray_and_a_file_without_a_hole_is_refused(tmp_path):
     drawing = np.full((256, 128), 255, np.uint8)
     drawing[:, :64] = 0
     drawing[:, 60:64], drawing[:, 64:68] = 125, 130
     Image.fromarray(drawing).save(tmp_path / "mask.png")
-    assert torch.equal(mask_from_file(tmp_path / "mask.png"), half_mask("left"))
+    known, said = read_mask(tmp_path / "mask.png")
+    assert np.array_equal(known, np.arange(128)[None] >= np.full((256, 1), 64))
+    assert said == "black is the hole"
     Image.fromarray(np.full((64, 64), 255, np.uint8)).save(tmp_path / "white.png")
     with pytest.raises(ValueError, match="no hole"):
-        mask_from_file(tmp_path / "white.png")
+        read_mask(tmp_path / "white.png")
 
 
 def drawn(hole=0, known=255, mode="L"):

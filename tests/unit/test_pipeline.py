@@ -166,6 +166,13 @@ def test_pictures_of_any_floating_type_may_come(images, model, dtype, blend):
     assert torch.equal(found.completed, wanted.completed) and torch.equal(found.z, wanted.z)
 
 
+def test_a_search_says_that_inference_mode_has_no_gradients(images, model):
+    with torch.inference_mode(), pytest.raises(ValueError, match="inference_mode"):
+        inpaint(images, MASKS, model, **QUICK)
+    with torch.no_grad():
+        assert inpaint(images, MASKS, model, **QUICK).completed.isfinite().all()
+
+
 def test_what_is_no_tensor_is_refused_by_name(model, images):
     with pytest.raises(ValueError, match="^images must be a float tensor.*ndarray"):
         inpaint(images.numpy(), MASKS, model, **QUICK)

@@ -15,6 +15,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT
+from hypothesis import given
+from hypothesis import settings as trying
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -193,8 +196,16 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(pictures, tmp_path):
 
 def test_a_checkpoint_of_other_settings_is_refused(pictures, tmp_path):
     run(pictures, 1, run_dir=tmp_path)
-    with pytest.raises(ValueError, match="settings"):
+    with pytest.raises(ValueError, match=r"made with .*ema 0\.0 \(now 0\.9\)"):
         run(pictures, 2, MODERN, run_dir=tmp_path)
+
+
+def test_a_checkpoint_of_other_files_is_refused(pictures, tmp_path):
+    pictures.identity = "one"
+    run(pictures, 1, run_dir=tmp_path)
+    pictures.identity = "another"
+    with pytest.raises(ValueError, match=r"made with files 'one' \(now 'another'\)"):
+        run(pictures, 2, run_dir=tmp_path)
 
 
 @pytest.mark.parametrize("length", [0, 5000])
@@ -206,6 +217,19 @@ def test_a_damaged_checkpoint_is_named(pictures, tmp_path, length):
         ValueError, match=r"checkpoint\.safetensors is damaged.*remove it to begin anew"
     ):
         run(pictures, 2, run_dir=tmp_path)
+
+
+@trying(max_examples=20, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_noticed(tmp_path_factory, place, bit):
+    folder = tmp_path_factory.mktemp("run")
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    run(ArrayImages(pixels, "noise"), 1, run_dir=folder)
+    content = bytearray((folder / CHECKPOINT).read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    (folder / CHECKPOINT).write_bytes(content)
+    with pytest.raises(ValueError, match="checkpoint"):
+        run(ArrayImages(pixels, "noise"), 2, run_dir=folder)
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint(pictures, tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def add_command(commands) -> None:
         help="held-out pictures, spread evenly over the test split",
     )
     parser.add_argument(
-        "--variants", nargs="*", metavar="NAME", help="only these; all when left out"
+        "--variants", nargs="+", metavar="NAME", help="only these; all when left out"
     )
     add_run_options(
         parser,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tutorial_lib.cache import atomic_write
+from tutorial_lib.cache import atomic_write, check_writable
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
@@ -56,8 +56,9 @@ def run(options) -> int:
     """Run the command; returns the exit status."""
     if options.out.suffix.lower() not in FORMATS:
         raise ValueError(f"--out must end in {' or '.join(FORMATS)}, got {options.out}")
+    check_writable(options.out.parent)
     gan = load_gan(options.weights, device_of(options))
-    images = open_data(options, split="test", limit=options.pictures).images(slice(None))
+    images = open_data(options, split="test", limit=options.pictures)[:]
     mask = make_masks(options.mask, len(images))
     frames = search_frames(images, mask, gan, options.seed)
     write_animation(options.out, frames)

@@ -8,7 +8,7 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
-from tutorial_lib.cache import atomic_write
+from tutorial_lib.cache import atomic_write, check_writable
 from tutorial_lib.cli.options import positive
 
 
@@ -33,6 +33,7 @@ def run(options) -> int:
     """Run the command; returns the exit status."""
     from tutorial_lib.teaching.grading import Row, grade
 
+    check_writable(options.out.parent)
     rows = grade(options.submissions, options.seconds)
     with atomic_write(options.out, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -110,9 +110,9 @@ def run(options) -> int:
     device = device_of(options)
     drawn = None if options.mask in FAMILIES else _mask_file(options.mask, options.mask_hole)
     gan = load_gan(options.weights, device)
-    data = gan.card["data"]
+    data = gan.card.get("data", {})
     crop = data.get("crop")  # how the training pictures were framed, where the card says it
-    faces = crop == "face" if crop else shows_faces(data["name"])
+    faces = crop == "face" if crop else shows_faces(data.get("name", ""))
     frame = options.frame or ("face" if faces else "square")
     print(
         f"{gan.card['name']} on {describe(gan.device)}; nobody can recover what is gone: "

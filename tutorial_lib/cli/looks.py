@@ -35,9 +35,9 @@ def add_command(commands) -> None:
         required=True,
         help="names of shipped weights, or .safetensors files",
     )
-    parser.add_argument("--masks", nargs="*", choices=LOOKS_MASKS, default=list(LOOKS_MASKS))
+    parser.add_argument("--masks", nargs="+", choices=LOOKS_MASKS, default=list(LOOKS_MASKS))
     parser.add_argument(
-        "--restarts", nargs="*", type=positive, default=[1, 4], help="numbers of restarts to try"
+        "--restarts", nargs="+", type=positive, default=[1, 4], help="numbers of restarts to try"
     )
     parser.add_argument(
         "--limit",

@@ -28,7 +28,7 @@ def add_command(commands) -> None:
     )
     add_data_options(parser)
     parser.add_argument(
-        "--recipes", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; all when left out"
+        "--recipes", nargs="+", metavar="NAME", help=f"of {', '.join(RECIPES)}; all when left out"
     )
     parser.add_argument(
         "--images", type=positive, default=IMAGES, help="training images of each recipe"

@@ -51,10 +51,10 @@ def add_command(commands) -> None:
         "--denoiser",
         help="the same for the diffusion model of repaint and dps, which are left out without it",
     )
-    parser.add_argument("--masks", nargs="*", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--masks", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument(
         "--methods",
-        nargs="*",
+        nargs="+",
         choices=METHODS,
         metavar="NAME",
         help=f"of {', '.join(METHODS)}; all that have their weights when left out",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from tutorial_lib.cache import atomic_write
+from tutorial_lib.cache import atomic_write, check_writable
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
@@ -35,6 +37,7 @@ from tutorial_lib.images import image_grid
 from tutorial_lib.models.attributes import heads_of, true_classes
 from tutorial_lib.models.dcgan import NORMS
 from tutorial_lib.models.weights import (
+    load_card,
     load_context_encoder,
     load_denoiser,
     load_gan,
@@ -54,7 +57,7 @@ from tutorial_lib.training.diffusion import DiffusionSettings, DiffusionTask
 from tutorial_lib.training.encoder import EncoderSettings, EncoderTask, Samples
 from tutorial_lib.training.gan import LOSSES, GANSettings, GANTask
 from tutorial_lib.training.landmarks import FacePoints, LandmarksSettings, LandmarksTask
-from tutorial_lib.training.loop import train
+from tutorial_lib.training.loop import CONFIG, train
 from tutorial_lib.training.task import Task
 from tutorial_lib.training.vae import VAESettings, VAETask
 
@@ -85,7 +88,7 @@ def add_command(commands) -> None:
     parser.add_argument("--steps", type=positive, required=True)
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=minutes,
         help="end and export after so many minutes, though --steps is not reached",
     )
     parser.add_argument(
@@ -178,6 +181,17 @@ def add_command(commands) -> None:
     parser.set_defaults(run=run)
 
 
+def minutes(text: str) -> float:
+    """A time above 0, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return value
+
+
 def run(options) -> int:
     """Run the command; returns the exit status."""
     with distributed.joined(device_of(options)) as device:
@@ -185,11 +199,11 @@ def run(options) -> int:
 
 
 def _train_on(device: torch.device, options) -> int:
+    options.precision = options.precision or _usual_precision(options, device)
+    settings = _settings(options)  # what is wrong with them is said before pictures are read
+    check_writable(options.out)
     dataset, held_out = _data(options)
-    if options.model == "landmarks":  # places in a crop need more than bfloat16's eight bits
-        options.precision = options.precision or "float32"
-    options.precision = options.precision or fast_precision(device)
-    task = _task(options, dataset, device)
+    task = _task(options, settings, dataset, device)
     first = distributed.rank() == 0
     if first:
         count = distributed.world_size()
@@ -283,7 +297,7 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     model = task.finish()
     if options.model == "landmarks":
         return save_landmarks(path, model, card | {"held_out": landmarks_report(model, test_set)})
-    images = test_set.images(slice(None))
+    images = test_set[:]
     if options.model == "dcgan":
         return save_gan(path, model, card | {"discriminator": discriminator_report(model, images)})
     if options.model == "vae":
@@ -301,8 +315,19 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     return save_attributes(path, model, card | {"held_out": report})
 
 
-def _task(options, dataset, device: torch.device) -> Task:
-    """The task of the model asked for; what was not given keeps the settings' default."""
+def _usual_precision(options, device: torch.device) -> str:
+    """That of the run which is gone on with; else what the device is quickest in."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        stored = json.loads((options.out / CONFIG).read_text(encoding="utf-8"))
+        if stored["settings"]["precision"] in PRECISIONS:
+            return stored["settings"]["precision"]
+    if options.model == "landmarks":  # places in a crop need more than bfloat16's eight bits
+        return "float32"
+    return fast_precision(device)
+
+
+def _settings(options) -> Any:
+    """The settings of the model asked for; what was not given keeps its default."""
     given = {
         key: value
         for key in ("base_channels", "learning_rate", "adversarial", "noise", "precision")
@@ -319,34 +344,52 @@ def _task(options, dataset, device: torch.device) -> Task:
                 f"--{name.replace('_', '-')} is a setting of {' and '.join(models)}, "
                 f"not of {options.model}"
             )
-    seed = options.seed
-    # these two never take --no-flips: points are always mirrored with their image, and a mirrored
-    # gaze looks the other way
+    if options.start_from:
+        load_card(options.start_from)
+    # these three never take --no-flips: points are always mirrored with their image, a mirrored
+    # gaze looks the other way, and an encoder sees samples
     if options.model == "landmarks":
-        return LandmarksTask(LandmarksSettings(options.steps, **given), device, seed)
+        return LandmarksSettings(options.steps, **given)
     if options.model == "attributes":
-        heads = heads_of(options.data)
-        return AttributesTask(AttributesSettings(options.steps, **given), heads, device, seed)
+        return AttributesSettings(options.steps, **given)
     if options.model == "encoder":
-        return EncoderTask(EncoderSettings(**given), dataset.gan, device, seed)
+        return EncoderSettings(**given)
     given["flips"] = not options.no_flips
     if options.model == "diffusion":
-        denoising = DiffusionTask(DiffusionSettings(**given), device, seed)
+        return DiffusionSettings(**given)
+    given["discriminator_channels"] = options.discriminator_channels
+    if options.model == "vae":
+        return VAESettings(**given)
+    if options.model == "context-encoder":
+        return ContextEncoderSettings(**given)
+    for name in ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss"):
+        given[name] = getattr(options, name)
+    return GANSettings(**given, augment=tuple(options.augment))
+
+
+def _task(options, settings, dataset, device: torch.device) -> Task:
+    """The task of the model asked for."""
+    seed = options.seed
+    if options.model == "landmarks":
+        return LandmarksTask(settings, device, seed)
+    if options.model == "attributes":
+        return AttributesTask(settings, heads_of(options.data), device, seed)
+    if options.model == "encoder":
+        return EncoderTask(settings, dataset.gan, device, seed)
+    if options.model == "vae":
+        return VAETask(settings, device, seed)
+    if options.model == "diffusion":
+        denoising = DiffusionTask(settings, device, seed)
         if options.start_from:
             denoising.start_from(load_denoiser(options.start_from, device))
         return denoising
-    given["discriminator_channels"] = options.discriminator_channels
-    if options.model == "vae":
-        return VAETask(VAESettings(**given), device, seed)
     if options.model == "context-encoder":
         images = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
-        painting = ContextEncoderTask(ContextEncoderSettings(**given), images, device, seed)
+        painting = ContextEncoderTask(settings, images, device, seed)
         if options.start_from:
             painting.start_from(load_context_encoder(options.start_from, device))
         return painting
-    for name in ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss"):
-        given[name] = getattr(options, name)
-    task = GANTask(GANSettings(**given, augment=tuple(options.augment)), device, seed)
+    task = GANTask(settings, device, seed)
     if options.start_from:
         task.start_from(load_gan(options.start_from, device))
     return task

@@ -26,8 +26,13 @@ class ArrayImages(torch.utils.data.Dataset):
         name: how logs and model cards call the set.
         rows: which of them are the set, (n,) integers; all when left out.
 
+    Attributes:
+        identity: where the files are a reader's own, a hash by which other files are recognized.
+
     Items: (3, 64, 64) float32 in [-1, 1].
     """
+
+    identity: str | None = None
 
     def __init__(self, pixels: np.ndarray, name: str, rows: np.ndarray | None = None):
         self._held, self._rows, self.name = pixels, rows, name

@@ -112,6 +112,7 @@ class PictureFolder(ArrayImages):
     Attributes:
         files: names of the pictures, in order.
         problems: name -> why it could not be read, of those left out for that.
+        identity: a hash of the files' names and sizes.
 
     Raises:
         FileNotFoundError: when `root` is not there.
@@ -162,6 +163,7 @@ class PictureFolder(ArrayImages):
                 else f"{self.root}: no picture can be read: {'; '.join(self.problems.values())}"
             )
         self.files = [names[row] for row in rows]
+        self.identity = _identity(self.root, {name: stored[name] for name in self.files})
         super().__init__(pixels, self.root.stem, rows if len(rows) < len(names) else None)
 
     def repeated(self, pattern: str, times: int) -> ArrayImages:
@@ -182,7 +184,20 @@ class PictureFolder(ArrayImages):
                 f"{times} times: give a pattern that matches, and 1 or more"
             )
         rows = np.arange(len(self.files)) if self._rows is None else self._rows
-        return ArrayImages(self._held, self.name, np.repeat(rows, counts))
+        several = ArrayImages(self._held, self.name, np.repeat(rows, counts))
+        several.identity = self.identity
+        return several
+
+
+def _identity(root: Path, stored: dict[str, str]) -> str:
+    """A hash of names and sizes; the same for a copy of the files."""
+    if root.is_dir():
+        sizes = [(root / name).stat().st_size for name in stored]
+    else:
+        with zipfile.ZipFile(root) as archive:
+            sizes = [archive.getinfo(name).file_size for name in stored.values()]
+    lines = "\n".join(f"{name} {size}" for name, size in zip(stored, sizes, strict=True))
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _files(root: Path) -> dict[str, str]:

@@ -96,7 +96,8 @@ def explore(
             one restart, a number of names other than that of the pictures, a model without a
             discriminator.
     """
-    corrupted, mask = check_batch(images, mask)
+    weight = next(gan.generator.parameters())
+    corrupted, mask = (part.to(weight.dtype) for part in check_batch(images, mask))
     if names is None:
         names = [f"picture {number}" for number in range(1, len(images) + 1)]
     lams = [float(lam) for lam in lams]
@@ -130,7 +131,7 @@ def explore(
         gan,
         z0[picture * restarts + restart],
         settings,
-        lam=torch.tensor(lams, dtype=images.dtype)[which],
+        lam=torch.tensor(lams, dtype=weight.dtype)[which],
         path_points=path_points,
     ).run(progress)
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from tutorial_lib.device import seeded_generator
@@ -92,7 +92,7 @@ def repaint(
     Raises:
         ValueError: for wrong shapes or ranges, an invalid mask, a number below one.
     """
-    y, mask = _checked(images, mask, steps=steps, jump=jump, resamples=resamples)
+    y, mask = _checked(images, mask, model, steps=steps, jump=jump, resamples=resamples)
     draw, times = _noise_like(y, seed), sampling_times(steps)
     x = draw()
     moves = _moves(steps, jump, resamples)
@@ -139,7 +139,7 @@ def dps(
         ValueError: for wrong shapes or ranges, an invalid mask, fewer than one step, a negative
             zeta.
     """
-    y, mask = _checked(images, mask, steps=steps)
+    y, mask = _checked(images, mask, model, steps=steps)
     if not 0 <= zeta < math.inf:
         raise ValueError(f"zeta must be a number of at least 0, got {zeta}")
     draw, times = _noise_like(y, seed), sampling_times(steps)
@@ -213,9 +213,13 @@ def _noise_like(images: Tensor, seed: int) -> Callable[[], Tensor]:
     return lambda: torch.randn(images.shape, generator=rng, dtype=images.dtype).to(images.device)
 
 
-def _checked(images: Tensor, mask: Tensor, **numbers: int) -> tuple[Tensor, Tensor]:
-    """The corrupted pictures and their masks, or an error."""
+def _checked(
+    images: Tensor, mask: Tensor, model: VelocityModel, **numbers: int
+) -> tuple[Tensor, Tensor]:
+    """The corrupted pictures and their masks in the model's number type, or an error."""
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    return check_batch(images, mask)
+    y, mask = check_batch(images, mask)
+    weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    return (y, mask) if weight is None else (y.to(weight.dtype), mask.to(weight.dtype))

@@ -94,7 +94,8 @@ def posterior_samples(
     model.check_size(images)
     if z0.shape != (len(images), model.z_dim) or not bool((z0.abs() <= 1).all()):
         raise ValueError(f"z0 must be ({len(images)}, {model.z_dim}) codes in [-1, 1]")
-    images, mask = images.to(model.device), mask.to(model.device)
+    weight = next(model.generator.parameters())
+    images, mask, z0 = images.to(weight), mask.to(weight), z0.to(weight)
     objective = Objective(
         images,
         window_weights(mask, window),

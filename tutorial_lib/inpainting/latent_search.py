@@ -323,6 +323,11 @@ class LatentSearch:
         operator: Operator | None = None,
         path_points: int = 30,
     ):
+        if torch.is_inference_mode_enabled():
+            raise ValueError(
+                "a search follows gradients, which torch.inference_mode() does not allow: "
+                "leave it, or use torch.no_grad(), which the search overrides"
+            )
         self.model, self.settings = model, settings
         device, dtype = model.device, images.dtype
         if mask is None:  # every value of a measurement counts the same

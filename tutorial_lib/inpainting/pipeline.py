@@ -5,7 +5,6 @@ Search z (Eq. 2) from several initial ones, keep the best, blend (Eq. 6).
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,12 +91,6 @@ def inpaint(
     gan.check_size(corrupted)
     dtype = next(gan.generator.parameters()).dtype
     corrupted, mask = corrupted.to(dtype), mask.to(dtype)
-    if 0 <= corrupted.min() < corrupted.max():
-        warnings.warn(
-            "no value of the pictures is below 0: they should lie in [-1, 1], not in [0, 1] "
-            "(scale with x * 2 - 1)",
-            stacklevel=2,
-        )
     if restarts < 1:
         raise ValueError(f"restarts must be at least 1, got {restarts}")
     settings = _with_overrides(settings, overrides)

@@ -96,7 +96,7 @@ class ContextEncoder(nn.Module):
         Raises:
             ValueError: for wrong shapes or ranges or an invalid mask.
         """
-        images, mask = (part.to(self.fill.device) for part in check_batch(images, mask))
+        images, mask = (part.to(self.fill) for part in check_batch(images, mask))
         shown = self.filled(images, mask)
         painted = torch.cat([self(batch) for batch in shown.split(batch_size)])
         return painted, torch.where(mask > 0, images, painted)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -64,8 +66,10 @@ def save_checkpoint(path: Path, task: Task, config: dict, log: TrainingLog) -> N
         tensors[f"log/{name}"] = torch.tensor(values, dtype=torch.float64)
     # clone: safetensors refuses tensors that share memory, and stores rows in the plain layout
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    metadata = {"config": json.dumps(config), "steps": str(log.steps)}
+    metadata["sha256"] = _digest(tensors, metadata)
     with atomic_write(path) as file:
-        file.write(save(tensors, metadata={"config": json.dumps(config), "steps": str(log.steps)}))
+        file.write(save(tensors, metadata=metadata))
     with atomic_write(path.with_name(LOG), "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["step", *log.values])
@@ -85,23 +89,52 @@ def read_checkpoint(path: Path, config: dict) -> tuple[dict[str, Tensor], int]:
             damaged.
     """
     try:
-        opened = safe_open(path, framework="pt")
-    except SafetensorError as error:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        stored, steps = json.loads(metadata["config"]), int(metadata["steps"])
+        if metadata["sha256"] != _digest(tensors, metadata):
+            raise ValueError("it holds other bytes than were written")
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"the checkpoint {path} is damaged ({error}): remove it to begin anew, "
             "or choose another run folder"
         ) from error
-    with opened as file:
-        metadata = file.metadata() or {}
-        stored = json.loads(metadata.get("config", "{}"))
-        here = json.loads(json.dumps(config))  # as JSON has it: tuples become lists
-        if stored != here:
-            differing = [key for key in here if stored.get(key) != here[key]]
-            raise ValueError(
-                f"the checkpoint {path} was made with other {', '.join(differing)}: resume with "
-                "the same settings, or choose another run folder"
-            )
-        return {key: file.get_tensor(key) for key in file.keys()}, int(metadata["steps"])  # noqa: SIM118
+    check_same(stored, config, f"the checkpoint {path}", "choose another run folder")
+    return tensors, steps
+
+
+def check_same(stored: dict, config: dict, what: str, remedy: str) -> None:
+    """Raises ValueError where two configurations differ, naming each setting and both values."""
+    before, now = _flat(stored), _flat(json.loads(json.dumps(config)))  # tuples become lists
+    differing = [
+        f"{key} {before.get(key)!r} (now {now.get(key)!r})"
+        for key in dict.fromkeys([*now, *before])
+        if before.get(key) != now.get(key)
+    ]
+    if differing:
+        raise ValueError(
+            f"{what} was made with {', '.join(differing)}: go on with the same settings, "
+            f"or {remedy}"
+        )
+
+
+def _flat(config: dict) -> dict:
+    """The entries of a dictionary and of those in it, by their own names."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flat(value) if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """sha256 of all that a checkpoint says."""
+    digest = hashlib.sha256(f"{metadata['config']} {metadata['steps']}".encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def restore(task: Task, tensors: dict[str, Tensor], steps: int) -> TrainingLog:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import hashlib
 import io
 import os
 import zipfile
@@ -44,6 +45,7 @@ class FacePoints:
     Attributes:
         pixels: (N, side, side, 3) uint8; shorter pictures are filled with their last row or column.
         points: (N, 5, 2) float32, in pixels of `pixels`.
+        identity: a hash of the points, by which other faces are recognized.
 
     Raises:
         FileNotFoundError: when `root` is not there.
@@ -73,6 +75,7 @@ class FacePoints:
                     self.pixels[number], self.points[number] = _resized(picture, points, side)
         except (ValueError, OSError, KeyError, RuntimeError, *BROKEN_ZIP) as error:
             raise ValueError(f"{root} cannot be read as faces with points: {error}") from error
+        self.identity = hashlib.sha256(self.points.tobytes()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -144,8 +144,12 @@ def _configuration(task: Task, dataset: Any, batch_size: int, seed: int) -> dict
         "data": dataset.name,
         "pictures": len(dataset),
     }
-    if hasattr(dataset, "crop"):
-        config["crop"] = dataset.crop
+    for key, value in (
+        ("crop", getattr(dataset, "crop", None)),
+        ("files", getattr(dataset, "identity", None)),
+    ):
+        if value is not None:
+            config[key] = value
     if distributed.from_first(lambda: config) != config:
         raise ValueError(
             f"process {distributed.rank()} has other images or settings than process 0: start all "
