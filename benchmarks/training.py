@@ -1,7 +1,7 @@
 """Claim: training a DCGAN runs at a good part of the rate at which this machine multiplies
 matrices, and never waits for pictures.
 
-The yardstick is a product of two 1024 x 1024 matrices. The arithmetic of a step is counted by
+The unit is a product of two 1024 x 1024 matrices. The arithmetic of a step is counted by
 torch's own FlopCounterMode. For each size and precision: pictures a second, the share of the
 matrices' rate, and the share of a step that goes into getting its pictures. Run: python
 benchmarks/training.py

@@ -101,7 +101,7 @@ def open_picture(
             f"{name} cannot be read as a picture: it is a folder, give the pictures in it"
         ) from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name} is too large ({error}): make it smaller") from error
+        raise PictureError(_too_large(name)) from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{name} cannot be read as a picture: {_no_format(source)}") from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
@@ -139,10 +139,13 @@ def _upright(picture: Image.Image) -> Image.Image:
 def _check_size(picture: Image.Image, name: str) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and picture.width * picture.height > limit:
-        raise PictureError(
-            f"{name} is too large: {picture.width}x{picture.height} pixels, which exceeds limit "
-            f"{limit:,}; make it smaller"
-        )
+        raise PictureError(_too_large(name))
+
+
+def _too_large(name: str) -> str:
+    return (
+        f"{name} is too large: it has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
+    )
 
 
 def _name_of(source: str | os.PathLike | bytes | Image.Image) -> str:
@@ -286,7 +289,7 @@ def image_grid(images: Tensor, columns: int = 8) -> np.ndarray:
 
 
 def check_images(images: Tensor, what: str = "images") -> None:
-    """The door of every function that takes pictures.
+    """The validation of every function that takes pictures.
 
     Raises:
         ValueError: unless `images` is a floating (B, 3, H, W) batch with all values in [-1, 1] (NaN

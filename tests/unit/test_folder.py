@@ -386,3 +386,15 @@ def test_a_name_that_is_no_unicode_is_read_and_shown(tmp_path):
     assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
     assert b"1 of 4 pictures cannot be read" in done.stderr and b"caf" in done.stderr
     assert b"3 to test" in done.stdout
+
+
+def test_other_files_have_another_identity_and_copies_the_same(tmp_path):
+    for name, size in (("one", 64), ("two", 80), ("copy", 64)):
+        (tmp_path / name).mkdir()
+        for number in range(12):
+            Image.new("RGB", (size, size), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
+    one, two, copy = (
+        folder.PictureFolder(tmp_path / name).identity for name in ("one", "two", "copy")
+    )
+    assert one == copy != two
+    assert folder.PictureFolder(tmp_path / "one").repeated("1*", 2).identity == one

@@ -14,6 +14,7 @@ from tutorial_lib.masks import (
     FAMILIES,
     SIDES,
     center_mask,
+    check_batch,
     check_mask,
     corrupt,
     half_mask,
@@ -211,6 +212,13 @@ def test_a_black_and_white_file_is_read_as_drawn(tmp_path, mode):
     drawing[10:30, 5:50] = 0
     Image.fromarray(drawing).convert(mode).save(tmp_path / "mask.png")
     assert np.array_equal(read_mask(tmp_path / "mask.png")[0], drawing > 0)
+
+
+def test_pictures_in_0_to_1_are_warned_of_and_channels_last_is_the_picture_s_fault():
+    with pytest.warns(UserWarning, match=r"not in \[0, 1\]"):
+        check_batch(torch.rand(1, 3, 64, 64), center_mask())
+    with pytest.raises(ValueError, match=r"^images must be .* got torch.float32 \(1, 64, 64, 3\)"):
+        check_batch(torch.zeros(1, 64, 64, 3), center_mask())
 
 
 def test_soft_edges_are_cut_at_middle_gray_and_a_file_without_a_hole_is_refused(tmp_path):

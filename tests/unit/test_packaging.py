@@ -29,6 +29,11 @@ def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
+def test_the_citation_names_the_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == tutorial_lib.__version__
+
+
 def needed():
     """What pyproject.toml asks for, the packages of notebooks, site, tests and slides included."""
     extras = project()["optional-dependencies"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
@@ -61,6 +63,13 @@ class ArrayImages(torch.utils.data.Dataset):
             if indices.dtype != bool:  # an empty list would be of floats
                 indices = indices.astype(np.int64)
         return to_float(self._held[indices if self._rows is None else self._rows[indices]])
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print; what the stream cannot encode, as names of files may hold, becomes an escape."""
+    stream = stream or sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def check_split(split: str) -> None:

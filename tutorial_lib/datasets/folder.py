@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from tutorial_lib.datasets.base import SPLITS, ArrayImages, check_split, read_member, zip_names
+from tutorial_lib.datasets.base import SPLITS, ArrayImages, check_split, read_member, say, zip_names
 from tutorial_lib.datasets.prepared import SHAPE, identity, prepare
 from tutorial_lib.faces import NoFaceFound, align
 from tutorial_lib.images import SUFFIXES, load_picture, square_pixels, to_uint8
@@ -151,7 +151,7 @@ class PictureFolder(ArrayImages):
         if self.problems:
             _tell_of(self.root, self.problems, len(names))
         if len(no_face):
-            print(
+            say(
                 f"{self.root}: no face was found in {len(no_face)} of {len(source)} pictures; "
                 "they are left out"
             )
@@ -246,7 +246,7 @@ def _choose(root: Path, names: list[str], split: str) -> list[str]:
             remedy = "add more pictures, or put some into train/ and some into test/"
         raise ValueError(f"{root} holds no pictures for the {split} split: {found}; {remedy}")
     if (said := f"{root}: {found}") not in _told:
-        print(said)
+        say(said)
         _told.add(said)
     return splits[split]
 
@@ -299,8 +299,8 @@ def _rows_like(pixels: np.ndarray, pattern: np.ndarray) -> np.ndarray:
 
 def _tell_of(root: Path, problems: dict[str, str], count: int) -> None:
     """Name what is left out, all of it at once."""
-    print(f"{root}: {len(problems)} of {count} pictures cannot be read, left out:", file=sys.stderr)
+    say(f"{root}: {len(problems)} of {count} pictures cannot be read, left out:", sys.stderr)
     for problem in list(problems.values())[:_SHOWN]:
-        print(f"  {problem}", file=sys.stderr)
+        say(f"  {problem}", sys.stderr)
     if len(problems) > _SHOWN:
-        print(f"  and {len(problems) - _SHOWN} more", file=sys.stderr)
+        say(f"  and {len(problems) - _SHOWN} more", sys.stderr)

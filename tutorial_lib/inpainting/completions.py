@@ -84,7 +84,8 @@ def several_completions(
     """
     if len(image) != 1:
         raise ValueError(f"several_completions takes one picture at a time, got {len(image)}")
-    image, mask = check_batch(image, mask)
+    dtype = next(gan.generator.parameters()).dtype
+    image, mask = (part.to(dtype) for part in check_batch(image, mask))
     gan.check_size(image)
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction must be above 0 and at most 1, got {fraction}")
