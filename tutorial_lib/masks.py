@@ -32,6 +32,7 @@ HOLES = ("black", "white")  # what a drawn hole may look like
 SIDES = ("left", "right", "top", "bottom")
 _GRAY = (32, 223)  # brightness between these is neither black nor white
 _MOSTLY_GRAY = 0.25  # of a mask's pixels: soft edges have less, photos have more
+_FEW = 100  # values of what is no picture yet
 # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
 HOLE_GRAY = 0.2
 
@@ -287,11 +288,13 @@ def check_batch(
     Raises:
         ValueError: for wrong shapes or ranges, or an invalid mask.
     """
-    check_shape(images)  # first: the picture is to blame, not the mask that does not fit it
+    if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1] != 3:
+        check_shape(images)  # the picture is to blame, not the mask that does not fit it
     mask = check_mask(mask, images, may_be_whole=may_be_whole)
     corrupted = torch.where(mask > 0, images, images.new_zeros(()))
     check_images(corrupted)
-    if 0 <= corrupted.min() < corrupted.max():
+    # a few numbers may all be positive, a picture's are not
+    if corrupted[0].numel() > _FEW and 0 <= corrupted.min() < corrupted.max():
         warnings.warn(
             "no value of the pictures is below 0: they should lie in [-1, 1], not in [0, 1] "
             "(scale with x * 2 - 1)",

@@ -152,7 +152,7 @@ def test_where_nothing_can_be_kept_the_pictures_are_held_in_memory(tmp_path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(prepared._FileRows, "__setitem__", full)
-    with pytest.warns(UserWarning, match="are not kept.*No space left"):
+    with pytest.warns(UserWarning, match="are not kept.*the disk is full"):
         pixels = prepare(Numbers(workers=workers), tmp_path)
     assert (pixels == np.arange(11)[:, None, None, None]).all() and files(tmp_path) == []
     (tmp_path / "file").write_text("a file in the folder's place")

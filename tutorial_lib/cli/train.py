@@ -297,7 +297,7 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     model = task.finish()
     if options.model == "landmarks":
         return save_landmarks(path, model, card | {"held_out": landmarks_report(model, test_set)})
-    images = test_set[:]
+    images = test_set.images(slice(None))
     if options.model == "dcgan":
         return save_gan(path, model, card | {"discriminator": discriminator_report(model, images)})
     if options.model == "vae":
