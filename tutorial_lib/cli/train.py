@@ -208,7 +208,11 @@ def _train_on(device: torch.device, options) -> int:
     if first:
         count = distributed.world_size()
         together = f", {count} processes together" if count > 1 else ""
-        print(f"training a {options.model} on {describe(device)}{together}, in {options.precision}")
+        article = "an" if options.model[0] in "ae" else "a"
+        print(
+            f"training {article} {options.model} on {describe(device)}{together}, "
+            f"in {options.precision}"
+        )
     samples = options.out / "samples"
     samples.mkdir(parents=True, exist_ok=True)
 

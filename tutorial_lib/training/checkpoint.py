@@ -100,12 +100,12 @@ def read_checkpoint(path: Path, config: dict) -> tuple[dict[str, Tensor], int]:
             f"the checkpoint {path} is damaged ({error}): remove it to begin anew, "
             "or choose another run folder"
         ) from error
-    check_same(stored, config, f"the checkpoint {path}", "choose another run folder")
+    _check_same(stored, config, path)
     return tensors, steps
 
 
-def check_same(stored: dict, config: dict, what: str, remedy: str) -> None:
-    """Raises ValueError where two configurations differ, naming each setting and both values."""
+def _check_same(stored: dict, config: dict, path: Path) -> None:
+    """Two configurations are the same, or each setting that differs is named with both values."""
     before, now = _flat(stored), _flat(json.loads(json.dumps(config)))  # tuples become lists
     differing = [
         f"{key} {before.get(key)!r} (now {now.get(key)!r})"
@@ -114,8 +114,8 @@ def check_same(stored: dict, config: dict, what: str, remedy: str) -> None:
     ]
     if differing:
         raise ValueError(
-            f"{what} was made with {', '.join(differing)}: go on with the same settings, "
-            f"or {remedy}"
+            f"the checkpoint {path} was made with {', '.join(differing)}: go on with the same "
+            "settings, or choose another run folder"
         )
 
 
