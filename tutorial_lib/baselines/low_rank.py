@@ -2,12 +2,11 @@
 
 Two stand-ins for the rank that come closer to it than the nuclear norm does: the truncated nuclear
 norm (Hu et al. 2013) and concave penalties of the singular values (Lu et al. 2014). As in both
-papers a matrix holds brightness, 0 = black.
+papers a matrix holds brightness, but 0 is the mean of the channel's known pixels and not black.
 
 What is known of a row or column comes from that row or column: one without any known pixel costs
-nothing when it is 0, so a missing half comes out black. With `subtract_mean` 0 is the mean of the
-known pixels, which is fairer, and a missing half comes out in that color. A block leaves every row
-and column known in part, but few equations for what is in it.
+nothing when it is 0, so a missing half comes out in the mean color (and black where the mean is not
+subtracted). A block leaves every row and column known in part, but few equations for what is in it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def truncated_nuclear_norm_fill(
     penalty: float = 0.5,
     tolerance: float = 3e-4,
     max_steps: int = 1000,
-    subtract_mean: bool = False,
+    subtract_mean: bool = True,
 ) -> Tensor:
     """Fill holes with the least truncated nuclear norm, channel by channel (Hu et al. 2013).
 
@@ -65,8 +64,8 @@ def truncated_nuclear_norm_fill(
             The problem is not convex: this is a resting point, not a proven minimum (but for rank
             0).
         max_steps: of ADMM, in all; a RuntimeWarning says when they were not enough.
-        subtract_mean: whether a matrix holds each channel minus the mean of its known pixels,
-            instead of brightness. The stored tables do without.
+        subtract_mean: whether a matrix holds each channel minus the mean of its known pixels, or
+            brightness itself as in the paper, with which a row without known pixels is black.
 
     Returns:
         (B, 3, H, W) float32 in [-1, 1].
@@ -90,7 +89,7 @@ def nonconvex_low_rank_fill(
     gamma: float = 0.1,
     tolerance: float = 1e-3,
     max_steps: int = 1000,
-    subtract_mean: bool = False,
+    subtract_mean: bool = True,
 ) -> Tensor:
     """Fill holes with a concave penalty of the singular values, channel by channel.
 
