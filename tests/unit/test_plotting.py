@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 from scipy import stats
@@ -60,6 +61,21 @@ def test_titles_stand_above_the_columns_and_move_the_images_down(images):
     )
     with pytest.raises(ValueError, match="argument 2"):
         plotting.show_enlarged({"row": images}, "titles", titles=["a"])
+
+
+def test_labels_can_be_read_where_a_page_shrinks_the_figure_and_none_lies_on_another(images):
+    titles = [f"thirteen of {number:1}" for number in range(8)]
+    rows = {"Context Encoder": images[[0] * 8], "ours": images[[1] * 8]}
+    figure = plotting.show_enlarged(rows, "eight columns", titles=titles)
+    drawn = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(drawn) for text in figure.texts]
+    width = figure.bbox.width
+    page = 736  # pixels, the widest column of text on the site
+    for text, box in zip(figure.texts, boxes, strict=True):
+        assert text.get_fontsize() * figure.dpi / 72 * page / width >= 9
+        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= figure.bbox.height
+        assert not any(box.overlaps(ax.get_window_extent(drawn)) for ax in figure.axes)
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[k + 1 :])
 
 
 def test_lines_are_labelled_in_their_color_over_an_x_of_their_own():

@@ -15,10 +15,15 @@ from tutorial_lib.masks import HOLE_GRAY, corrupt
 from tutorial_lib.teaching.plotting.figures import draw_pixels, exact_figure, new_figure
 
 
+_SHOWN = 1000  # pixels; a page shows a wider figure smaller than it is
+
+
 def show_enlarged(
     rows: dict[str, Tensor], alt: str, scale: int = 3, titles: Sequence[str] | None = None
 ) -> Figure:
     """Images in labelled rows, each pixel a square of `scale` by `scale` pixels, never smoothed.
+
+    The letters grow with the width of the figure, so that they can be read where a page shrinks it.
 
     Args:
         rows: label -> (B, 3, H, W) in [-1, 1]; all of the same B, H and W.
@@ -33,23 +38,27 @@ def show_enlarged(
     if len(shapes) != 1:
         raise ValueError(f"each row needs images of the same number and size, got {sorted(shapes)}")
     count, _, height, width = shapes.pop()
-    gap, label_width = 6, 10 * max(map(len, rows)) + 10  # in pixels of the figure
+    gap = 6  # pixels of the figure
     step_x, step_y = width * scale + gap, height * scale + gap
-    above = 24 if titles else 0
+    larger = max(1.0, count * step_x / _SHOWN)
+    fontsize, space = 11 * larger, round(10 * larger)  # points; pixels a letter needs
+    label_width = space * max(map(len, rows)) + space
+    above = round(24 * larger) if titles else 0
     total_x, total_y = label_width + count * step_x, len(rows) * step_y + above
     figure = exact_figure(alt, total_x, total_y)
     for line, (label, images) in enumerate(rows.items()):
         bottom = total_y - above - line * step_y - height * scale
         middle = (bottom + height * scale / 2) / total_y
-        figure.text(
-            (label_width - 10) / total_x, middle, label, ha="right", va="center", fontsize=11
-        )
+        right = (label_width - space) / total_x
+        figure.text(right, middle, label, ha="right", va="center", fontsize=fontsize)
         for column, pixels in enumerate(to_uint8(images)):
             left = label_width + column * step_x
             draw_pixels(figure, pixels, left, bottom, width * scale, height * scale)
     for column, title in zip(range(count), titles or [""] * count, strict=True):
         center = label_width + column * step_x + width * scale / 2
-        figure.text(center / total_x, 1 - 5 / total_y, title, ha="center", va="top", fontsize=11)
+        figure.text(
+            center / total_x, 1 - 5 / total_y, title, ha="center", va="top", fontsize=fontsize
+        )
     return figure
 
 
