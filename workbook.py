@@ -114,7 +114,7 @@ def main(arguments=None) -> int:
             print("workbook: building the site; this takes a minute or two", flush=True)
             command = [SITE, "--out", options.out.resolve()]
         else:
-            trust_notebooks()
+            trust_notebooks(ROOT / "notebooks")
             command = ["-m", *lab_command(options.no_browser, options.port)]
         return run([PYTHON, *command])[0]
     except KeyboardInterrupt:
@@ -207,9 +207,9 @@ def test_command(rest, fast=False) -> list:
     return command + rest
 
 
-def trust_notebooks():
+def trust_notebooks(folder):
     """Sign the course's notebooks: in others JupyterLab shows stored sliders that do not move."""
-    notebooks = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))  # not a reader's own
+    notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))  # not a reader's own
     run([PYTHON, "-m", "jupyter", "trust", *notebooks], stdout=subprocess.DEVNULL)
 
 
@@ -247,6 +247,7 @@ def lecture_command(folder, no_browser, port) -> list:
         command = [PYTHON, "-m", "tutorial_lib.teaching.slides", "write", folder]
         if run(command)[0]:
             raise SetUpError("the slides were not written; the lines above say why")
+        trust_notebooks(folder)
     notebooks = sorted(path.name for path in folder.glob("*.ipynb"))
     if not notebooks:
         raise SetUpError(f"{folder} is there and holds no notebooks: name a new folder")

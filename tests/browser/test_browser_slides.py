@@ -1,6 +1,8 @@
 """The speaker's copies as slides in JupyterLab; skipped without jupyterlab-rise (extra `teach`)."""
 
 import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -34,7 +36,10 @@ BOTTOM = f"""() => Math.max(...[...document.querySelectorAll('{SLIDE} .jp-Cell:n
 
 @pytest.fixture(scope="module")
 def lectures(chromium, tmp_path_factory):
-    """The address of a JupyterLab in a speaker's folder, and that folder; 04 has not been run."""
+    """The address of a JupyterLab in a speaker's folder, and that folder.
+
+    The copies are signed, as `workbook.py slides` does it; 04 has not been run.
+    """
     pytest.importorskip("jupyterlab_rise")
     place = tmp_path_factory.mktemp("lecture")
     folder = place / "slides"
@@ -46,6 +51,11 @@ def lectures(chromium, tmp_path_factory):
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
     nbformat.write(notebook, path)
+    subprocess.run(
+        [sys.executable, "-m", "jupyter", "trust", *folder.glob("*.ipynb")],
+        env=os.environ | {"JUPYTER_DATA_DIR": str(place / "data")},
+        check=True,
+    )
     rise = str(ROOT / "tutorial_lib" / "teaching" / "rise")
     found = os.pathsep.join(filter(None, [rise, os.environ.get("JUPYTER_PATH")]))
     with serving(folder, place, JUPYTER_PATH=found) as address:
@@ -102,6 +112,19 @@ def test_every_slide_fits_on_the_screen_and_nothing_is_fetched(lectures, page):
         page.keyboard.press("Space")
         page.wait_for_timeout(700)
     assert page.outside == []
+
+
+def test_a_stored_slider_moves_on_its_slide_before_any_cell_is_run(lectures, page):
+    present(page, lectures[0], "05_searching_the_latent_space")
+    reveal(page)
+    frames, slider = f"{SLIDE} .frames", f"{SLIDE} .frames input"
+    page.locator(slider).wait_for()
+    assert page.evaluate(BOTTOM) <= HEIGHT
+    before = page.locator(f"{frames} .picture").screenshot()
+    for key, step in (("ArrowRight", "after 1 steps"), ("End", "after 100 steps")):
+        page.locator(slider).press(key)  # moves the slider, not the slide
+        assert page.locator(f"{frames} .caption").inner_text().startswith(step)
+    assert page.locator(f"{frames} .picture").screenshot() != before
 
 
 def test_a_slider_moves_on_its_slide(lectures, page):

@@ -49,8 +49,8 @@ def shown(page):
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def wait_for(page, frames, number):
-    expected = np.kron(frames[number], np.ones((SCALE, SCALE, 1), np.uint8))
+def wait_for(page, frames, number, scale=SCALE):
+    expected = np.kron(frames[number], np.ones((scale, scale, 1), np.uint8))
 
     def holds():
         picture = shown(page)
@@ -84,6 +84,8 @@ def test_each_slider_by_key_and_by_drag_and_nothing_is_fetched(page, frames):
     wait_for(page, frames, 10)
     assert page.locator("output").all_inner_texts() == ["0.003", "30"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.add_style_tag(content=f".frames .picture {{ width: {2 * SIDE}px !important }}")
+    wait_for(page, frames, 10, scale=2)  # as on a slide, which shows a picture in another size
     assert page.problems == []
 
 
@@ -91,3 +93,9 @@ def test_every_input_and_the_picture_have_a_name_for_a_screen_reader(page):
     assert [each.get_attribute("aria-label") for each in page.locator("input").all()] == list(AXES)
     assert page.get_by_role("img", name="random pixels").count() == 1
     assert page.locator("[aria-live]").count() == 1
+
+
+def test_jupyterlab_leaves_the_keys_to_each_input(page):
+    # Or an arrow goes to the next cell (JupyterLab looks for the attribute on the element itself).
+    attribute = "data-lm-suppress-shortcuts"
+    assert all(each.get_attribute(attribute) for each in page.locator("input").all())

@@ -254,18 +254,20 @@ def test_slides_are_written_once_and_opened_with_their_extension(book, calls, mo
     book.LECTURE.touch()
     write = book.run
 
-    def run(command, stderr=None):
+    def run(command, **streams):
         if "write" in command:
             folder.mkdir()
-            for name in ("02.ipynb", "01.ipynb", "rise.css"):
+            for name in ("02_b.ipynb", "01_a.ipynb", "rise.css"):
                 (folder / name).touch()
-        return write(command, stderr)
+        return write(command, **streams)
 
     monkeypatch.setattr(book, "run", run)
     assert book.main(["slides", "--out", str(folder), "--no-browser"]) == 0
-    assert calls[-3][-2:] == ["-e", ".[teach]"]
-    assert calls[-2][1:] == ["-m", "tutorial_lib.teaching.slides", "write", str(folder)]
-    assert {f"--ServerApp.root_dir={folder}", "--LabApp.default_url=/lab/tree/01.ipynb"} < {
+    assert calls[-4][-2:] == ["-e", ".[teach]"]
+    assert calls[-3][1:] == ["-m", "tutorial_lib.teaching.slides", "write", str(folder)]
+    signed = [str(folder / name) for name in ("01_a.ipynb", "02_b.ipynb")]
+    assert calls[-2][1:] == ["-m", "jupyter", "trust", *signed]
+    assert {f"--ServerApp.root_dir={folder}", "--LabApp.default_url=/lab/tree/01_a.ipynb"} < {
         *calls[-1]
     }
     assert book.environment()["JUPYTER_PATH"] == os.pathsep.join([str(book.RISE), "mine"])

@@ -38,9 +38,12 @@ _WITHOUT_SCRIPT = (
     "A page that runs no scripts cannot move this: trust the notebook, or run the cell."
 )
 
+# JupyterLab leaves the keys to an element with this attribute; it would go to another cell.
+_OWN_KEYS = 'data-lm-suppress-shortcuts="true"'
+
 _SCRIPT = """
 (function(){
-const root=document.getElementById(ID), axes=AXES, captions=CAPTIONS, columns=COLUMNS;
+const root=document.getElementById(ID), axes=AXES, captions=CAPTIONS, columns=COLUMNS, rows=ROWS;
 const marks=MARKS, ring=root.querySelector('.ring');
 const inputs=[...root.querySelectorAll('input')], outputs=[...root.querySelectorAll('output')];
 const picture=root.querySelector('.picture'), caption=root.querySelector('.caption');
@@ -52,15 +55,13 @@ function show(){
     outputs[k].textContent=labels[at];
     inputs[k].setAttribute('aria-valuetext',labels[at]);
   });
-  const x=-(frame%columns)*picture.clientWidth;
-  const y=-Math.floor(frame/columns)*picture.clientHeight;
-  picture.style.backgroundPosition=x+'px '+y+'px';
+  const x=frame%columns/Math.max(1,columns-1), y=Math.floor(frame/columns)/Math.max(1,rows-1);
+  picture.style.backgroundPosition=100*x+'% '+100*y+'%';
   if(ring){ring.style.left=100*marks[frame][0]+'%';ring.style.top=100*marks[frame][1]+'%';}
   root.dataset.frame=frame;
   caption.textContent=captions[frame];
 }
 inputs.forEach(input=>input.addEventListener('input',show));
-window.addEventListener('resize',show);
 show();
 })();
 """
@@ -111,6 +112,7 @@ def slider_html(
         "AXES": [[str(label) for label in labels] for labels in axes.values()],
         "CAPTIONS": list(captions),
         "COLUMNS": columns,
+        "ROWS": rows,
         "MARKS": [[round(float(part), 4) for part in mark] for mark in marks],
     }
     script = re.sub(  # "<" is written as an escape, so that no text ends the script
@@ -121,7 +123,7 @@ def slider_html(
     controls = "".join(
         f"<label><span>{html.escape(axis)}</span>"
         f'<input type="range" min="0" max="{len(labels) - 1}" value="{first}" '
-        f'aria-label="{html.escape(axis)}"><output></output></label>'
+        f'aria-label="{html.escape(axis)}" {_OWN_KEYS}><output></output></label>'
         for (axis, labels), first in zip(axes.items(), start or [0] * len(axes), strict=True)
     )
     pixelated = "image-rendering:pixelated;" if scale > 1 else ""

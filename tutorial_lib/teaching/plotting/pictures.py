@@ -14,7 +14,6 @@ from tutorial_lib.images import to_uint8
 from tutorial_lib.masks import HOLE_GRAY, corrupt
 from tutorial_lib.teaching.plotting.figures import draw_pixels, exact_figure, new_figure
 
-
 _SHOWN = 1000  # pixels; a page shows a wider figure smaller than it is
 
 
