@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import warnings
 from typing import BinaryIO
 
 import numpy as np
@@ -118,7 +119,9 @@ def open_picture(
 
 
 def _decoded(file: BinaryIO, name: str) -> Image.Image:
-    picture: Image.Image = Image.open(file, formats=FORMATS)  # reads the header only
+    with warnings.catch_warnings():  # the message below says it
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        picture: Image.Image = Image.open(file, formats=FORMATS)  # reads the header only
     _check_size(picture, name)
     picture.load()
     return _upright(picture)

@@ -262,7 +262,7 @@ def test_the_lambda_slider_shows_the_answers_of_its_search(bent):
         assert np.array_equal(slider.array, slider.frames[number])
         assert slider.caption.value.startswith(f"lambda {lam:g}:")
         wanted = plane.as_points(plane.find(bent, 0.1, Z0, lam).generated)
-        assert torch.equal(slider.answers[lam], wanted)
+        assert torch.equal(slider.completions[lam], wanted)
     slider.slider.index = 1
     assert np.array_equal(slider.array, slider.frames[1])
 

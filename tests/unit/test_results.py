@@ -259,8 +259,9 @@ def test_a_stored_table_has_every_cell_made_as_the_method_is_today(path):
     """Whoever changes a preset or a method has to make the tables again."""
     results = load_results(path)
     pictures = results["made_from"]["pictures"]
+    names = METHODS if path.stem == "table1-portraits" else USUAL  # a denoiser knows faces only
     assert set(results["variants"]) == {
-        f"{family}, {name}" for family in FAMILIES for name in USUAL
+        f"{family}, {name}" for family in FAMILIES for name in names
     }
     assert pictures == 500 or path.stem == "table1-photo-cars" and pictures == 220, (
         "500, or the whole of a smaller test split"

@@ -518,7 +518,7 @@ class LamSlider(FrameSlider):
     The first `DRAWN` searches are drawn; all count in the caption.
 
     Attributes:
-        answers: {lambda: (B, 2) points G(z_hat)}.
+        completions: {lambda: (B, 2) points G(z_hat)}.
     """
 
     def __init__(
@@ -531,10 +531,10 @@ class LamSlider(FrameSlider):
     ):
         land = landscape(model, x)
         frames, captions = [], []
-        self.answers = {}
+        self.completions = {}
         for lam in lams:
             result = find(model, x, z0, lam)
-            ends = self.answers[lam] = as_points(result.generated)
+            ends = self.completions[lam] = as_points(result.generated)
             figure, axes = new_figure("", 1, 2, (9.2, 4.2))
             _draw_search(figure, axes[0], land, data, x, [result], lam, DRAWN)
             frames.append(_pixels(figure))
