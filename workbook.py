@@ -237,9 +237,8 @@ def lecture_command(folder, no_browser, port) -> list:
     """Make the speaker's folder unless it is there; the module that is JupyterLab, and arguments.
 
     Raises:
-        SetUpError: when jupyterlab-rise cannot be installed, or the folder holds no slides.
+        SetUpError: when the slides cannot be written, or the folder holds none.
     """
-    add_rise()
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         filter(None, [str(RISE), os.environ.get("JUPYTER_PATH")])
     )
@@ -252,13 +251,6 @@ def lecture_command(folder, no_browser, port) -> list:
     if not notebooks:
         raise SetUpError(f"{folder} is there and holds no notebooks: name a new folder")
     return lab_command(no_browser, port, folder, notebooks[0])
-
-
-def add_rise() -> None:
-    """Install the extra `teach` into .venv, unless it is there at the pinned version."""
-    wanted = re.search(r"^jupyterlab-rise==(\S+)", CONSTRAINTS.read_text(encoding="utf-8"), re.M)[1]
-    if not (packages() / f"jupyterlab_rise-{wanted}.dist-info" / "RECORD").is_file():
-        pip("--no-build-isolation", "-e", ".[teach]")
 
 
 # ---- the student edition -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The speaker's copies as slides in JupyterLab; skipped without jupyterlab-rise (extra `teach`)."""
+"""The speaker's copies as slides in JupyterLab."""
 
 import os
 import subprocess
@@ -40,7 +40,6 @@ def lectures(chromium, tmp_path_factory):
 
     The copies are signed, as `workbook.py slides` does it; 04 has not been run.
     """
-    pytest.importorskip("jupyterlab_rise")
     place = tmp_path_factory.mktemp("lecture")
     folder = place / "slides"
     slides.write_copies(folder, slides.LECTURE.read_text(encoding="utf-8"))

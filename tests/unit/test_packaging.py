@@ -2,7 +2,6 @@
 the same.
 """
 
-import importlib.util
 import re
 import tomllib
 from importlib import metadata
@@ -18,8 +17,6 @@ from packaging.utils import canonicalize_name
 import tutorial_lib
 import workbook
 
-# The extra `teach` is in the .venv of those who called `workbook.py slides`.
-FOR_SLIDES = {"jupyterlab-rise", "jupyterlab-mathjax3"}
 LEFT_TO_TORCH = re.compile(r"nvidia-|cuda-|triton$")
 PYTHONS = ["3.11.0", "3.11.9", "3.12.0", "3.13.0", "3.14.0"]
 SYSTEMS = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
@@ -35,7 +32,7 @@ def test_the_citation_names_the_version():
 
 
 def needed():
-    """What pyproject.toml asks for, the packages of notebooks, site, tests and slides included."""
+    """What pyproject.toml asks for, the packages of notebooks, slides, site and tests included."""
     extras = project()["optional-dependencies"]
     asked = [*project()["dependencies"]]
     for extra in ("notebooks", "site", "test", "teach"):
@@ -96,9 +93,6 @@ def test_every_package_that_is_brought_along_is_pinned_as_installed():
         if (name, extra) in seen or LEFT_TO_TORCH.match(name):
             continue
         seen.add((name, extra))
-        if name in FOR_SLIDES and not importlib.util.find_spec("jupyterlab_rise"):
-            seen |= {(each, "") for each in FOR_SLIDES}
-            continue
         installed = metadata.distribution(name)
         assert versions.get(name) == installed.version.partition("+")[0], (
             f"{name} {installed.version} is installed"
@@ -110,10 +104,10 @@ def test_every_package_that_is_brought_along_is_pinned_as_installed():
     assert not unneeded, "pinned, but nothing brings it along"
 
 
-def test_the_tests_bring_along_what_lab_and_site_need():
-    assert {"tutorial_lib[notebooks]", "tutorial_lib[site]"} <= set(
-        project()["optional-dependencies"]["test"]
-    )
+def test_the_tests_bring_along_what_lab_slides_and_site_need():
+    extras = project()["optional-dependencies"]
+    assert {"tutorial_lib[teach]", "tutorial_lib[site]"} <= set(extras["test"])
+    assert "tutorial_lib[notebooks]" in extras["teach"]
 
 
 def test_torch_is_the_tested_one():
