@@ -21,6 +21,7 @@ import nbformat
 import numpy as np
 import pytest
 from PIL import Image
+from shorter import shorten
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "a-token-of-the-test"
@@ -89,7 +90,7 @@ def free_port():
 
 
 def copy_notebooks(folder):
-    """The notebooks without their outputs.
+    """The notebooks without their outputs, with fewer steps.
 
     What is seen later was computed there, and the stored ones are not saved over.
     """
@@ -98,6 +99,7 @@ def copy_notebooks(folder):
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.update(outputs=[], execution_count=None)
+        shorten(notebook, path)
         nbformat.write(notebook, folder / path.name)
 
 

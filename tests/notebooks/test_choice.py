@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
+from shorter import shorten
 from test_notebooks import MAIN, code_cells
 
 from tutorial_lib import load_dataset
@@ -132,6 +133,7 @@ def a_readers(own, names):
 
 def run_with(own, path):
     notebook = nbformat.read(path, as_version=4)
+    shorten(notebook, path)
     number, names = choice(notebook)
     assert number <= 4, "the choice is not at the top"
     notebook.cells[number].source += "\n" + a_readers(own, names)
