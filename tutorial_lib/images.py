@@ -168,11 +168,6 @@ def _no_format(source: str | os.PathLike | bytes | Image.Image) -> str:
     return f"is the file complete, and one of {known}?"
 
 
-def has_alpha(picture: Image.Image) -> bool:
-    """Whether a picture has transparency: a band of its own, or a color of its palette."""
-    return "A" in picture.getbands() or "transparency" in picture.info
-
-
 def load_picture(
     source: str | os.PathLike | bytes | Image.Image, name: str | None = None
 ) -> Image.Image:
@@ -195,7 +190,7 @@ def load_picture(
     try:
         if picture.mode[0] in "IF":
             picture = Image.fromarray(_eight_bit(picture, name))
-        if has_alpha(picture):
+        if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             white = Image.new("RGB", picture.size, "white")
             white.paste(picture, mask=picture)

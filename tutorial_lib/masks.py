@@ -22,7 +22,6 @@ from tutorial_lib.images import (
     IMAGE_SIZE,
     check_images,
     check_shape,
-    has_alpha,
     load_picture,
     open_picture,
 )
@@ -209,7 +208,7 @@ def read_mask(
 
 
 def _known_pixels(picture: Image.Image, hole: str) -> tuple[np.ndarray, str]:
-    if has_alpha(picture):
+    if picture.has_transparency_data:
         pixels = picture.convert("RGBA")
         seen = np.asarray(pixels.getchannel("A")) > 127
         if not seen.all():

@@ -10,7 +10,6 @@ from tutorial_lib.baselines import NearestNeighbor, nearest_neighbor, nearest_ne
 from tutorial_lib.datasets import load_dataset
 from tutorial_lib.images import to_float
 from tutorial_lib.inpainting.blending import poisson_blend
-from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
 
 SIZE = 12
@@ -24,22 +23,13 @@ def draws(count, seed):
     return torch.rand(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def by_hand(pixels, images, weights):
-    """argmin over the collection of sum w (x - y)^2, w (B, 1, H, W) 0 in the hole; a pixel without
-    weight is not read.
-    """
+def by_hand(pixels, images, masks):
+    """argmin over the collection of sum (x - y)^2 over known pixels; others are not read."""
     best = []
-    for image, weight in zip(
-        images.double().numpy(),
-        weights.expand(len(images), -1, -1, -1).double().numpy(),
-        strict=True,
-    ):
-        counts = weight[0] > 0
+    for image, mask in zip(images.double().numpy(), masks.numpy() > 0, strict=True):
+        known = mask[0]
         distances = [
-            (
-                weight[0][counts]
-                * (picture.transpose(2, 0, 1)[:, counts] / 127.5 - 1 - image[:, counts]) ** 2
-            ).sum()
+            ((picture.transpose(2, 0, 1)[:, known] / 127.5 - 1 - image[:, known]) ** 2).sum()
             for picture in pixels
         ]
         best.append(int(np.argmin(distances)))
@@ -48,18 +38,16 @@ def by_hand(pixels, images, weights):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("chunk", [7, 500])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_closest_picture_is_the_loops(family, chunk, weighted, monkeypatch):
+def test_the_closest_picture_is_the_loops(family, chunk, monkeypatch):
     monkeypatch.setattr(nearest_neighbor, "_CHUNK", chunk)
     pixels, images, masks = (
         collection(),
         draws(6, 1),
         make_masks(family, 6, size=16)[..., 2:14, 2:14],
     )
-    weights = importance_weights(masks) if weighted else None
     images = torch.where(masks > 0, images, torch.nan)
-    found = NearestNeighbor(pixels).indices(images, masks, weights)
-    assert found.tolist() == by_hand(pixels, images, masks if weights is None else weights)
+    found = NearestNeighbor(pixels).indices(images, masks)
+    assert found.tolist() == by_hand(pixels, images, masks)
     assert found.dtype == torch.int64
 
 
@@ -115,20 +103,6 @@ def test_a_data_sets_pixels_are_used_in_place():
 def test_wrong_collections_are_refused(pictures, said):
     with pytest.raises(ValueError, match=said):
         NearestNeighbor(pictures)
-
-
-@pytest.mark.parametrize(
-    "weights, said",
-    [
-        (torch.ones(1, 1, 5, 5), "mask's shape"),
-        (-torch.ones(1, 1, SIZE, SIZE), "negative"),
-        (torch.full((1, 1, SIZE, SIZE), torch.nan), "NaN"),
-        (1 - center_mask(6, SIZE), "needs a weight"),
-    ],
-)
-def test_wrong_weights_are_refused(weights, said):
-    with pytest.raises(ValueError, match=said):
-        NearestNeighbor(collection()).indices(draws(1, 0), center_mask(6, SIZE), weights)
 
 
 def test_another_size_is_refused():

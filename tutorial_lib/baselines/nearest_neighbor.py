@@ -48,22 +48,20 @@ class NearestNeighbor:
             raise ValueError("the collection holds no pictures: there is nothing to fill from")
         self.pixels = pixels
 
-    def indices(self, images: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor:
+    def indices(self, images: Tensor, mask: Tensor) -> Tensor:
         """Which picture of the collection is the closest.
 
-        Argmin_n sum_i w_i (x_ni - y_i)^2 over known pixels i.
+        Argmin_n sum_i (x_ni - y_i)^2 over known pixels i.
 
         Args:
             images: (B, 3, H, W) in [-1, 1]; hole pixels are never read.
             mask: (B, 1, H, W) or (1, 1, H, W), 1 = known.
-            weights: (B, 1, H, W) or (1, 1, H, W), not negative, such as Eq. 3's importance weights;
-                None: all known pixels alike. What they say of the hole is ignored.
 
         Returns:
             (B,) int64, on the CPU.
 
         Raises:
-            ValueError: for wrong pictures, masks or weights, or pictures of another size than the
+            ValueError: for wrong pictures or masks, or pictures of another size than the
                 collection's.
         """
         y, known = enter(images, mask)
@@ -72,13 +70,10 @@ class NearestNeighbor:
                 f"the pictures are {tuple(y.shape[2:])}, those of the collection "
                 f"{self.pixels.shape[1:3]}: resize one of them"
             )
-        weight = known.expand(len(y), -1, -1, -1).double()
-        if weights is not None:
-            weight = weight * _check_weights(weights, weight)
         # as the collection's memory lies, (B, H * W * 3), and in its gray levels
         levels = (y.cpu().permute(0, 2, 3, 1).flatten(1).numpy() + 1) * 127.5
-        w = weight.cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).flatten(1).numpy()
-        counts = w.any(0)  # a pixel without weight in every picture need not be looked at
+        w = known.cpu().double().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).flatten(1).numpy()
+        counts = w.any(0)  # a pixel that is in every hole need not be looked at
         levels, w = levels[:, counts], w[:, counts]
         same = (w == w[:1]).all()
         pull, w = 2 * (w * levels).T, (w[:1] if same else w).T
@@ -87,7 +82,7 @@ class NearestNeighbor:
         for start in range(0, len(flat), _CHUNK):
             # float64, because differences of large sums are compared
             x = flat[start : start + _CHUNK][:, counts].astype(np.float64)
-            # sum w (x - y)^2 without sum w y^2, which is the same for all: two matrix products
+            # with w = 1 for known: sum w (x - y)^2 without sum w y^2, which is the same for all
             found = x**2 @ w - x @ pull  # (chunk, B)
             nearest = found.argmin(0)
             least = found[nearest, np.arange(len(levels))]
@@ -96,15 +91,12 @@ class NearestNeighbor:
             distance[nearer] = least[nearer]
         return torch.from_numpy(best)
 
-    def fill(
-        self, images: Tensor, mask: Tensor, weights: Tensor | None = None, blend: bool = False
-    ) -> Tensor:
+    def fill(self, images: Tensor, mask: Tensor, blend: bool = False) -> Tensor:
         """The hole taken from the closest picture.
 
         Args:
             images: as for `indices`.
             mask: as for `indices`.
-            weights: as for `indices`.
             blend: keep the closest picture's gradients instead of its pixels (Eq. 6), which hides
                 the seam.
 
@@ -114,38 +106,13 @@ class NearestNeighbor:
         Raises:
             ValueError: as `indices`.
         """
-        closest = to_float(self.pixels[self.indices(images, mask, weights).numpy()])
+        closest = to_float(self.pixels[self.indices(images, mask).numpy()])
         if blend:
             y, known = enter(images, mask)
             closest = poisson_blend(closest.to(y), y, known.float())
         return leave(closest, images, mask)
 
 
-def nearest_neighbor_fill(
-    images: Tensor, mask: Tensor, pictures, weights: Tensor | None = None, blend: bool = False
-) -> Tensor:
+def nearest_neighbor_fill(images: Tensor, mask: Tensor, pictures, blend: bool = False) -> Tensor:
     """`NearestNeighbor(pictures).fill(...)` in one call (Hays & Efros 2007; the paper's Fig. 7)."""
-    return NearestNeighbor(pictures).fill(images, mask, weights, blend)
-
-
-def _check_weights(weights: Tensor, like: Tensor) -> Tensor:
-    """The weights, (B, 1, H, W) float64 and 0 in the hole.
-
-    Raises:
-        ValueError: for another shape, negative values or only zeros.
-    """
-    if (
-        weights.dim() != 4
-        or weights.shape[1:] != like.shape[1:]
-        or len(weights) not in (1, len(like))
-    ):
-        raise ValueError(
-            f"weights must have the mask's shape {tuple(like.shape)}, got {tuple(weights.shape)}"
-        )
-    weights = torch.where(like > 0, weights.to(like), 0.0)
-    if not bool((weights >= 0).all()) or not bool(weights.flatten(1).any(1).all()):
-        raise ValueError(
-            "weights must not be negative or NaN, "
-            "and some known pixel of each picture needs a weight"
-        )
-    return weights
+    return NearestNeighbor(pictures).fill(images, mask, blend)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutorial_lib.faces import find_faces
 from tutorial_lib.images import to_uint8
+from tutorial_lib.masks import check_mask
 
 DATA_RANGE = 2.0  # of pictures in [-1, 1]; passing 1 makes every PSNR 6.02 dB too low
 # scikit-image's options for the definition of Wang et al.; the window is 11x11
@@ -25,21 +26,6 @@ def _check_pair(images: Tensor, originals: Tensor) -> None:
             "need two batches (B, 3, H, W) of one shape, "
             f"got {tuple(images.shape)} and {tuple(originals.shape)}"
         )
-
-
-def _hole_of(mask: Tensor, images: Tensor) -> Tensor:
-    """(B, 1, H, W) bool on the CPU, True = hole."""
-    if (
-        mask.dim() != 4
-        or mask.shape[1] != 1
-        or mask.shape[-2:] != images.shape[-2:]
-        or mask.shape[0] not in (1, len(images))
-    ):
-        raise ValueError(f"the mask must have shape (B, 1, H, W), got {tuple(mask.shape)}")
-    hole = (mask == 0).expand(len(images), -1, -1, -1)
-    if not bool(hole.flatten(1).any(1).all()):
-        raise ValueError("hole-only metrics need at least one hole pixel (mask 0) in every picture")
-    return hole.cpu()
 
 
 def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -61,7 +47,7 @@ def psnr(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     if mask is None:
         mean = error.flatten(1).mean(1)
     else:
-        hole = _hole_of(mask, images)
+        hole = check_mask(mask, images).cpu() == 0  # (B, 1, H, W)
         mean = (error * hole).flatten(1).sum(1) / (3 * hole.flatten(1).sum(1))
     return 10 * torch.log10(DATA_RANGE**2 / mean)
 
@@ -90,7 +76,7 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     from skimage.metrics import structural_similarity
 
     _check_pair(images, originals)
-    hole = None if mask is None else _hole_of(mask, images)
+    hole = None if mask is None else check_mask(mask, images).cpu() == 0
     values = []
     for row, (image, original) in enumerate(
         zip(images.cpu().double() + 1, originals.cpu().double() + 1, strict=True)
@@ -121,7 +107,7 @@ def seam_strength(images: Tensor, mask: Tensor) -> Tensor:
         ValueError: for shapes that do not fit or a mask without a hole.
     """
     _check_pair(images, images)
-    hole = _hole_of(mask, images).to(images.device)
+    hole = check_mask(mask, images) == 0  # (B, 1, H, W)
     total = images.new_zeros(len(images))
     count = total.long()
     for axis in (2, 3):
