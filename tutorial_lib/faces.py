@@ -39,7 +39,6 @@ _BOX_CENTER = (32.4, 28.2)
 _BOX_WIDTH = 66.5
 _SEARCH_SIDE = 320  # of the copy in which faces are looked for, the shorter one
 _SMALLEST = 40  # face there
-_SECOND_LOOK = 0.6
 _LOOKS = 3  # of the network at one face
 _TURNS = (10, -10, 20, -20)  # degrees
 
@@ -399,25 +398,6 @@ def guess_from_box(
 def detector_box(transform: Transform) -> tuple[np.ndarray, float]:
     """Center (2,) and width of an upright face's box, in photo pixels: undoes `guess_from_box`."""
     return transform.to_photo(np.array([_BOX_CENTER]))[0], _BOX_WIDTH / transform.scale
-
-
-def find_box(picture: Image.Image) -> tuple[float, float, float]:
-    """The detector's box around the largest upright face: (left, top, width) in photo pixels.
-
-    Raises:
-        NoFaceFound, a ValueError, when the cascade finds no face.
-    """
-    small = _reduced(picture, _SEARCH_SIDE)
-    side = min(small.size)
-    scale = side / min(picture.size)
-    found = sorted_boxes(small, side // 8, side)
-    if not found:
-        raise NoFaceFound
-    face = found[0]
-    # Small windows within the face are merged into its box and pull it aside, so look once more
-    # without them.
-    face = (sorted_boxes(small, round(_SECOND_LOOK * face["width"]), side) or [face])[0]
-    return face["c"] / scale, face["r"] / scale, face["width"] / scale
 
 
 @functools.cache

@@ -48,6 +48,11 @@ def test_a_row_does_not_depend_on_the_others(gan, images):
     assert torch.allclose(both[1:], second, atol=1e-9)
 
 
+def test_pictures_of_another_size_are_refused(gan, images):
+    with pytest.raises(ValueError, match="makes 64x64"):
+        search_lbfgs(images[..., :32, :32], center_mask(size=32), gan, initial_z(gan, 2))
+
+
 @pytest.mark.parametrize("family", ["center", "pattern", "random", "half"])
 def test_pixels_by_d_please_d_and_keep_what_is_known(gan, images, family):
     mask = make_masks(family, 2).double()

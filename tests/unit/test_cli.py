@@ -184,11 +184,13 @@ def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tm
         command="train",
         run=None,
         stopped="",
+        left_out=True,
         device="cpu",
         threads=1,
         out=Path("runs/a"),
         name=None,
         root=Path("."),
+        start_from=str(tmp_path / "runs" / "first.safetensors"),
         adversarial=0.0,
         steps=3,
         no_flips=True,
@@ -198,8 +200,8 @@ def test_the_command_on_the_card_says_a_zero_and_a_folder_s_name(monkeypatch, tm
         seed=0,
     )
     assert _command(options) == (
-        "python -m tutorial_lib train --root class --adversarial 0.0 --steps 3 --no-flips "
-        "--seed 0 --out runs/a"
+        "python -m tutorial_lib train --root class --start-from first.safetensors "
+        "--adversarial 0.0 --steps 3 --no-flips --seed 0 --out runs/a"
     )
 
 

@@ -156,6 +156,7 @@ def test_the_lams_of_the_notebook():
         ({"mask": torch.ones(1, 1, 64, 64)}, "no hole"),
         ({"mask": center_mask(size=32)}, "does not fit"),
         ({"path_points": 1}, "path_points"),
+        ({"images": pictures(2)[..., :32, :32], "mask": center_mask(size=32)}, "makes 64x64"),
     ],
 )
 def test_what_cannot_be_explored_is_refused(model, change, problem):

@@ -1,8 +1,9 @@
 """Low-rank completion: the matrix of low rank that agrees with the known pixels of a channel.
 
-Two stand-ins for the rank that come closer to it than the nuclear norm does: the truncated nuclear
-norm (Hu et al. 2013) and concave penalties of the singular values (Lu et al. 2014). As in both
-papers a matrix holds brightness, but 0 is the mean of the channel's known pixels and not black.
+Two stand-ins for the rank: the truncated nuclear norm (Hu et al. 2013), which is the nuclear norm
+itself when no singular value is left free, and concave penalties of the singular values (Lu et al.
+2014). As in both papers a matrix holds brightness, but 0 is the mean of the channel's known pixels
+and not black.
 
 What is known of a row or column comes from that row or column: one without any known pixel costs
 nothing when it is 0, so a missing half comes out in the mean color (and black where the mean is not

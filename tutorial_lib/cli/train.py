@@ -66,6 +66,8 @@ MODELS = ("dcgan", "vae", "context-encoder", "diffusion", "encoder", "attributes
 REPORT_SIDE = 112  # of the faces on which landmarks are measured
 SAMPLES = 100_000  # of G, of which an encoder learns
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
+# options of the GAN alone, beside --augment
+OF_GANS = ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss")
 
 
 def add_command(commands) -> None:
@@ -366,7 +368,7 @@ def _settings(options) -> Any:
         return VAESettings(**given)
     if options.model == "context-encoder":
         return ContextEncoderSettings(**given)
-    for name in ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss"):
+    for name in OF_GANS:
         given[name] = getattr(options, name)
     return GANSettings(**given, augment=tuple(options.augment))
 
@@ -402,24 +404,16 @@ def _task(options, settings, dataset, device: torch.device) -> Task:
 def _command(options) -> str:
     """The command that makes the weights again, without the folders of the machine it ran on."""
     words = ["python -m tutorial_lib train"]
-    not_of_the_result = {"command", "run", "stopped", "device", "threads", "out", "name", "minutes"}
+    not_of_the_result = {"command", "run", "stopped", "left_out", "device", "threads", "out"}
+    not_of_the_result |= {"name", "minutes"}
     if getattr(options, "model", "dcgan") != "dcgan":
-        not_of_the_result |= {
-            "norm",
-            "gain",
-            "discriminator_rate",
-            "loss",
-            "augment",
-            "ema",
-            "r1",
-            "junk",
-        }
+        not_of_the_result |= {*OF_GANS, "augment"}
     if getattr(options, "model", "dcgan") == "encoder":
         not_of_the_result |= {"data"}
     for key, value in vars(options).items():
         if key in not_of_the_result or value is None or value is False or value in ([], ""):
             continue
-        if key in ("root", "weights"):
+        if key in ("root", "weights", "start_from"):
             value = Path(value).resolve().name
         parts = value if isinstance(value, list) else [value]
         text = shlex.join(str(part) for part in parts)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from tutorial_lib.datasets.base import ArrayImages
-from tutorial_lib.datasets.framing import frame_face
+from tutorial_lib.faces import align
 from tutorial_lib.images import load_picture, to_uint8
 
 NAMES = ("Grace Hopper", "Eileen Collins")
@@ -32,7 +32,7 @@ def photographs() -> dict[str, Image.Image]:
 
 
 class TwoPortraits(ArrayImages):
-    """The faces of the two photographs, found and framed by `frame_face`.
+    """The faces of the two photographs, brought to the template by `faces.align`.
 
     Args:
         limit: at most so many pictures.
@@ -46,5 +46,5 @@ class TwoPortraits(ArrayImages):
     def __init__(self, limit: int | None = None):
         photos = dict(list(photographs().items())[:limit])
         self.names = list(photos)
-        faces = torch.cat([frame_face(photo) for photo in photos.values()])
+        faces = torch.cat([align(photo).pixels for photo in photos.values()])
         super().__init__(to_uint8(faces), name="two-portraits")

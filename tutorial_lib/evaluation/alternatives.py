@@ -51,6 +51,7 @@ def search_lbfgs(
     """
     discriminator = _discriminator_of(model)
     images, mask = (part.to(model.device) for part in check_batch(images, mask))
+    model.check_size(images)
     weights = window_weights(mask, window)  # (B, 1, H, W)
     generator = fast_generator(model.generator, rows=1)
     found, counts = [], []

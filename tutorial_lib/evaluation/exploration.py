@@ -98,6 +98,7 @@ def explore(
     """
     weight = next(gan.generator.parameters())
     corrupted, mask = (part.to(weight.dtype) for part in check_batch(images, mask))
+    gan.check_size(images)
     if names is None:
         names = [f"picture {number}" for number in range(1, len(images) + 1)]
     lams = [float(lam) for lam in lams]

@@ -1,9 +1,9 @@
 """The method, one equation a module, and what is built on it.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
-`pipeline`. What came after the paper: `operators`, `inversion`, `diffusion`, `langevin`. Pictures
-on disk are filled by `files`, photos at their own size by `put_back`. Everything done for speed is
-in `fast` and `full_matrix`.
+`pipeline`, several answers to one hole `completions`. What came after the paper: `operators`,
+`inversion`, `diffusion`, `langevin`. Pictures on disk are filled by `files`, photos at their own
+size by `put_back`. Everything done for speed is in `fast` and `full_matrix`.
 """
 
 from tutorial_lib.inpainting.blending import poisson_blend

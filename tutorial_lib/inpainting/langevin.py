@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import trange
 
 from tutorial_lib.device import seeded_generator
-from tutorial_lib.inpainting.importance import window_weights
+from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import Objective
 from tutorial_lib.inpainting.pipeline import fill_hole
 from tutorial_lib.masks import check_batch
@@ -53,7 +53,6 @@ def posterior_samples(
     burn_in: int = 300,
     temperature: float = 1.0,
     lam: float = 0.003,
-    window: int = 7,
     seed: int = 0,
     progress: bool = True,
 ) -> PosteriorSamples:
@@ -74,7 +73,6 @@ def posterior_samples(
         burn_in: steps before the first.
         temperature: divides the losses; 1 takes Eq. 3's weights for inverse scales of the noise.
         lam: of Eq. 5.
-        window: of Eq. 3.
         seed: of the noise.
         progress: whether to show a progress bar.
 
@@ -98,7 +96,7 @@ def posterior_samples(
     images, mask, z0 = images.to(weight), mask.to(weight), z0.to(weight)
     objective = Objective(
         images,
-        window_weights(mask, window),
+        importance_weights(mask),
         model,
         torch.full((len(images),), lam, dtype=images.dtype, device=model.device),
         "l1",

@@ -1,4 +1,4 @@
-"""Layers shared by the DCGAN, the VAE, the Context Encoder and the attribute classifier."""
+"""Layers that several networks share, and the check of what goes into them."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ class DDIMGenerator(nn.Module):
         return _solve(self.denoiser, z.unflatten(1, (3, IMAGE_SIZE, IMAGE_SIZE)), self.steps)
 
 
-def ddim_latent_model(denoiser: nn.Module, steps: int = 5, card: dict | None = None) -> LatentModel:
+def ddim_latent_model(denoiser: nn.Module, steps: int = 5) -> LatentModel:
     """A diffusion model as the paper's search sees it: the noise it starts from is the code.
 
     The deterministic sampler maps each noise to one picture (the probability-flow ODE, Song et al.
@@ -230,12 +230,11 @@ def ddim_latent_model(denoiser: nn.Module, steps: int = 5, card: dict | None = N
     Args:
         denoiser: velocities for (B, 3, 64, 64), such as a `Denoiser`; it is frozen.
         steps: evaluations of the denoiser a picture.
-        card: the model card of the weights.
 
     Raises:
         ValueError: for fewer than one step.
     """
-    model = normal_latent_model(DDIMGenerator(denoiser, steps), CODE_SIZE, card)
+    model = normal_latent_model(DDIMGenerator(denoiser, steps), CODE_SIZE)
     return replace(model, project=project_to_sphere)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -123,10 +122,6 @@ class AttributesTask(Task):
     def preview(self) -> Tensor:
         """(up to 64, 3, 64, 64): what the classifier saw last, black before the first step."""
         return self.shown[:PREVIEW_COUNT].float().cpu()
-
-    def finish(self) -> AttributeClassifier:
-        """A copy of the classifier in eval mode."""
-        return copy.deepcopy(self.network).eval()
 
 
 def disturbed(images: Tensor, rng: torch.Generator) -> Tensor:

@@ -5,7 +5,6 @@ Pathak et al. 2016.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from tutorial_lib.device import seeded_generator, upcast
 from tutorial_lib.masks import FAMILIES, mixed_masks
 from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.dcgan import Discriminator
+from tutorial_lib.training.gan import adversarial_losses
 from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 32
@@ -120,9 +120,8 @@ class ContextEncoderTask(Task):
         with self.autocast():
             painted = upcast(self.network(self.network.filled(images, mask)))  # (B, 3, 64, 64)
             completed = torch.where(mask > 0, images, painted)
-            loss_d = upcast(
-                F.softplus(-d(images)).mean() + F.softplus(d(completed.detach())).mean()
-            )
+            real, fake = d(images), d(completed.detach())  # (B,) each
+            loss_d = upcast(adversarial_losses("non-saturating", real, fake)[0])  # Eq. 1
         self.update("discriminator", loss_d)
         squared = (painted - images).square().mean(1, keepdim=True) * hole  # (B, 1, 64, 64)
         # a mean over each image's own hole: a small hole counts as much as a large one
@@ -143,7 +142,3 @@ class ContextEncoderTask(Task):
         completed = self.network.paint(self.preview_images, self.preview_mask)[1]
         self.network.train()
         return torch.stack([shown, completed], dim=1).flatten(0, 1).float().cpu()
-
-    def finish(self) -> ContextEncoder:
-        """A copy of the network in eval mode."""
-        return copy.deepcopy(self.network).eval()

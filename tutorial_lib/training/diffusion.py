@@ -49,6 +49,7 @@ class DiffusionTask(Task):
     """
 
     kind = "diffusion"
+    shipped = "average"
     settings: DiffusionSettings
 
     def __init__(
@@ -100,7 +101,3 @@ class DiffusionTask(Task):
         """(32, 3, 64, 64) samples from noise that stays the same through the training."""
         with self.autocast():
             return sample(self.average, self.preview_noise, PREVIEW_STEPS).float().cpu()
-
-    def finish(self) -> Denoiser:
-        """A copy of the averaged denoiser in eval mode."""
-        return copy.deepcopy(self.average).eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -83,6 +82,7 @@ class EncoderTask(Task):
     """
 
     kind = "encoder"
+    shipped = "encoder"
     settings: EncoderSettings
 
     def __init__(
@@ -131,7 +131,3 @@ class EncoderTask(Task):
         again = self.gan.generator(self.encoder(images, self.preview_mask))
         self.encoder.train()
         return torch.stack([images, again], dim=1).flatten(0, 1).float().cpu()
-
-    def finish(self) -> CodeEncoder:
-        """A copy of the encoder in eval mode."""
-        return copy.deepcopy(self.encoder).eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import hashlib
 import io
@@ -196,10 +195,6 @@ class LandmarksTask(Task):
     def preview(self) -> Tensor:
         """(up to 64, 3, 64, 64): what the network saw last, black before the first step."""
         return self.shown[:PREVIEW_COUNT].float().cpu()
-
-    def finish(self) -> LandmarkNetwork:
-        """A copy of the network in eval mode."""
-        return copy.deepcopy(self.network).eval()
 
 
 def crops_for_training(

@@ -67,7 +67,7 @@ def train(
     Args:
         task: what to train; its modules and optimizers are updated in place.
         dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`. Where
-            it has `batch(indices)` as well (images with labels), a step gets that.
+            it has `batch(indices)` as well (images with labels, or codes), a step gets that.
         steps: total number of steps, those of an earlier, resumed run included.
         batch_size: images a step, all processes together.
         seed: of the order of the images and of all draws.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -27,11 +28,13 @@ class Task(ABC):
 
     Attributes:
         kind: what is trained, a name for files and cards.
+        shipped: the name of the module that is.
         modules: all that a checkpoint holds, by name.
         optimizers: for those of the modules that learn, by the same names.
     """
 
     kind: ClassVar[str]
+    shipped: ClassVar[str] = "network"
     settings: Any
 
     def __init__(self, settings: Any, device: torch.device | str):
@@ -56,9 +59,9 @@ class Task(ABC):
     def preview(self) -> Tensor:
         """(N, 3, H, W) images in [-1, 1] on the CPU that show how far the training is."""
 
-    @abstractmethod
     def finish(self) -> Any:
-        """What is shipped: a copy in eval mode."""
+        """A copy of what is shipped, in eval mode."""
+        return copy.deepcopy(self.modules[self.shipped]).eval()
 
     def describe(self) -> dict:
         """The settings as plain values, for checkpoints and model cards."""

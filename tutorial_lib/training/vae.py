@@ -5,7 +5,6 @@ With an adversarial term if wanted.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from tutorial_lib.device import upcast
 from tutorial_lib.models.dcgan import Discriminator
 from tutorial_lib.models.vae import VAE, kl_divergence, reparametrize
+from tutorial_lib.training.gan import adversarial_losses
 from tutorial_lib.training.task import Task, check_settings, frozen, seeded_weights
 
 PREVIEW_COUNT = 64
@@ -65,6 +65,7 @@ class VAETask(Task):
     """
 
     kind = "vae"
+    shipped = "vae"
     settings: VAESettings
 
     def __init__(
@@ -126,10 +127,8 @@ class VAETask(Task):
     def _train_discriminator(self, images: Tensor, judged: Tensor) -> Tensor:
         assert self.discriminator is not None
         with self.autocast():
-            loss = (
-                F.softplus(-self.discriminator(images)).mean()
-                + F.softplus(self.discriminator(judged)).mean()
-            )
+            real, fake = self.discriminator(images), self.discriminator(judged)  # (B,) each
+            loss, _ = adversarial_losses("non-saturating", real, fake)  # Eq. 1
         self.update("discriminator", upcast(loss))
         return loss.detach()
 
@@ -140,7 +139,3 @@ class VAETask(Task):
         pictures = self.vae.decoder(self.preview_z).float().cpu()
         self.vae.train()
         return pictures
-
-    def finish(self) -> VAE:
-        """A copy of the whole VAE in eval mode; `vae_latent_model` makes it searchable."""
-        return copy.deepcopy(self.vae).eval()
