@@ -18,8 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutorial_lib.inpainting.blending import neighbour_sum
-
 _TOLERANCE = 0.5 / 127.5  # half a gray level: no pixel's last correction is larger
 _MAX_CYCLES = 100
 _COARSEST = 64  # pixels of the grid that is solved directly
@@ -36,7 +34,7 @@ def blend_large(generated: Tensor, image: Tensor, hole: Tensor, known: Tensor) -
     read and stays as it is; like the picture's edge it is a natural boundary of the hole.
 
     Args:
-        generated: (3, H, W) float in [-1, 1], read in the hole and at its known neighbours.
+        generated: (3, H, W) float in [-1, 1], read in the hole and at its known neighbors.
         image: (3, H, W) of the same type.
         hole: (H, W) bool, the pixels to fill.
         known: (H, W) bool, the pixels that give boundary values; none of them in the hole.
@@ -47,21 +45,32 @@ def blend_large(generated: Tensor, image: Tensor, hole: Tensor, known: Tensor) -
     Raises:
         RuntimeError: when it does not converge (never seen: the matrix is positive definite).
     """
-    to_known = neighbour_sum(known.to(generated.dtype)) * hole  # (H, W), how many are known
+    to_known = _neighbor_sum(known.to(generated.dtype)) * hole  # (H, W), how many are known
     offset = torch.where(known, image - generated, 0.0)
-    right = neighbour_sum(offset) * hole  # (3, H, W)
+    right = _neighbor_sum(offset) * hole  # (3, H, W)
     grids = _make_grids(hole, to_known)
     # one channel at a time, which fits the processor's cache
     u = torch.stack([_solve(grids, channel) for channel in right])
     return torch.where(hole, generated + u, image)
 
 
+def _neighbor_sum(x: Tensor) -> Tensor:
+    """(..., H, W) -> (..., H, W): the sum of the up to four neighbors of each pixel."""
+    padded = F.pad(x, (1, 1, 1, 1))
+    return (
+        padded[..., 1:-1, 2:]
+        + padded[..., 1:-1, :-2]
+        + padded[..., 2:, 1:-1]
+        + padded[..., :-2, 1:-1]
+    )
+
+
 @dataclass(frozen=True)
 class _Grid:
-    """The equations diagonal * u - sum over neighbours(link * u of the neighbour) = right.
+    """The equations diagonal * u - sum over neighbors(link * u of the neighbor) = right.
 
     Attributes:
-        across: (H, W - 1), links of a pixel with its right neighbour; 0 unless both are unknown.
+        across: (H, W - 1), links of a pixel with its right neighbor; 0 unless both are unknown.
         down: (H - 1, W), the same with the pixel below.
         diagonal: (H, W), all links of a pixel, those to known pixels too; 1 where it has none.
     """
@@ -89,7 +98,7 @@ class _Grid:
         grid = _Grid(self.across.double(), self.down.double(), self.diagonal.double())
         none = torch.zeros_like(units[0])
         matrix = torch.stack([-grid.residual(none, unit).flatten() for unit in units])
-        # a part without a known neighbour has a singular matrix, and nothing to correct
+        # a part without a known neighbor has a singular matrix, and nothing to correct
         inverse = torch.linalg.pinv(matrix, hermitian=True)
         return (inverse @ right.double().flatten()).view_as(right).to(right.dtype)
 
