@@ -26,7 +26,7 @@ from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.blending import poisson_blend
 from tutorial_lib.masks import center_mask
 from tutorial_lib.models.attributes import ATTRIBUTES, AttributeClassifier, heads_of, true_classes
-from tutorial_lib.models.weights import load_attributes, load_card, load_gan, save_attributes
+from tutorial_lib.models.weights import load_attributes, load_card, load_gan, save_network
 from tutorial_lib.training.attributes import (
     AttributesSettings,
     AttributesTask,
@@ -298,7 +298,7 @@ def test_the_report_counts_by_hand():
 def test_weights_come_back_with_their_attributes(tmp_path):
     torch.manual_seed(0)
     network = AttributeClassifier(HEADS, 4).eval()
-    path = save_attributes(tmp_path / "mine", network, {"data": "patches"})
+    path = save_network(tmp_path / "mine", network, {"data": "patches"})
     loaded = load_attributes(path, "cpu")
     images = torch.rand(3, 3, 64, 64) * 2 - 1
     for attribute, logits in loaded(images).items():

@@ -16,7 +16,7 @@ from tutorial_lib.models.weights import (
     load_card,
     load_context_encoder,
     load_gan,
-    save_context_encoder,
+    save_network,
     shipped,
 )
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
@@ -88,7 +88,7 @@ def test_it_learns_to_look_around_the_hole(tmp_path):
     completed = network.paint(pictures[:16], mask)[1]
     error = (completed - pictures[:16])[:, :, 16:48, 16:48].square().mean()
     assert error < 0.3 * (pictures[:16] - pictures.mean((0, 2, 3), keepdim=True)).square().mean()
-    path = save_context_encoder(tmp_path / "flat.safetensors", network, {"data": {}})
+    path = save_network(tmp_path / "flat.safetensors", network, {"data": {}})
     again = load_context_encoder(path, "cpu")
     torch.testing.assert_close(
         again.paint(pictures[:4], mask)[0], network.paint(pictures[:4], mask)[0], atol=0.02, rtol=0

@@ -16,7 +16,7 @@ from tutorial_lib.models.diffusion import (
     sampling_times,
     split,
 )
-from tutorial_lib.models.weights import load_card, load_denoiser, load_gan, save_denoiser
+from tutorial_lib.models.weights import load_card, load_denoiser, load_gan, save_network
 from tutorial_lib.training.diffusion import DiffusionSettings, DiffusionTask
 from tutorial_lib.training.loop import train
 
@@ -178,7 +178,7 @@ def test_the_command_trains_one_and_its_weights_come_back(tmp_path):
     # velocities of noise - x that is unknown: about 1 + the variance of the pictures
     assert 1 < card["held_out"]["velocity_error"] < 2.5
     assert not denoiser.training and denoiser.base_channels == 8
-    again = save_denoiser(tmp_path / "again.safetensors", denoiser, {})
+    again = save_network(tmp_path / "again.safetensors", denoiser, {})
     x, t = draw_noise(2, 3), torch.tensor([0.2, 0.9])
     assert torch.equal(load_denoiser(again, "cpu")(x, t), denoiser(x, t))
     with pytest.raises(ValueError, match="kind diffusion, not of dcgan"):

@@ -21,7 +21,7 @@ from tutorial_lib.models.weights import (
     load_attributes,
     load_card,
     load_landmarks,
-    save_landmarks,
+    save_network,
 )
 from tutorial_lib.training.landmarks import (
     FacePoints,
@@ -94,7 +94,7 @@ def test_other_sizes_are_refused():
 def test_weights_come_back_and_those_of_another_architecture_are_refused(tmp_path):
     torch.manual_seed(0)
     network = LandmarkNetwork(4).eval().requires_grad_(False)
-    path = save_landmarks(tmp_path / "mine", network, {"data": "dots"})
+    path = save_network(tmp_path / "mine", network, {"data": "dots"})
     crops = torch.rand(3, 3, 64, 64) * 2 - 1
     torch.testing.assert_close(
         load_landmarks(path, "cpu")(crops), network(crops), atol=0.05, rtol=0

@@ -20,7 +20,7 @@ from tutorial_lib.models.weights import (
     load_context_encoder,
     load_gan,
     load_vae,
-    save_vae,
+    save_network,
     shipped,
 )
 from tutorial_lib.training.loop import train
@@ -90,7 +90,7 @@ def test_training_learns_and_its_decoder_can_be_searched(tmp_path, adversarial):
     assert sum(log.values["mse"][-10:]) < 0.35 * sum(log.values["mse"][:10])
     assert ("loss_d" in log.values) == bool(adversarial)
     network = task.finish()
-    path = save_vae(tmp_path / "stripes.safetensors", network, {"data": {}})
+    path = save_network(tmp_path / "stripes.safetensors", network, {"data": {}})
     again, model = load_vae(path, "cpu"), load_gan(path, "cpu")
     torch.testing.assert_close(again(pictures[:4]), network(pictures[:4]), atol=0.02, rtol=0)
     result = inpaint(pictures[:4], center_mask(), model, steps=60, lam=0.01, progress=False)

@@ -41,13 +41,8 @@ from tutorial_lib.models.weights import (
     load_context_encoder,
     load_denoiser,
     load_gan,
-    save_attributes,
-    save_context_encoder,
-    save_denoiser,
-    save_encoder,
     save_gan,
-    save_landmarks,
-    save_vae,
+    save_network,
 )
 from tutorial_lib.training import distributed
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
@@ -302,23 +297,22 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
     path = options.out / f"{options.name or options.out.name}.safetensors"
     model = task.finish()
     if options.model == "landmarks":
-        return save_landmarks(path, model, card | {"held_out": landmarks_report(model, test_set)})
+        return save_network(path, model, card | {"held_out": landmarks_report(model, test_set)})
     images = test_set.images(slice(None))
     if options.model == "dcgan":
         return save_gan(path, model, card | {"discriminator": discriminator_report(model, images)})
     if options.model == "vae":
-        return save_vae(path, model, card | {"held_out": vae_report(model, images)})
-    if options.model == "context-encoder":
+        report = vae_report(model, images)
+    elif options.model == "context-encoder":
         report = context_encoder_report(model, images)
-        return save_context_encoder(path, model, card | {"held_out": report})
-    if options.model == "encoder":
+    elif options.model == "encoder":
         report = encoder_report(model, dataset.gan, images)
-        return save_encoder(path, model, card | {"held_out": report})
-    if options.model == "diffusion":
-        return save_denoiser(path, model, card | {"held_out": diffusion_report(model, images)})
-    truths = true_classes(test_set, range(len(test_set)))
-    report = attributes_report(model, images, truths)
-    return save_attributes(path, model, card | {"held_out": report})
+    elif options.model == "diffusion":
+        report = diffusion_report(model, images)
+    else:
+        truths = true_classes(test_set, range(len(test_set)))
+        report = attributes_report(model, images, truths)
+    return save_network(path, model, card | {"held_out": report})
 
 
 def _usual_precision(options, device: torch.device) -> str:

@@ -55,6 +55,7 @@ class VAE(nn.Module):
 
     def __init__(self, base_channels: int = 64, z_dim: int = Z_DIM):
         super().__init__()
+        self.base_channels, self.z_dim = base_channels, z_dim
         self.encoder = Encoder(base_channels, z_dim)
         self.decoder = Generator(base_channels, z_dim)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,15 @@ from tutorial_lib.models.latent_model import LatentModel, uniform_latent_model
 from tutorial_lib.models.vae import VAE, vae_latent_model
 
 WEIGHTS_DIR = DATA_DIR / "weights"
+# kind of weights -> its part in the file, the network, and the arguments that the card keeps
+_KINDS: dict[str, tuple[str, Callable[..., nn.Module], tuple[str, ...]]] = {
+    "vae": ("vae", VAE, ("base_channels", "z_dim")),
+    "context-encoder": ("network", ContextEncoder, ("base_channels",)),
+    "diffusion": ("denoiser", Denoiser, ("base_channels",)),
+    "encoder": ("encoder", CodeEncoder, ("base_channels", "z_dim")),
+    "attributes": ("network", AttributeClassifier, ("base_channels", "heads")),
+    "landmarks": ("network", LandmarkNetwork, ("base_channels",)),
+}
 _LARGEST = 1024  # channels or codes: more would fill the memory before the weights are compared
 
 
@@ -63,43 +73,17 @@ def save_gan(path: str | os.PathLike, gan: LatentModel, card: dict) -> Path:
     return _save(path, "dcgan", architecture, parts, card)
 
 
-def save_vae(path: str | os.PathLike, vae: VAE, card: dict) -> Path:
-    """The same for a VAE, encoder and decoder."""
-    architecture = {"base_channels": vae.encoder.base_channels, "z_dim": vae.encoder.z_dim}
-    return _save(path, "vae", architecture, {"vae": vae}, card)
+def save_network(path: str | os.PathLike, network: nn.Module, card: dict) -> Path:
+    """The same for a network of another kind.
 
-
-def save_context_encoder(path: str | os.PathLike, network: ContextEncoder, card: dict) -> Path:
-    """The same for a Context Encoder; the color that stands for a hole is stored with it."""
-    architecture = {"base_channels": network.base_channels}
-    return _save(path, "context-encoder", architecture, {"network": network}, card)
-
-
-def save_attributes(path: str | os.PathLike, classifier: AttributeClassifier, card: dict) -> Path:
-    """The same for an attribute classifier.
-
-    The card's architecture says which attributes and classes it knows.
+    A VAE, a Context Encoder (with the color that stands for a hole), a `Denoiser`, a `CodeEncoder`,
+    an attribute classifier (the card's architecture says which attributes and classes it knows), or
+    a landmark network.
     """
-    architecture = {"base_channels": classifier.base_channels, "heads": classifier.heads}
-    return _save(path, "attributes", architecture, {"network": classifier}, card)
-
-
-def save_landmarks(path: str | os.PathLike, network: LandmarkNetwork, card: dict) -> Path:
-    """The same for a landmark network."""
-    architecture = {"base_channels": network.base_channels}
-    return _save(path, "landmarks", architecture, {"network": network}, card)
-
-
-def save_denoiser(path: str | os.PathLike, denoiser: Denoiser, card: dict) -> Path:
-    """The same for a diffusion model."""
-    architecture = {"base_channels": denoiser.base_channels}
-    return _save(path, "diffusion", architecture, {"denoiser": denoiser}, card)
-
-
-def save_encoder(path: str | os.PathLike, encoder: CodeEncoder, card: dict) -> Path:
-    """The same for an encoder of z."""
-    architecture = {"base_channels": encoder.base_channels, "z_dim": encoder.z_dim}
-    return _save(path, "encoder", architecture, {"encoder": encoder}, card)
+    kind = next(kind for kind, (_, make, _) in _KINDS.items() if type(network) is make)
+    part, _, numbers = _KINDS[kind]
+    architecture = {number: getattr(network, number) for number in numbers}
+    return _save(path, kind, architecture, {part: network}, card)
 
 
 def _save(
@@ -293,21 +277,11 @@ def _build(kind: str, architecture: dict) -> dict[str, nn.Module]:
     for name, size in architecture.items():
         if isinstance(size, int) and not 1 <= size <= _LARGEST:
             raise ValueError(f"{name} is {size}, not from 1 to {_LARGEST}")
-    channels = architecture["base_channels"]
-    if kind == "vae":
-        return {"vae": VAE(channels, architecture["z_dim"])}
-    if kind == "context-encoder":
-        return {"network": ContextEncoder(channels)}
-    if kind == "attributes":
-        return {"network": AttributeClassifier(architecture["heads"], channels)}
-    if kind == "landmarks":
-        return {"network": LandmarkNetwork(channels)}
-    if kind == "encoder":
-        return {"encoder": CodeEncoder(channels, architecture["z_dim"])}
-    if kind == "diffusion":
-        return {"denoiser": Denoiser(channels)}
+    if kind in _KINDS:
+        part, make, numbers = _KINDS[kind]
+        return {part: make(**{number: architecture[number] for number in numbers})}
     return {
-        "generator": Generator(channels, architecture["z_dim"]),
+        "generator": Generator(architecture["base_channels"], architecture["z_dim"]),
         "discriminator": Discriminator(
             architecture["discriminator_channels"], architecture["norm"]
         ),
