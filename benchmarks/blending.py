@@ -30,7 +30,7 @@ from tutorial_lib.inpainting.large_blending import blend_large
 from tutorial_lib.inpainting.pipeline import initial_z
 from tutorial_lib.inpainting.put_back import put_back
 from tutorial_lib.masks import FAMILIES, center_mask, make_masks
-from tutorial_lib.teaching.manifold import pictures_of
+from tutorial_lib.models.latent_model import pictures_of
 
 MANY, FEW, ROUNDS = 64, 4, 25
 KNOWN, NEW = 1.0, 8.0  # milliseconds

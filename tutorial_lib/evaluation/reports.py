@@ -24,7 +24,7 @@ from tutorial_lib.models.context_encoder import ContextEncoder
 from tutorial_lib.models.diffusion import Denoiser, draw_noise, sample
 from tutorial_lib.models.encoder import CodeEncoder
 from tutorial_lib.models.landmarks import LandmarkNetwork
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, pictures_of
 from tutorial_lib.models.vae import VAE, kl_divergence
 from tutorial_lib.training.augment import shuffle_pixels
 from tutorial_lib.training.landmarks import FacePoints
@@ -180,8 +180,7 @@ def encoder_report(encoder: CodeEncoder, gan: LatentModel, images: Tensor) -> di
     figures = {}
     for family in FAMILIES:
         mask = make_masks(family, len(images))
-        guesses = encoder.guess(images, mask).split(BATCH)
-        painted = torch.cat([gan.generator(z).cpu() for z in guesses])
+        painted = pictures_of(gan, encoder.guess(images, mask))
         figures[family] = round(psnr(painted, images, mask).mean().item(), 2)
     return {"pictures": len(images), "hole_psnr": figures}
 

@@ -72,6 +72,14 @@ class LatentModel:
         return replace(self)
 
 
+def pictures_of(gan: LatentModel, codes: Tensor, batch: int = 128) -> Tensor:
+    """G(z) of many codes: (..., z_dim) -> (..., 3, H, W) in [-1, 1], on the CPU."""
+    rows = codes.reshape(-1, codes.shape[-1]).to(gan.device)
+    with torch.no_grad():
+        pictures = torch.cat([gan.generator(part).cpu() for part in rows.split(batch)])
+    return pictures.reshape(*codes.shape[:-1], *pictures.shape[1:])
+
+
 def sample_uniform(count: int, generator: torch.Generator, z_dim: int = 100) -> Tensor:
     """Codes uniform on [-1, 1], the paper's p_z.
 

@@ -15,8 +15,7 @@ from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.inpainting.pipeline import fill_hole
 from tutorial_lib.masks import check_batch
-from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.teaching.manifold import pictures_of
+from tutorial_lib.models.latent_model import LatentModel, pictures_of
 
 # Singular vectors that `spare_known` takes out. For center holes they hold most of the Jacobian's
 # squared singular values; with 20 or more, less of the attributes was left to edit.

@@ -18,10 +18,11 @@ from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, search
 from tutorial_lib.inpainting.pipeline import fill_hole, initial_z, inpaint
 from tutorial_lib.masks import center_mask, check_batch, half_mask, rectangle_mask
 from tutorial_lib.models.dcgan import Generator
+from tutorial_lib.models.latent_model import pictures_of
 from tutorial_lib.models.weights import load_gan
 from tutorial_lib.teaching import plane
 from tutorial_lib.teaching.editing import edit_hole, principal_directions, spare_known
-from tutorial_lib.teaching.manifold import embed, pictures_of, sample_pictures
+from tutorial_lib.teaching.manifold import embed, sample_pictures
 from tutorial_lib.teaching.widgets import (
     HoleEditor,
     LambdaExplorer,

@@ -10,7 +10,7 @@ from torch import Tensor
 from tutorial_lib.device import seeded_generator, upcast
 from tutorial_lib.masks import FAMILIES, mixed_masks
 from tutorial_lib.models.encoder import CodeEncoder
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, pictures_of
 from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
 PREVIEW_COUNT = 32
@@ -37,11 +37,9 @@ class Samples:
         """(B, z_dim): what the task makes its pictures of."""
         return self.codes[indices]
 
-    @torch.no_grad()
     def images(self, indices) -> Tensor:
         """(B, 3, 64, 64) in [-1, 1], on the CPU."""
-        codes = self.codes[indices].to(self.gan.device)
-        return torch.cat([self.gan.generator(part).cpu() for part in codes.split(128)])
+        return pictures_of(self.gan, self.codes[indices])
 
 
 @dataclass(frozen=True)
