@@ -202,10 +202,18 @@ def test_other_pictures_weights_or_settings_are_not_mixed(
                 **({"data": DATA, "names": ["no prior"]} | changes),
                 progress=False,
             )
+    before = load_results(path)
     changed = dict(short) | {"no prior": replace(short["no prior"], restarts=2)}
     monkeypatch.setattr(ablations, "VARIANTS", changed)
-    with pytest.raises(ValueError, match="'no prior' made with other settings"):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ablations, "fill", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         run_ablations(gan, originals, path, data=DATA, names=["no prior"], progress=False)
+    assert load_results(path) == before | {"complete": False}
+    run_ablations(gan, originals, path, data=DATA, names=["no prior"], progress=False)
+    after = load_results(path)
+    assert after["complete"] and list(after["variants"]) == [REFERENCE, "no prior"]
+    assert after["variants"][REFERENCE] == before["variants"][REFERENCE]
+    assert after["variants"]["no prior"]["made_by"]["restarts"] == 2
     with pytest.raises(ValueError, match="unknown variant warp"):
         run_ablations(gan, originals, path, data=DATA, names=["warp"], progress=False)
 

@@ -244,7 +244,8 @@ def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, cap
     assert stored["complete"] and str(tmp_path) not in json.dumps(stored)
 
 
-def test_ctrl_c_ends_a_command_with_130(monkeypatch, capsys):
+def test_ctrl_c_ends_a_command_with_130(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)  # in the project's own runs/ a command may be at work
     monkeypatch.setattr(
         "tutorial_lib.cli.inpaint.fill_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )

@@ -1,6 +1,6 @@
 """Generators of several sizes: trained as one run, measured with the same starts, and resumed."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from tutorial_lib.models.attributes import AttributeClassifier
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.models.vae import VAE
-from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash, load_gan, save_vae
+from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash, load_gan, save_network
 from tutorial_lib.training.gan import GANSettings
 
 load_little = load_dataset
@@ -178,13 +178,13 @@ def test_a_stopped_run_goes_on_and_ends_in_the_same_figures(
 def test_a_vae_is_measured_with_a_lam_of_its_own(pictures, judge, short, tmp_path):
     vae = VAE(2).eval()
     training = {"base_channels": 2, "discriminator_channels": None, "steps": 3}
-    weights = save_vae(tmp_path / "small.safetensors", vae, {"data": {}, "training": training})
+    weights = save_network(tmp_path / "small.safetensors", vae, {"data": {}, "training": training})
     results = run(pictures, judge, tmp_path, sizes=(), shipped=(str(weights),))
     stored = results["variants"][str(weights)]
     assert stored["made_by"] == training | {
         "ema": None,
         "kind": "vae",
-        "lam": generators.VAE_LAM,
+        "settings": asdict(replace(DEFAULT, steps=5, lam=generators.VAE_LAM)),
         "weights_sha256": file_hash(weights),
     }
     images, model = pictures.images([0, 1, 2]), load_gan(weights, "cpu")
@@ -211,6 +211,54 @@ def test_an_interrupted_training_is_not_measured(pictures, judge, short, tmp_pat
     assert (
         results["variants"] == {} and not results["complete"] and not (tmp_path / "g.json").exists()
     )
+
+
+def test_a_larger_run_that_is_interrupted_is_not_complete(
+    pictures, judge, short, tmp_path, monkeypatch
+):
+    one = {"sizes": (2,), "lengths": (1,)}
+    run(pictures, judge, tmp_path, **one)
+    whole = load_results(tmp_path / "g.json")
+    assert whole["complete"] and cli.options.end_of(whole, "", tmp_path) == 0
+    monkeypatch.setattr(generators, "train_generator", lambda *arguments: None)
+    results = run(pictures, judge, tmp_path)
+    assert cli.options.end_of(results, "", tmp_path) == 130
+    assert load_results(tmp_path / "g.json") == whole | {"complete": False}
+    assert run(pictures, judge, tmp_path, **one)["complete"]  # nothing is missing
+    assert load_results(tmp_path / "g.json") == whole
+
+
+def test_cells_of_other_weights_or_settings_are_made_again(
+    pictures, judge, short, tmp_path, monkeypatch
+):
+    measured = []
+
+    def noted(gan, *_, **__):
+        measured.append(gan.card["name"])
+        return {"frechet": len(measured), "measures": {}}
+
+    def shipped(name, seed):
+        torch.manual_seed(seed)
+        card = {"data": {}, "training": {"base_channels": 2, "steps": 3}}
+        return str(save_network(tmp_path / name, VAE(2).eval(), card))
+
+    monkeypatch.setattr(generators, "measure_generator", noted)
+    options = {"sizes": (2,), "lengths": (1,), "shipped": (shipped("a", 0), shipped("b", 0))}
+    run(pictures, judge, tmp_path, **options)
+    job = "noise-2-channels-1-steps"
+    assert measured == [job, "a", "b"]
+    other = shipped("b", 1)
+    cells = run(pictures, judge, tmp_path, **options)["variants"]
+    assert measured[3:] == ["b"] and len(cells) == 3
+    assert cells[other]["made_by"]["weights_sha256"] == file_hash(other)
+    monkeypatch.setattr(generators, "VAE_LAM", 1.0)
+    run(pictures, judge, tmp_path, **options)
+    assert measured[4:] == ["a", "b"]
+    monkeypatch.setattr(generators, "DEFAULT", replace(DEFAULT, steps=6))
+    cells = run(pictures, judge, tmp_path, **options)["variants"]
+    assert measured[6:] == [job, "a", "b"]
+    assert [cell["made_by"]["settings"]["steps"] for cell in cells.values()] == [6, 6, 6]
+    assert run(pictures, judge, tmp_path, **options)["complete"] and len(measured) == 9
 
 
 def test_other_judges_are_not_mixed_and_damaged_weights_are_named(pictures, judge, short, tmp_path):

@@ -1,6 +1,7 @@
 """The experiment on better inversion: every method on the same holes, stored one by one."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -112,6 +113,39 @@ def test_it_goes_on_where_it_was_and_says_what_is_missing(tmp_path, small):
         run_inversions(*given, methods=("encoder",), **options)
     with pytest.raises(ValueError, match="unknown method guess"):
         run_inversions(*given, methods=("guess",), **options)
+
+
+def test_methods_that_have_changed_are_made_again(tmp_path, small, monkeypatch):
+    options = {"data": {"name": "noise"}, "progress": False, "denoiser": lambda x, t: 0.1 * x}
+    given = (pictures(), center_mask(), gan(), tmp_path / "i.json")
+    methods = ("search", "lambda 3", "tuning, 40", "features", "repaint")
+    looks = SimpleNamespace(auc=0.5, standard_error=0.1)
+    monkeypatch.setattr(inversions, "two_sample_auc", lambda *_, **__: looks)
+
+    def repaint(images, mask, denoiser, seed, progress, jump=7):
+        return images
+
+    def run(*names):
+        before = load_results(given[-1])["variants"] if given[-1].exists() else {}
+        run_inversions(*given, methods=names, **options)
+        stored = load_results(given[-1])
+        assert stored["complete"]
+        return [name for name in methods if stored["variants"].get(name) != before.get(name)]
+
+    assert run(*methods) == [*methods]
+    assert run(*methods) == []
+    monkeypatch.setattr(inversions, "PATH_STEPS", 3)
+    assert run("search", "tuning, 40", "features") == ["tuning, 40"]
+    monkeypatch.setattr(inversions, "DEFAULT", replace(inversions.DEFAULT, window=9))
+    assert run("search", "lambda 3", "features") == ["search", "features"]
+    monkeypatch.setattr(inversions, "repaint", repaint)
+    assert run(*methods) == ["tuning, 40", "repaint"]
+    stored = load_results(given[-1])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(inversions, "psnr", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        run(*methods, "ball")
+    assert load_results(given[-1]) == stored | {"complete": False}
+    assert run(*methods) == [] and load_results(given[-1]) == stored
 
 
 def test_the_command_stores_the_table_with_its_provenance(tmp_path, small, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 stopped.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -18,8 +18,10 @@ from tutorial_lib.evaluation.recipes import (
     run_recipes,
 )
 from tutorial_lib.evaluation.results import load_results
+from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.models.weights import load_gan
+from tutorial_lib.training.checkpoint import TrainingLog
 
 HELD_OUT = torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(6)) * 2 - 1
 
@@ -99,6 +101,28 @@ def test_a_study_goes_on_where_it_stopped(pictures, tmp_path, small, monkeypatch
         run(pictures, tmp_path, images=256)
 
 
+def test_recipes_that_have_changed_are_made_again(pictures, tmp_path, small, monkeypatch):
+    figures = iter(range(9))
+    monkeypatch.setattr(recipes, "measure_recipe", lambda *_: {"figure": next(figures)})
+    monkeypatch.setattr(recipes, "real_distance", lambda *_: {"mean": 1.0})
+    run(pictures, tmp_path)
+    gentle = replace(RECIPES["batch 32"], changes={"ema": 0.9995, "learning_rate": 1e-4})
+    with monkeypatch.context() as patch:
+        patch.setitem(RECIPES, "batch 32", gentle)
+        with pytest.raises(ValueError, match="was made with learning_rate"):
+            run(pictures, tmp_path)
+        assert not load_results(tmp_path / "r.json")["complete"]
+        (tmp_path / "work").rename(tmp_path / "away")
+        cells = run(pictures, tmp_path)["variants"]
+        assert cells["baseline"]["figure"] == 0 and cells["batch 32"]["figure"] == 2
+        assert cells["batch 32"]["made_by"]["learning_rate"] == 1e-4
+    search = replace(DEFAULT, lam=1.0)
+    monkeypatch.setattr(recipes, "DEFAULT", search)
+    cells = run(pictures, tmp_path, names=["baseline"])["variants"]
+    assert cells["baseline"]["figure"] == 3 and cells["batch 32"]["figure"] == 2
+    assert cells["baseline"]["made_by"]["search"] == asdict(search)
+
+
 def test_an_unknown_recipe_is_refused_before_anything_is_trained(pictures, tmp_path):
     with pytest.raises(ValueError, match="unknown recipe magic"):
         run(pictures, tmp_path, names=["magic"])
@@ -143,3 +167,13 @@ def test_the_command_trains_measures_and_writes(pictures, tmp_path, small, monke
     assert load_results(tmp_path / "r.json")["variants"]["hinge"]["made_by"]["loss"] == "hinge"
     assert cli.main([*arguments[:-4], "--out", str(tmp_path / "r.json"), "--seed", "1"]) == 1
     assert "made from something else" in capsys.readouterr().err
+    with monkeypatch.context() as patch:  # a larger run that is interrupted
+        patch.setattr(recipes, "train", lambda *_, **__: TrainingLog(interrupted=True))
+        more = [*arguments, "--recipes", "hinge", "baseline"]
+        assert cli.main(more) == 130
+    assert "stopped; the same command goes on" in capsys.readouterr().out
+    stored = load_results(tmp_path / "r.json")
+    assert not stored["complete"] and list(stored["variants"]) == ["hinge"]
+    assert cli.main(arguments) == 0  # nothing is missing
+    assert "wrote" in capsys.readouterr().out
+    assert load_results(tmp_path / "r.json") == stored | {"complete": True}

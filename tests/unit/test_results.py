@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +18,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tutorial_lib.baselines import BASELINES
 from tutorial_lib.cli import main
+from tutorial_lib.cli.options import end_of
 from tutorial_lib.evaluation.results import (
     RESULTS_DIR,
     evenly_spaced,
+    interval_text,
     load_results,
     mean_interval,
     only_writer,
     open_results,
+    options_of,
+    unfinished,
     write_results,
 )
-from tutorial_lib.evaluation.table1 import METHODS, USUAL
+from tutorial_lib.evaluation.table1 import DIFFUSION, METHODS, USUAL
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash
 
-MADE_FROM = {"weights": "a", "settings": {"steps": 3, "windows": (3, 5)}, "pictures": 2}
+MADE_FROM = {
+    "experiment": "test",
+    "weights": "a",
+    "settings": {"steps": 3, "windows": (3, 5)},
+    "pictures": 2,
+}
 STORED = sorted(RESULTS_DIR.glob("*.json"))
 
 
@@ -114,6 +125,83 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_results(path, {"made_from": {}, "variants": {"half": 1}})
     assert load_results(path)["made_from"]["pictures"] == 2
+
+
+def make(path, made_by, stop=None):
+    """What a runner does; returns the names that were made."""
+    results, turns = open_results(path, MADE_FROM), []
+    for name in unfinished(results, path, made_by, progress=False):
+        if name == stop:
+            raise KeyboardInterrupt
+        turns.append(name)
+        results["variants"][name] = {"made_by": made_by[name], "psnr": [len(turns)]}
+    assert (
+        results["complete"]
+        == load_results(path)["complete"]
+        == (made_by.keys() <= results["variants"].keys())
+    )
+    return turns
+
+
+def test_a_larger_run_that_is_interrupted_is_not_complete(tmp_path):
+    path, one, two = tmp_path / "a.json", {"a": {}}, {"a": {}, "b": {}}
+    assert make(path, one) == ["a"] and load_results(path)["complete"]
+    with pytest.raises(KeyboardInterrupt):
+        make(path, two, stop="b")  # before anything new was stored
+    stored = load_results(path)
+    assert not stored["complete"] and list(stored["variants"]) == ["a"]
+    assert end_of(stored, "", path) == 130
+    assert make(path, one) == [] and load_results(path)["complete"]  # all that was asked for
+    assert end_of(load_results(path), "", path) == 0
+    three = two | {"c": {}}
+    with pytest.raises(KeyboardInterrupt):
+        make(path, three, stop="c")
+    assert list(load_results(path)["variants"]) == ["a", "b"]
+    assert not load_results(path)["complete"]
+    assert make(path, three) == ["c"] and load_results(path)["complete"]
+
+
+def test_what_was_made_with_other_settings_is_made_again(tmp_path, capsys):
+    path = tmp_path / "a.json"
+    made_by = {name: {"lam": 0.12345678, "windows": (3, 5)} for name in "abc"}
+    assert make(path, made_by) == ["a", "b", "c"]
+    assert make(path, made_by) == []  # five digits and a list are stored, and mean the same
+    stored = load_results(path)
+    del stored["variants"]["c"]["made_by"]
+    write_results(path, stored)
+    made_by |= {"a": {"lam": 0.2, "windows": (3, 5)}}
+    with pytest.raises(KeyboardInterrupt):
+        make(path, made_by, stop="a")
+    assert load_results(path)["variants"] == stored["variants"]  # until there is something better
+    assert make(path, made_by) == ["a", "c"]
+    assert list(load_results(path)["variants"]) == ["a", "b", "c"]
+    assert load_results(path)["variants"]["b"] == stored["variants"]["b"]
+    results = open_results(path, MADE_FROM)
+    assert next(unfinished(results, path, {"a": {}, "d": {}})) == "a"
+    assert "made again, for the settings differ: a\n" in capsys.readouterr().out
+
+
+def test_nothing_is_written_before_there_is_something(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "a.json", {"a": {}}, stop="a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_options_of_a_function_are_its_defaults():
+    def fill(images, mask, model=None, *, lam=0.1, on=True, seed=0, kind="x", progress=True):
+        pass
+
+    assert options_of(fill) == {"lam": 0.1, "on": True, "kind": "x"}
+    assert options_of(partial(fill, lam=0.5, kind="y")) == {"lam": 0.5, "on": True, "kind": "y"}
+
+
+def test_infinity_is_written_as_json_and_comes_back(tmp_path):
+    values = {"psnr": [1.5, math.inf, -math.inf], "one": math.inf, "Infinity": "Infinity", "": [[]]}
+    path = write_results(tmp_path / "a.json", {"made_from": {}, "variants": {"v": values}})
+    assert load_results(path)["variants"]["v"] == values
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # what is no JSON: Infinity, NaN
+    before = path.read_bytes()
+    assert write_results(path, load_results(path)).read_bytes() == before
 
 
 WRITE = """
@@ -222,6 +310,13 @@ def test_no_interval_without_two_finite_values(values):
         mean_interval(values)
 
 
+def test_an_interval_in_a_table():
+    mean, half = mean_interval([1.0, 2.5])
+    assert interval_text([1.0, 2.5]) == f"{mean:.2f} ± {half:.2f}" == "1.75 ± 9.53"
+    assert interval_text([1.0, 2.5], "+.1f") == "+1.8 ± 9.53"
+    assert interval_text([1.0, math.inf]) == "inf"
+
+
 def made_with(results):
     """(weights, sha256) of everything that a stored result depends on."""
     made_from = results["made_from"]
@@ -273,7 +368,9 @@ def test_a_stored_table_has_every_cell_made_as_the_method_is_today(path):
             for key, value in stored["made_by"].items()
             if key not in ("weights", "weights_sha256")
         }
+        options = made.pop("options", None)  # a table may be older than the record of them
         assert made == json.loads(json.dumps({"method": name, **asdict(METHODS[name])}))
+        assert options is None or options == options_of((BASELINES | DIFFUSION)[name])
         assert len(stored["rows"]) == min(pictures, METHODS[name].at_most)
         assert "refused" in stored or {len(values) for values in stored["measures"].values()} == {
             len(stored["rows"])

@@ -51,9 +51,8 @@ from tutorial_lib.models.diffusion import Denoiser
 from tutorial_lib.models.latent_model import uniform_latent_model
 from tutorial_lib.models.weights import (
     file_hash,
-    save_context_encoder,
-    save_denoiser,
     save_gan,
+    save_network,
 )
 
 PAPER_TEXT = ROOT.parent / "shared" / "paper" / "semantic-image-inpainting.txt"
@@ -231,6 +230,11 @@ def test_what_made_a_cell_names_weights_and_settings(models):
     assert made_by("context-encoder", models)["weights"] == "painter" and "weights" not in made_by(
         "biharmonic", models
     )
+    low_rank = made_by("truncated-nuclear-norm", models)["options"]
+    assert low_rank["rank"] == 0 and low_rank["subtract_mean"] is True
+    assert made_by("nearest-neighbor-blended", models)["options"] == {"blend": True}
+    assert made_by("dps", models)["options"] == {"steps": 100, "zeta": 1.0}
+    assert not any("options" in made_by(name, models) for name in ("mean", "biharmonic", "ours"))
 
 
 # -- the run --
@@ -349,13 +353,39 @@ def test_results_of_other_pictures_or_seeds_are_not_mixed(change, originals, mod
 def test_cells_of_other_weights_or_settings_are_not_mixed(
     originals, models, short, tmp_path, monkeypatch
 ):
-    run(originals, models, tmp_path, methods=["ours"])
+    run(originals, models, tmp_path, methods=["mean", "ours"])
+    stored = load_results(tmp_path / "t.json")
     other = replace(models, gan=replace(models.gan, card={"name": "tiny", "sha256": "2" * 64}))
-    with pytest.raises(ValueError, match="'center, ours' made with other settings.*--out"):
+    with pytest.raises(ValueError, match="center-ours holds .* other settings.*--work"):
         run(originals, other, tmp_path, methods=["ours"])
-    (tmp_path / "t.json").unlink()  # the completions remember too
-    with pytest.raises(ValueError, match="other settings.*--work"):
-        run(originals, other, tmp_path, methods=["ours"])
+    assert load_results(tmp_path / "t.json") == stored
+    (tmp_path / "t").rename(tmp_path / "away")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(table1, "fill_rows", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        run(originals, other, tmp_path, methods=["mean", "ours"])
+    assert load_results(tmp_path / "t.json") == stored | {"complete": False}
+    again = run(originals, other, tmp_path, methods=["mean", "ours"])
+    assert again["complete"] and list(again["variants"]) == list(stored["variants"])
+    for cell, found in load_results(tmp_path / "t.json")["variants"].items():
+        mean = cell.endswith("mean")
+        assert (found == stored["variants"][cell]) == mean
+        assert found["made_by"].get("weights_sha256") == (None if mean else "2" * 64)
+
+
+def test_a_baseline_with_other_defaults_is_run_again(originals, models, tmp_path, monkeypatch):
+    def shade(images, mask, brightness=0.0):
+        return torch.where(mask > 0, images, brightness)
+
+    monkeypatch.setitem(BASELINES, "mean", shade)
+    options = {"methods": ["mean", "corrupted"], "families": ("center",)}
+    run(originals, models, tmp_path, **options)
+    monkeypatch.setitem(BASELINES, "mean", partial(shade, brightness=0.5))
+    with pytest.raises(ValueError, match="center-mean holds .* other settings.*--work"):
+        run(originals, models, tmp_path, **options)
+    (tmp_path / "t" / "center-mean").rename(tmp_path / "away")
+    cell = run(originals, models, tmp_path, **options)["variants"]["center, mean"]
+    assert cell["made_by"]["options"] == {"brightness": 0.5}
+    assert len(list((tmp_path / "t" / "center-mean").glob("*.npz"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -464,6 +494,15 @@ def test_summaries_and_pairs_by_hand():
         paired(results, "random", "patchmatch", "ours", "psnr")
 
 
+def test_a_completion_that_is_the_original_has_an_infinite_mean():
+    results = stored()
+    results["variants"]["half, ours"]["measures"]["psnr"][1] = np.inf
+    mean, half, count = summary(results, "psnr")["half", "ours"]
+    assert mean == np.inf and np.isnan(half) and count == 4
+    line = table_text(results).splitlines()[2]
+    assert line.startswith("ours (4)") and line.endswith("inf") and line.count("±") == 3
+
+
 def test_the_text_has_the_paper_s_line_where_the_paper_has_one():
     text = table_text(stored(), "psnr")
     assert [line.split()[-4:] for line in text.splitlines() if line.startswith("paper")] == [
@@ -520,8 +559,8 @@ def test_the_command_makes_a_table(tmp_path, capsys, monkeypatch, short):
         uniform_latent_model(Generator(4), Discriminator(4, "none"), card={}),
         {"name": "tiny"},
     )
-    save_context_encoder(tmp_path / "painter", ContextEncoder(4).eval(), {})
-    denoiser = save_denoiser(tmp_path / "denoiser", Denoiser(8).eval(), {})
+    save_network(tmp_path / "painter", ContextEncoder(4).eval(), {})
+    denoiser = save_network(tmp_path / "denoiser", Denoiser(8).eval(), {})
     arguments = [
         "table1",
         "--data",

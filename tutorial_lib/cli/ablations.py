@@ -9,6 +9,7 @@ from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
     device_of,
+    end_of,
     open_data,
     positive,
     what_is_read,
@@ -70,6 +71,4 @@ def run(options) -> int:
             names=options.variants,
             seed=options.seed,
         )
-    print(ablation_table(results))
-    print(f"wrote {out}")
-    return 0
+    return end_of(results, ablation_table(results), out)

@@ -8,6 +8,7 @@ from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
     device_of,
+    end_of,
     open_data,
     positive,
     what_is_read,
@@ -88,6 +89,4 @@ def run(options) -> int:
             networks=networks,
             seed=options.seed,
         )
-    print(inversions_table(results))
-    print(f"wrote {options.out}")
-    return 0
+    return end_of(results, inversions_table(results), options.out)

@@ -9,6 +9,7 @@ from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
     device_of,
+    end_of,
     open_data,
     positive,
     what_is_read,
@@ -51,7 +52,11 @@ def add_command(commands) -> None:
 def run(options) -> int:
     """Run the command; returns the exit status."""
     device = device_of(options)
-    generators = {Path(name).stem: load_gan(name, device) for name in options.weights}
+    paths = {Path(name).stem: name for name in options.weights}
+    if len(paths) < len(options.weights):
+        given = ", ".join(options.weights)
+        raise ValueError(f"--weights {given}: two have the same name; rename one, and its card too")
+    generators = {name: load_gan(path, device) for name, path in paths.items()}
     with only_writer(options.out):
         held_out = open_data(options, split="test")
         indices = evenly_spaced(len(held_out), options.limit or len(held_out))
@@ -66,6 +71,4 @@ def run(options) -> int:
             restarts=tuple(options.restarts),
             seed=options.seed,
         )
-    print(looks_table(results))
-    print(f"wrote {options.out}")
-    return 0
+    return end_of(results, looks_table(results), options.out)

@@ -122,7 +122,7 @@ def what_is_read(options, dataset, **more) -> dict:
 
 
 def end_of(results: dict, table: str, out: Path) -> int:
-    """Show what a command that trains has measured; returns its exit status."""
+    """Show what a command has measured; returns its exit status."""
     if results["variants"]:
         print(table)
     if not results["complete"]:

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from tutorial_lib.baselines.simple import mean_fill
 from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.evaluation.metrics import face_found, psnr, seam_strength, ssim
-from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, write_results
+from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, unfinished
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import ADAM, AUTHORS_CODE, PAPER, SearchSettings
 from tutorial_lib.inpainting.losses import context_loss
@@ -158,7 +157,7 @@ def measure(
     known = importance_weights(mask.expand(len(originals), -1, -1, -1))  # (B, 1, H, W)
     completed, shown = completed.cpu(), generated.cpu()
     with torch.no_grad():
-        logits = gan.discriminator(generated)
+        logits = gan.discriminator(generated).cpu()
     values = {
         "psnr": psnr(completed, originals),
         "hole_psnr": psnr(completed, originals, mask),
@@ -195,8 +194,8 @@ def run_ablations(
         progress: whether to show a progress bar.
 
     Returns:
-        the results as stored: "made_from", "originals", "variants" (name -> group, settings,
-        seconds, measures).
+        the results as stored: "made_from", "originals", "variants" (name -> made_by, seconds,
+        measures).
 
     Raises:
         ValueError: for an unknown variant, or when the file was made from something else.
@@ -216,29 +215,19 @@ def run_ablations(
     }
     results = open_results(path, made_from)
     mask = make_masks(family, len(originals), torch.Generator().manual_seed(seed))
-    for name in names:  # a variant whose definition has changed since is not mixed with the others
-        if name in results["variants"] and results["variants"][name]["made_by"] != asdict(
-            VARIANTS[name]
-        ):
-            raise ValueError(
-                f"{path} holds {name!r} made with other settings: "
-                "move it away, or choose another --out"
-            )
-    missing = [name for name in names if name not in results["variants"]]
-    if missing:
+    if "originals" not in results:
         seam = seam_strength(originals, mask).double().tolist()
         results["originals"] = {"seam": seam, "face": face_found(originals).astype(float).tolist()}
-    for name in tqdm(missing, desc="ablations", unit="variant", disable=not progress):
+    made = {name: asdict(VARIANTS[name]) for name in names}
+    for name in unfinished(results, path, made, progress):
         start = time.perf_counter()
         generated, completed = fill(VARIANTS[name], originals, mask, gan, seed, progress)
         seconds = time.perf_counter() - start
         results["variants"][name] = {
-            "made_by": asdict(VARIANTS[name]),
+            "made_by": made[name],
             "seconds": seconds,
             "measures": measure(generated, completed, originals, mask, gan),
         }
-        results["complete"] = all(other in results["variants"] for other in names)
-        write_results(path, results)
     return results
 
 

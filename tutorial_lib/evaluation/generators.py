@@ -10,21 +10,21 @@ JSON file; notebook 11 reads it.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from tutorial_lib.evaluation.frechet import Judge
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.reports import discriminator_report
-from tutorial_lib.evaluation.results import mean_interval, open_results, write_results
+from tutorial_lib.evaluation.results import interval_text, open_results, unfinished
 from tutorial_lib.evaluation.table1 import measure
 from tutorial_lib.inpainting.latent_search import DEFAULT, search
 from tutorial_lib.inpainting.pipeline import complete, initial_z
 from tutorial_lib.masks import center_mask, corrupt
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, pictures_of
 from tutorial_lib.models.weights import load_gan, save_gan
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
@@ -118,9 +118,7 @@ def sample_distance(gan: LatentModel, judge: Judge) -> float:
     """
     rng = torch.Generator().manual_seed(0)
     codes = [gan.sample_z(SAMPLES_BATCH, rng) for _ in range(SAMPLES // SAMPLES_BATCH)]
-    with torch.no_grad():
-        samples = torch.cat([gan.generator(z.to(gan.device)).cpu() for z in codes])
-    return judge.distance(samples)
+    return judge.distance(pictures_of(gan, torch.cat(codes), SAMPLES_BATCH))
 
 
 def lam_for(model: LatentModel) -> float:
@@ -239,49 +237,45 @@ def run_generators(
         "classifier_sha256": judge.card["sha256"],
     }
     results = open_results(path, made_from)
-    jobs = [
-        (f"{size} channels, {length} steps", size, length)
+    jobs = {
+        f"{size} channels, {length} steps": (size, length)
         for size in sizes
         for length in sorted(lengths)
-    ]
-    names = [*(name for name, _, _ in jobs), *shipped]
-
-    def keep(name: str, weights: str | os.PathLike) -> None:
-        gan = load_gan(weights, device)
-        trained = ("base_channels", "discriminator_channels", "steps", "ema")
-        made = {key: gan.card["training"].get(key) for key in trained}
-        made |= {"kind": gan.card["kind"], "lam": lam_for(gan)}
-        made["weights_sha256"] = gan.card["sha256"]
-        results["variants"][name] = {"made_by": made} | measure_generator(
-            gan, originals, judge, progress=progress
-        )
-        results["complete"] = all(other in results["variants"] for other in names)
-        results["variants"] = dict(
-            sorted(results["variants"].items(), key=lambda item: (*names, item[0]).index(item[0]))
-        )
-        write_results(path, results)
-
-    for name, size, length in tqdm(jobs, desc="generators", unit="GAN", disable=not progress):
-        if name in results["variants"]:
-            continue
-        weights = train_generator(size, length, training, originals, work, seed, device, progress)
-        if weights is None:
-            return results
-        keep(name, weights)
-    for name in shipped:
-        if name not in results["variants"]:
-            keep(name, name)
+    }
+    gans = {name: load_gan(name, device) for name in shipped}
+    made = {}
+    for name, (size, length) in jobs.items():  # the hash is known only after the training
+        known = results["variants"].get(name, {}).get("made_by", {}).get("weights_sha256")
+        facts = asdict(settings_of(size)) | {"steps": length}
+        made[name] = _made_by({"training": facts, "kind": "dcgan", "sha256": known}, DEFAULT.lam)
+    made |= {name: _made_by(gan.card, lam_for(gan)) for name, gan in gans.items()}
+    for name in unfinished(results, path, made, progress):
+        if name in jobs:
+            found = train_generator(*jobs[name], training, originals, work, seed, device, progress)
+            if found is None:
+                return results
+            gans[name] = load_gan(found, device)
+        gan = gans.pop(name)
+        figures = measure_generator(gan, originals, judge, progress=progress)
+        cells = results["variants"] | {
+            name: {"made_by": _made_by(gan.card, lam_for(gan))} | figures
+        }
+        results["variants"] = {key: cells[key] for key in (*made, *cells) if key in cells}
     return results
+
+
+def _made_by(card: dict, lam: float) -> dict:
+    keys = ("base_channels", "discriminator_channels", "steps", "ema")
+    made = {key: card["training"].get(key) for key in keys} | {"kind": card["kind"]}
+    settings = asdict(replace(DEFAULT, lam=lam))
+    return made | {"settings": settings, "weights_sha256": card["sha256"]}
 
 
 def generators_table(results: dict) -> str:
     """Text: a line a generator, its samples' Frechet distance, and means with 95 % intervals."""
     lines = [f"{'':28s}{'frechet':>10s}" + "".join(f"{measure:>20s}" for measure in SHOWN)]
     for name, stored in results["variants"].items():
-        cells = [
-            f"{mean:.2f} ± {half:.2f}"
-            for mean, half in (mean_interval(stored["measures"][measure]) for measure in SHOWN)
-        ]
+        cells = [interval_text(stored["measures"][measure]) for measure in SHOWN]
         lines.append(
             f"{name:28s}{stored['frechet']:10.1f}" + "".join(f"{cell:>20s}" for cell in cells)
         )

@@ -15,19 +15,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from tutorial_lib.evaluation.metrics import psnr
-from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, write_results
+from tutorial_lib.evaluation.results import (
+    check_names,
+    interval_text,
+    open_results,
+    options_of,
+    unfinished,
+)
 from tutorial_lib.evaluation.two_sample import two_sample_auc
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.inversion import inpaint_quality, search_features, tune_generator
-from tutorial_lib.inpainting.latent_search import (
-    DEFAULT,
-    PAPER,
-    SearchSettings,
-)
+from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings
 from tutorial_lib.inpainting.losses import context_loss
 from tutorial_lib.inpainting.pipeline import complete, initial_z
 from tutorial_lib.masks import check_batch
@@ -48,14 +49,12 @@ class Found:
     Attributes:
         completed: (B, 3, H, W) in [-1, 1].
         generated: (B, 3, H, W) before blending, None where known pixels are never generated.
-        made_by: the method's settings.
         before: seconds of what it went on from, which was timed elsewhere.
         path: (steps + 1, B, 3, H, W), pictures along the way.
     """
 
     completed: Tensor
     generated: Tensor | None
-    made_by: dict
     before: float = 0.0
     path: Tensor | None = None
 
@@ -87,8 +86,10 @@ class Inversions:
         self.encoder, self.denoiser = encoder, denoiser
         self.seed, self.progress = seed, progress
 
-    def methods(self) -> dict[str, Callable[[], Found]]:
-        """Name -> what fills the holes, with those alone that have their networks."""
+    def methods(self) -> dict[str, tuple[dict, Callable[[], Found]]]:
+        """Name -> its settings and what fills the holes, those alone that have their networks."""
+        default = {"settings": asdict(DEFAULT)}
+        tune = partial(tune_generator, steps=PATH_STEPS, keep_path=True, progress=self.progress)
         searches: dict[str, tuple[SearchSettings, int]] = {
             "search": (DEFAULT, 1),
             "4 restarts": (DEFAULT, 4),
@@ -96,20 +97,20 @@ class Inversions:
             "lambda 3": (STRONGER_PRIOR, 1),
             "paper": (PAPER, 1),
         }
-        found: dict[str, Callable[[], Found]] = {
-            name: partial(self._search, *given) for name, given in searches.items()
-        }
-        found |= {
-            "quality": partial(self._quality, 1),
-            "quality, 4": partial(self._quality, 4),
-            "tuning, 40": self._tuning,
-            "features": self._features,
-        }
+        found: dict[str, tuple[dict, Callable[[], Found]]] = {}
+        for name, (settings, restarts) in searches.items():
+            made_by = {"restarts": restarts, "settings": asdict(settings)}
+            found[name] = (made_by, partial(self._search, settings, restarts))
+        for name, restarts in (("quality", 1), ("quality, 4", 4)):
+            made_by = default | options_of(tune_generator) | {"restarts": restarts}
+            found[name] = (made_by, partial(self._quality, restarts))
+        for name, refine in (("tuning, 40", tune), ("features", search_features)):
+            found[name] = (default | options_of(refine), partial(self._refined, refine))
         if self.encoder is not None:
-            found["encoder"] = self._encoder
+            found["encoder"] = (found["search"][0] | {"start": "encoder"}, self._encoder)
         if self.denoiser is not None:
             for method in (replacement, repaint, dps):
-                found[method.__name__] = partial(self._diffusion, method)
+                found[method.__name__] = (options_of(method), partial(self._diffusion, method))
         return found
 
     def _search(self, settings: SearchSettings, restarts: int, z0: Tensor | None = None) -> Found:
@@ -125,8 +126,7 @@ class Inversions:
             progress=self.progress,
         )
         self.z = result.z
-        made_by = {"restarts": restarts, "settings": asdict(settings)}
-        return Found(result.completed, result.generated, made_by)
+        return Found(result.completed, result.generated)
 
     @cached_property
     def plain(self) -> tuple[Tensor, float]:
@@ -135,19 +135,10 @@ class Inversions:
         self._search(DEFAULT, 1)
         return self.z, time.perf_counter() - begun
 
-    def _tuning(self) -> Found:
+    def _refined(self, refine: Callable[..., Any]) -> Found:
         z, before = self.plain
-        refined = tune_generator(
-            self.images,
-            self.mask,
-            self.gan,
-            z,
-            steps=PATH_STEPS,
-            keep_path=True,
-            progress=self.progress,
-        )
-        made_by = {"steps": PATH_STEPS}
-        return Found(refined.completed, refined.generated, made_by, before, refined.path)
+        found = refine(self.images, self.mask, self.gan, z)
+        return Found(found.completed, found.generated, before, found.path)
 
     def _quality(self, restarts: int) -> Found:
         found = inpaint_quality(
@@ -158,23 +149,17 @@ class Inversions:
             seed=self.seed,
             progress=self.progress,
         )
-        return Found(found.completed, found.generated, {"restarts": restarts})
-
-    def _features(self) -> Found:
-        z, before = self.plain
-        refined = search_features(self.images, self.mask, self.gan, z)
-        return Found(refined.completed, refined.generated, {}, before)
+        return Found(found.completed, found.generated)
 
     def _encoder(self) -> Found:
         assert self.encoder is not None
-        found = self._search(DEFAULT, 1, self.encoder.guess(self.images, self.mask))
-        return replace(found, made_by=found.made_by | {"start": "encoder"})
+        return self._search(DEFAULT, 1, self.encoder.guess(self.images, self.mask))
 
     def _diffusion(self, method: Callable[..., Tensor]) -> Found:
         completed = method(
             self.images, self.mask, self.denoiser, seed=self.seed, progress=self.progress
         )
-        return Found(completed, None, {})
+        return Found(completed, None)
 
 
 METHODS = (
@@ -250,15 +235,14 @@ def run_inversions(
     weights = window_weights(masks, DEFAULT.window)
     inversions = Inversions(y, masks, gan, encoder, denoiser, seed, progress)
     calls = inversions.methods()
-    for name in tqdm(methods, desc="inversions", unit="method", disable=not progress):
-        if name in results["variants"]:
-            continue
+    made = {name: calls[name][0] for name in methods}
+    for name in unfinished(results, path, made, progress):
         if name in ("tuning, 40", "features"):
             inversions.plain  # noqa: B018  timed on its own
         begun = time.perf_counter()
-        found = calls[name]()
+        found = calls[name][1]()
         seconds = time.perf_counter() - begun + found.before
-        cell: dict[str, Any] = {"made_by": found.made_by, "seconds": seconds / len(y)}
+        cell: dict[str, Any] = {"made_by": made[name], "seconds": seconds / len(y)}
         if found.generated is not None:
             cell["context"] = context_loss(found.generated, y, weights).tolist()
         completed = found.completed.cpu()
@@ -271,8 +255,6 @@ def run_inversions(
                 "hole_psnr": [psnr(g, originals, mask).mean().item() for g in found.path],
             }
         results["variants"][name] = cell
-        results["complete"] = all(method in results["variants"] for method in methods)
-        write_results(path, results)
     return results
 
 
@@ -283,14 +265,13 @@ def inversions_table(results: dict) -> str:
     for name, found in results["variants"].items():
         context = f"{torch.tensor(found['context']).mean():.2f}" if "context" in found else ""
         values = found["hole_psnr"]
-        mean, half = mean_interval(values)
         gain = ""
         if plain and name != "search":
             pairs = [one - other for one, other in zip(values, plain, strict=True)]
-            gain = "{:+.2f} ± {:.2f}".format(*mean_interval(pairs))
+            gain = interval_text(pairs, "+.2f")
         auc = "{:.3f} ± {:.3f}".format(*found["auc"])
         lines.append(
-            f"{name:14s}{context:>9s}{f'{mean:.2f} ± {half:.2f}':>16s}{gain:>15s}{auc:>15s}"
+            f"{name:14s}{context:>9s}{interval_text(values):>16s}{gain:>15s}{auc:>15s}"
             f"{found['seconds']:7.2f}"
         )
     return "\n".join(lines)

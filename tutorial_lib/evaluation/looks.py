@@ -7,14 +7,22 @@ PSNR is the measure it reports.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from tutorial_lib.baselines import BASELINES as FILLS
 from tutorial_lib.baselines import NEED_PICTURES, fill_with
 from tutorial_lib.evaluation.metrics import psnr
-from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, write_results
+from tutorial_lib.evaluation.results import (
+    check_names,
+    interval_text,
+    open_results,
+    options_of,
+    unfinished,
+)
 from tutorial_lib.evaluation.two_sample import two_sample_auc
+from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import center_mask, corrupt, half_mask, rectangle_mask
 from tutorial_lib.models.latent_model import LatentModel
@@ -63,33 +71,32 @@ def run_looks(
     check_names(masks, MASKS, "unknown mask")
     made_from = {"experiment": "looks", "data": data, "pictures": len(originals), "seed": seed}
     results = open_results(path, made_from)
-    methods: list[tuple[str, LatentModel | None, int]] = [(name, None, 0) for name in BASELINES]
+    methods: dict[str, tuple[LatentModel | None, dict]] = {
+        name: (None, {"method": name} | options_of(FILLS[name])) for name in BASELINES
+    }
     for name, model in generators.items():
+        search = {"settings": asdict(DEFAULT), "weights_sha256": model.card.get("sha256")}
         for count in restarts:
-            methods.append((f"{name}, {count} start{'s' * (count > 1)}", model, count))
-    cells = [(mask, *method) for mask in masks for method in methods]
-    for mask_name, name, gan, count in tqdm(cells, desc="looks", unit="cell", disable=not progress):
-        cell = f"{mask_name}, {name}"
-        if cell in results["variants"]:
-            continue
-        mask = MASKS[mask_name]()
+            label = f"{name}, {count} start{'s' * (count > 1)}"
+            methods[label] = (model, {"restarts": count} | search)
+    made = {f"{mask}, {name}": made for mask in masks for name, (_, made) in methods.items()}
+    for cell in unfinished(results, path, made, progress):
+        mask_name, name = cell.split(", ", 1)
+        mask, (gan, made_by) = MASKS[mask_name](), methods[name]
         if gan is None:
             pictures = {"pictures": training} if name in NEED_PICTURES else {}
             y = corrupt(originals, mask)
             completed = fill_with(name, y, mask.expand(len(y), -1, -1, -1), **pictures)
-            made_by = {"method": name}
         else:
+            count = made_by["restarts"]
             found = inpaint(originals, mask, gan, restarts=count, seed=seed, progress=progress)
             completed = found.completed.cpu()
-            made_by = {"restarts": count, "weights_sha256": gan.card.get("sha256")}
         looks = two_sample_auc(originals, completed, mask, device=gan.device if gan else "cpu")
         results["variants"][cell] = {
             "made_by": made_by,
             "hole_psnr": psnr(completed, originals, mask).tolist(),
             "auc": [looks.auc, looks.standard_error],
         }
-        results["complete"] = all(f"{c[0]}, {c[1]}" in results["variants"] for c in cells)
-        write_results(path, results)
     return results
 
 
@@ -97,7 +104,6 @@ def looks_table(results: dict) -> str:
     """Text: a line a mask and method, hole PSNR ± 95 % interval and AUC ± standard error."""
     lines = [f"{'':44s}{'hole PSNR (dB)':>16s}{'AUC':>16s}"]
     for cell, found in results["variants"].items():
-        mean, half = mean_interval(found["hole_psnr"])
         auc = "{:.3f} ± {:.3f}".format(*found["auc"])
-        lines.append(f"{cell:44s}{f'{mean:.2f} ± {half:.2f}':>16s}{auc:>16s}")
+        lines.append(f"{cell:44s}{interval_text(found['hole_psnr']):>16s}{auc:>16s}")
     return "\n".join(lines)

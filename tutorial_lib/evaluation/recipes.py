@@ -6,28 +6,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.reports import discriminator_report
 from tutorial_lib.evaluation.results import (
     check_names,
     evenly_spaced,
-    mean_interval,
+    interval_text,
     open_results,
-    write_results,
+    unfinished,
 )
 from tutorial_lib.evaluation.sliced_wasserstein import sliced_wasserstein
 from tutorial_lib.evaluation.two_sample import two_sample_auc
+from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import center_mask
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, pictures_of
 from tutorial_lib.models.weights import save_gan
 from tutorial_lib.training.gan import GANSettings, GANTask
 from tutorial_lib.training.loop import train
@@ -70,7 +70,10 @@ RECIPES = {
 
 
 def baseline_settings(**changes) -> GANSettings:
-    """The recipe of the shipped weights at two thirds of their width, with some fields changed."""
+    """The recipe of the shipped weights for narrower networks, with some fields changed.
+
+    G has two thirds of their width, D three quarters.
+    """
     settings: dict[str, Any] = {
         "base_channels": BASE_CHANNELS,
         "discriminator_channels": DISCRIMINATOR_CHANNELS,
@@ -83,11 +86,9 @@ def baseline_settings(**changes) -> GANSettings:
     return GANSettings(**(settings | changes))
 
 
-@torch.no_grad()
 def generate(gan: LatentModel, count: int) -> Tensor:
     """(count, 3, 64, 64) in [-1, 1]: pictures of random latent codes, on the CPU."""
-    z = gan.sample_z(count, torch.Generator().manual_seed(0))
-    return torch.cat([gan.generator(some.to(gan.device)).cpu() for some in z.split(128)])
+    return pictures_of(gan, gan.sample_z(count, torch.Generator().manual_seed(0)))
 
 
 def measure_recipe(gan: LatentModel, held_out: Tensor, progress: bool = True) -> dict:
@@ -167,9 +168,12 @@ def run_recipes(
     results = open_results(path, made_from)
     if "real_pictures" not in results:
         results["real_pictures"] = real_distance(training, held_out)
-    for name in tqdm(names, desc="recipes", unit="GAN", disable=not progress):
-        if name in results["variants"]:
-            continue
+    made, search = {}, {"search": asdict(DEFAULT)}
+    for name in names:
+        size, settings = RECIPES[name].batch_size, baseline_settings(**RECIPES[name].changes)
+        facts = {"steps": images // size, "batch_size": size, "seed": seed} | asdict(settings)
+        made[name] = facts | search
+    for name in unfinished(results, path, made, progress):
         recipe = RECIPES[name]
         task = GANTask(baseline_settings(**recipe.changes), device, seed)
         folder = Path(work) / name.replace(", ", "-").replace(" ", "-")
@@ -184,13 +188,12 @@ def run_recipes(
         )
         if log.interrupted:
             return results
-        training_facts = {"steps": log.steps, "batch_size": recipe.batch_size, "seed": seed}
-        made_by = training_facts | task.describe()
+        facts = {"steps": log.steps, "batch_size": recipe.batch_size, "seed": seed}
+        facts |= task.describe()
         gan = task.finish()
-        save_gan(folder / "final.safetensors", gan, {"data": data, "training": made_by})
-        results["variants"][name] = {"made_by": made_by} | measure_recipe(gan, held_out, progress)
-        results["complete"] = all(other in results["variants"] for other in names)
-        write_results(path, results)
+        save_gan(folder / "final.safetensors", gan, {"data": data, "training": facts})
+        figures = measure_recipe(gan, held_out, progress)
+        results["variants"][name] = {"made_by": facts | search} | figures
     return results
 
 
@@ -209,7 +212,7 @@ def recipes_table(results: dict) -> str:
         cells = (
             f"{found['sliced_wasserstein']['mean']:.1f}",
             "{:.3f} ± {:.3f}".format(*found["samples_auc"]),
-            "{:.2f} ± {:.2f}".format(*mean_interval(found["hole_psnr"])),
+            interval_text(found["hole_psnr"]),
             "{:.3f} ± {:.3f}".format(*found["hole_auc"]),
             f"{found['discriminator']['auc_real_against']['generated']:.3f}",
         )

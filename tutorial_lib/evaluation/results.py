@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import torch
 from scipy import stats
+from tqdm.auto import tqdm
 
 from tutorial_lib.cache import DATA_DIR, atomic_write, lock_of, locked
 
@@ -54,6 +57,43 @@ def open_results(path: str | os.PathLike, made_from: dict) -> dict:
     return results
 
 
+def unfinished(
+    results: dict, path: str | os.PathLike, made_by: dict[str, dict], progress: bool = True
+) -> Iterator[str]:
+    """The names that are still to be made; whoever gets one stores its cell in "variants".
+
+    A cell with another "made_by", or none, is made again; the old one stays until then. The file is
+    written after each turn; "complete" is False in it from before the first to after the last.
+
+    Args:
+        results: as `open_results` returned them.
+        path: the .json file.
+        made_by: name -> all settings that the cell of this name is made with.
+        progress: whether to show a progress bar.
+    """
+    made_by, stored = _short(made_by), results["variants"]  # as they will be read back
+    missing = [name for name in made_by if stored.get(name, {}).get("made_by") != made_by[name]]
+    if progress and (again := [name for name in missing if name in stored]):
+        tqdm.write(f"made again, for the settings differ: {', '.join(again)}")
+    results["complete"] = not missing
+    if stored:  # else there is no file yet
+        write_results(path, results)
+    experiment = results["made_from"]["experiment"]
+    for name in tqdm(missing, desc=experiment, unit="cell", disable=not progress):
+        yield name
+        results["complete"] = name == missing[-1]
+        write_results(path, results)
+
+
+def options_of(function: Callable) -> dict:
+    """Name -> default of a function's options that are numbers or words, but seed and progress."""
+    return {
+        name: option.default
+        for name, option in inspect.signature(function).parameters.items()
+        if isinstance(option.default, int | float | str) and name not in ("seed", "progress")
+    }
+
+
 def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
     """Before anything is read or computed.
 
@@ -71,8 +111,12 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
 
 
 def write_results(path: str | os.PathLike, results: dict) -> Path:
-    """Replace `path` by these results in one step; floats keep five significant digits."""
+    """Replace `path` by these results in one step; floats keep five significant digits.
+
+    JSON has no word for infinity: it is written as 1e999, which is read as infinity.
+    """
     text = json.dumps(_short(results), indent=1, ensure_ascii=False)
+    text = re.sub("Infinity(?=,?$)", "1e999", text, flags=re.MULTILINE)  # a text ends in a quote
     with atomic_write(path, "w", encoding="utf-8") as file:
         file.write(_lists_on_one_line(text) + "\n")
     return Path(path)
@@ -137,6 +181,14 @@ def mean_interval(values) -> tuple[float, float]:
         )
     error = values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * error)
+
+
+def interval_text(values, form: str = ".2f") -> str:
+    """Text: the two numbers of `mean_interval`; the mean alone where a value is infinite."""
+    if not np.isfinite(values).all():
+        return f"{np.mean(values):{form}}"
+    mean, half = mean_interval(values)
+    return f"{mean:{form}} ± {half:.2f}"
 
 
 def _short(value):

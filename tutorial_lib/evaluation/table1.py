@@ -15,6 +15,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ from tutorial_lib.evaluation.results import (
     evenly_spaced,
     mean_interval,
     open_results,
-    write_results,
+    options_of,
+    unfinished,
 )
 from tutorial_lib.evaluation.two_sample import FOLDS, two_sample_auc
 from tutorial_lib.images import to_float, to_uint8
@@ -208,73 +210,57 @@ def made_by(name: str, models: Models) -> dict:
         ValueError: when the method's model was not given.
     """
     method = METHODS[name]
-    model: object = True
-    card: dict = {}
-    what = ""
-    if method.kind == "search":
-        model, card, what = models.gan, getattr(models.gan, "card", {}), "a generator"
-    if method.kind == "paint":
-        model, card = models.context_encoder, models.context_encoder_card
-        what = "a Context Encoder"
-    if method.kind == "diffusion":
-        model, card, what = models.denoiser, models.denoiser_card, "a denoiser"
+    needs: dict[str, tuple[object, dict, str]] = {
+        "search": (models.gan, getattr(models.gan, "card", {}), "a generator"),
+        "paint": (models.context_encoder, models.context_encoder_card, "a Context Encoder"),
+        "diffusion": (models.denoiser, models.denoiser_card, "a denoiser"),
+    }
+    model, card, what = needs.get(method.kind, (True, {}, ""))
     if model is None:
         raise ValueError(f"{name!r} needs {what}: give its weights")
     if name in NEED_PICTURES and models.training is None:
         raise ValueError(f"{name!r} fills from a training set: give one")
     made = {"method": name, **asdict(method)}
+    fill = (BASELINES | DIFFUSION).get(name)
+    if fill and (options := options_of(fill)):
+        made["options"] = options
     if card:
         made |= {"weights": card["name"], "weights_sha256": card["sha256"]}
     return json.loads(json.dumps(made))
 
 
-class StoredCompletions:
-    """The completions of one cell, a method on a family of masks, as pictures on disk.
-
-    They are written part by part.
-
-    Args:
-        folder: where they are kept.
-        made: everything they depend on.
+def _folder(folder: Path, made: dict) -> Path:
+    """The folder of a cell's completions, which holds a note of everything they depend on.
 
     Raises:
-        ValueError: when the folder holds completions made from something else.
+        ValueError: when it holds completions made from something else.
     """
-
-    def __init__(self, folder: Path, made: dict):
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        note = folder / "made_by.json"
-        if not note.exists():
-            with atomic_write(note, "w", encoding="utf-8") as file:
-                file.write(json.dumps(made, indent=1))
-        elif json.loads(note.read_text(encoding="utf-8")) != made:
-            raise ValueError(
-                f"{folder} holds completions that were made with other settings: "
-                "move it away, or choose another --work"
-            )
-
-    def part(
-        self,
-        number: int,
-        rows: list[int],
-        fill: Callable[[list[int]], tuple[Tensor, Tensor | None]],
-    ) -> dict[str, np.ndarray]:
-        """Part `number`, read if it is there, else filled and written.
-
-        "pixels" (n, 64, 64, 3) uint8 and maybe "context" (n,).
-        """
-        path = self.folder / f"{number:03d}.npz"
-        if path.exists():
-            with np.load(path) as stored:
-                return dict(stored)
-        completed, context = fill(rows)
-        arrays = {"pixels": to_uint8(completed)} | (
-            {} if context is None else {"context": context.numpy()}
+    folder.mkdir(parents=True, exist_ok=True)
+    note, text = folder / "made_by.json", json.dumps(made, indent=1)
+    if not note.exists():
+        with atomic_write(note, "w", encoding="utf-8") as file:
+            file.write(text)
+    elif json.loads(note.read_text(encoding="utf-8")) != json.loads(text):
+        raise ValueError(
+            f"{folder} holds completions that were made with other settings: "
+            "move it away, or choose another --work"
         )
+    return folder
+
+
+def _part(path: Path, fill: Callable[[], tuple[Tensor, Tensor | None]]) -> dict[str, np.ndarray]:
+    """Completions at `path`, read if they are there, else filled and written.
+
+    "pixels" (n, 64, 64, 3) uint8 and maybe "context" (n,).
+    """
+    if not path.exists():
+        completed, context = fill()
+        arrays = {"pixels": to_uint8(completed)}
+        arrays |= {} if context is None else {"context": context.numpy()}
         with atomic_write(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        return arrays
+    with np.load(path) as stored:
+        return dict(stored)
 
 
 def run_table(
@@ -315,44 +301,31 @@ def run_table(
     methods = USUAL if methods is None else methods
     check_names(methods, METHODS, "unknown method")
     check_names(families, FAMILIES, "unknown mask")
-    filled_from = json.loads(
-        json.dumps({"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed})
-    )
+    filled_from = {"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed}
     made_from = dict(filled_from)
     if models.judge:
         card = models.judge.card
         made_from |= {"classifier": card["name"], "classifier_sha256": card["sha256"]}
     results = open_results(path, made_from)
-    cells = {f"{family}, {name}": (family, name) for family in families for name in methods}
-    made = {name: made_by(name, models) for name in methods}
-    for cell, (_, name) in cells.items():
-        if cell in results["variants"] and results["variants"][cell]["made_by"] != made[name]:
-            raise ValueError(
-                f"{path} holds {cell!r} made with other settings: "
-                "move it away, or choose another --out"
-            )
+    made = {f"{family}, {name}": made_by(name, models) for family in families for name in methods}
+    folders = {
+        cell: _folder(Path(work) / cell.replace(", ", "-"), filled_from | made[cell])
+        for cell in made
+    }
     if "originals" not in results:
         results["originals"] = _other_metrics(originals, list(range(len(originals))), models)
-    for cell in tqdm(
-        [cell for cell in cells if cell not in results["variants"]],
-        desc="table 1",
-        unit="cell",
-        disable=not progress,
-    ):
-        family, name = cells[cell]
+    for cell in unfinished(results, path, made, progress):
+        family, name = cell.split(", ", 1)
         masks = table_masks(family, len(originals), seed)
         rows = evenly_spaced(len(originals), min(METHODS[name].at_most, len(originals)))
-        kept = StoredCompletions(Path(work) / cell.replace(", ", "-"), filled_from | made[name])
-        results["variants"][cell] = {"made_by": made[name], "rows": rows} | _cell(
-            kept, name, originals, masks, rows, models, seed, progress
+        results["variants"][cell] = {"made_by": made[cell], "rows": rows} | _cell(
+            folders[cell], name, originals, masks, rows, models, seed, progress
         )
-        results["complete"] = all(other in results["variants"] for other in cells)
-        write_results(path, results)
     return results
 
 
 def _cell(
-    kept: StoredCompletions,
+    folder: Path,
     name: str,
     originals: Tensor,
     masks: Tensor,
@@ -366,14 +339,10 @@ def _cell(
     for number, start in enumerate(
         tqdm(starts, desc=name, unit="part", leave=False, disable=not progress)
     ):
+        some = rows[start : start + PART]
+        fill = partial(fill_rows, name, originals, masks, some, models, seed, progress)
         try:
-            parts.append(
-                kept.part(
-                    number,
-                    rows[start : start + PART],
-                    lambda some: fill_rows(name, originals, masks, some, models, seed, progress),
-                )
-            )
+            parts.append(_part(folder / f"{number:03d}.npz", fill))
         except ValueError as error:
             return {"refused": str(error)}
     completed = to_float(np.concatenate([part["pixels"] for part in parts]))
@@ -418,7 +387,7 @@ def summary(results: dict, measure: str) -> dict[tuple[str, str], tuple[float, f
     """(family, method) -> mean, half its 95 % interval, number of pictures.
 
     Cells without this measure are left out. Of "auc" the interval is over the folds; compare only
-    cells with as many pictures.
+    cells with as many pictures. Where a value is infinite, so is the mean, and the interval is NaN.
     """
     table = {}
     for cell, stored in results["variants"].items():
@@ -429,7 +398,9 @@ def summary(results: dict, measure: str) -> dict[tuple[str, str], tuple[float, f
         if values:
             count = len(stored["rows"]) if measure == "auc" else len(values)
             family, name = cell.split(", ", 1)
-            table[family, name] = (*mean_interval(values), count)
+            copied = math.inf in values  # such as from a training picture that is held out as well
+            interval = (math.inf, math.nan) if copied else mean_interval(values)
+            table[family, name] = (*interval, count)
     return table
 
 
@@ -460,7 +431,7 @@ def table_text(results: dict, measure: str = "psnr") -> str:
     lines = [f"{measure:32s}" + "".join(f"{family:>16s}" for family in families)]
     for name in names:
         texts = [
-            f"{found[family, name][0]:.2f} ± {found[family, name][1]:.2f}"
+            f"{found[family, name][0]:.2f} ± {found[family, name][1]:.2f}".removesuffix(" ± nan")
             if (family, name) in found
             else "-"
             for family in families
