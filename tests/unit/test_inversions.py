@@ -164,6 +164,24 @@ def test_the_command_stores_the_table_with_its_provenance(tmp_path, small, monke
     assert tuple(stored["variants"]) == inversions.USUAL
 
 
+def test_an_encoder_of_another_generator_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tutorial_lib.cli.inversions.load_gan", lambda name, device: gan())
+    monkeypatch.setattr("tutorial_lib.cli.inversions.load_encoder", lambda name, device: object())
+    card = {"data": {"sha256": "6" * 64}}
+    monkeypatch.setattr("tutorial_lib.cli.inversions.load_card", lambda name: card)
+    command = ["inversions", "--data", "portraits", "--weights", "g", "--encoder", "e"]
+    assert cli.main([*command, "--device", "cpu", "--out", str(tmp_path / "i.json")]) == 1
+    assert "the encoder e guesses codes of another generator" in capsys.readouterr().err
+
+
+def test_too_few_pictures_are_refused_before_any_is_filled(tmp_path, monkeypatch):
+    monkeypatch.setattr(inversions, "Inversions", pytest.fail)
+    with pytest.raises(ValueError, match="19 pictures are too few"):
+        inversions.run_inversions(
+            pictures()[:19], center_mask(), gan(), tmp_path / "i.json", data={}
+        )
+
+
 def test_the_stronger_prior_is_a_search_of_the_same_length():
     stronger = inversions.STRONGER_PRIOR
     assert stronger.steps == DEFAULT.steps and stronger.approximate == 0  # D is asked always

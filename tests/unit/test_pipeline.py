@@ -188,6 +188,32 @@ def test_pictures_of_another_size_than_the_generator_s_are_refused(model, fill):
         search(images, mask, model, initial_z(model, 1), progress=False)
 
 
+def test_networks_that_do_not_fit_are_refused(images, model):
+    class Gray(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.generator = model.generator
+
+        def forward(self, z):
+            return self.generator(z)[:, :1]
+
+    class Column(torch.nn.Module):
+        def forward(self, pictures):
+            return pictures.mean((1, 2, 3))[:, None]
+
+    class Broken(Gray):
+        def forward(self, z):
+            return self.generator(z) * torch.nan
+
+    for change, said in (
+        ({"generator": Gray()}, "pictures of 1 channels"),
+        ({"discriminator": Column()}, r"return logits \(B,\), got \(1, 1\)"),
+        ({"generator": Broken()}, "no finite loss"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            inpaint(images, MASKS, dataclasses.replace(model, **change), **QUICK)
+
+
 @pytest.mark.parametrize("shape", [(3, 64, 64), (64, 64, 3), (1, 1, 64, 64), (0, 3, 64, 64)])
 def test_the_picture_is_blamed_for_its_shape_not_the_mask(model, shape):
     with pytest.raises(ValueError, match="^images"):

@@ -2,6 +2,7 @@
 the shipped weights.
 """
 
+import argparse
 import json
 import math
 import subprocess
@@ -16,11 +17,12 @@ import torch
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import stats
 
 from tutorial_lib.baselines import BASELINES
 from tutorial_lib.cli import main
-from tutorial_lib.cli.options import end_of
+from tutorial_lib.cli.options import end_of, open_data, what_is_read
 from tutorial_lib.evaluation.results import (
     RESULTS_DIR,
     evenly_spaced,
@@ -44,6 +46,32 @@ MADE_FROM = {
     "pictures": 2,
 }
 STORED = sorted(RESULTS_DIR.glob("*.json"))
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    read = []
+    for folder in ("a", "b"):
+        for split in ("train", "test"):
+            (tmp_path / folder / "faces" / split).mkdir(parents=True)
+            for number in range(2):
+                noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
+                noise[: 32 * (folder == "b")] = 0  # a smaller file of the same name
+                Image.fromarray(noise).save(tmp_path / folder / "faces" / split / f"{number}.png")
+        options = argparse.Namespace(
+            data="folder", root=tmp_path / folder / "faces", crop=None, extra=False
+        )
+        read.append(what_is_read(options, open_data(options, split="test"), indices=[0, 1]))
+    assert read[0]["name"] == read[1]["name"] and read[0] != read[1]
+    write_results(tmp_path / "r.json", open_results(tmp_path / "r.json", {"data": read[0]}))
+    with pytest.raises(ValueError, match="made from something else"):
+        open_results(tmp_path / "r.json", {"data": read[1]})
+
+
+def test_a_file_of_any_name_is_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = open_results("ablations-portraits-center", MADE_FROM)  # a stored file's name
+    write_results("ablations-portraits-center", results)
+    assert open_results("ablations-portraits-center", MADE_FROM) == results
 
 
 def test_what_was_stored_comes_back(tmp_path):

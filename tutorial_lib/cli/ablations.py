@@ -61,7 +61,7 @@ def run(options) -> int:
     out = options.out or Path("runs") / f"ablations-{gan.card['name']}-{options.mask}.json"
     with only_writer(out):
         dataset = open_data(options, split="test")
-        indices = evenly_spaced(len(dataset), options.limit)
+        indices = evenly_spaced(len(dataset), min(options.limit, len(dataset)))
         results = run_ablations(
             gan,
             dataset.images(indices),

@@ -63,6 +63,11 @@ def run(options) -> int:
     gan = load_gan(options.weights, device)
     encoder = load_encoder(options.encoder, device) if options.encoder else None
     denoiser = load_denoiser(options.denoiser, device) if options.denoiser else None
+    if encoder and load_card(options.encoder)["data"]["sha256"] != gan.card["sha256"]:
+        raise ValueError(
+            f"the encoder {options.encoder} guesses codes of another generator than "
+            f"{options.weights}: train one with train --model encoder --weights {options.weights}"
+        )
     networks = {}
     for role in ("weights", "encoder", "denoiser"):
         if given := getattr(options, role):
@@ -75,7 +80,7 @@ def run(options) -> int:
     ]
     with only_writer(options.out):
         held_out = open_data(options, split="test")
-        indices = evenly_spaced(len(held_out), options.limit)
+        indices = evenly_spaced(len(held_out), min(options.limit, len(held_out)))
         print(f"filling {len(indices)} pictures by {len(methods)} methods on {describe(device)}")
         results = run_inversions(
             held_out.images(indices),

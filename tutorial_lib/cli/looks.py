@@ -59,7 +59,7 @@ def run(options) -> int:
     generators = {name: load_gan(path, device) for name, path in paths.items()}
     with only_writer(options.out):
         held_out = open_data(options, split="test")
-        indices = evenly_spaced(len(held_out), options.limit or len(held_out))
+        indices = evenly_spaced(len(held_out), min(options.limit or len(held_out), len(held_out)))
         print(f"filling {len(indices)} pictures a cell on {describe(device)}")
         results = run_looks(
             held_out.images(indices),

@@ -118,6 +118,8 @@ def what_is_read(options, dataset, **more) -> dict:
     """What decides on the pictures, for results that must not be mixed."""
     given = {key: value for key in ("crop", "extra") if (value := getattr(options, key))}
     sha256 = archive_hash(options)
+    if sha256 is None and dataset.identity:
+        given["files"] = dataset.identity
     return {"name": dataset.name, "split": "test", **given, **more, "sha256": sha256}
 
 

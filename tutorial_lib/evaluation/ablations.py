@@ -18,7 +18,13 @@ from torch import Tensor
 from tutorial_lib.baselines.simple import mean_fill
 from tutorial_lib.evaluation.alternatives import search_lbfgs, update_pixels
 from tutorial_lib.evaluation.metrics import face_found, psnr, seam_strength, ssim
-from tutorial_lib.evaluation.results import check_names, mean_interval, open_results, unfinished
+from tutorial_lib.evaluation.results import (
+    check_count,
+    check_names,
+    mean_interval,
+    open_results,
+    unfinished,
+)
 from tutorial_lib.inpainting.importance import importance_weights
 from tutorial_lib.inpainting.latent_search import ADAM, AUTHORS_CODE, PAPER, SearchSettings
 from tutorial_lib.inpainting.losses import context_loss
@@ -204,6 +210,9 @@ def run_ablations(
         names = list(VARIANTS)
     names = [REFERENCE, *[name for name in names if name != REFERENCE]]
     check_names(names, VARIANTS, "unknown variant")
+    check_count(len(originals), 2)
+    if gan.discriminator is None:
+        raise ValueError("this model has no discriminator")
     made_from = {
         "experiment": "ablations",
         "weights": gan.card["name"],

@@ -24,7 +24,7 @@ from tutorial_lib.evaluation.results import (
     options_of,
     unfinished,
 )
-from tutorial_lib.evaluation.two_sample import two_sample_auc
+from tutorial_lib.evaluation.two_sample import check_enough, two_sample_auc
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.inversion import inpaint_quality, search_features, tune_generator
@@ -219,6 +219,7 @@ def run_inversions(
             from something else.
     """
     check_names(methods, METHODS, "unknown method")
+    check_enough(len(originals))
     given = {"encoder": encoder, "denoiser": denoiser}
     for name in methods:
         if name in NEED and given[NEED[name]] is None:

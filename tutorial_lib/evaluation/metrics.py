@@ -79,7 +79,7 @@ def ssim(images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tenso
     hole = None if mask is None else check_mask(mask, images).cpu() == 0
     values = []
     for row, (image, original) in enumerate(
-        zip(images.cpu().double() + 1, originals.cpu().double() + 1, strict=True)
+        zip(images.detach().cpu().double() + 1, originals.detach().cpu().double() + 1, strict=True)
     ):
         mean, local = structural_similarity(
             image.numpy(),

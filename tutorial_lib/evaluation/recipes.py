@@ -23,7 +23,7 @@ from tutorial_lib.evaluation.results import (
     unfinished,
 )
 from tutorial_lib.evaluation.sliced_wasserstein import sliced_wasserstein
-from tutorial_lib.evaluation.two_sample import two_sample_auc
+from tutorial_lib.evaluation.two_sample import check_enough, two_sample_auc
 from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import center_mask
@@ -157,6 +157,7 @@ def run_recipes(
     """
     names = list(RECIPES) if names is None else names
     check_names(names, RECIPES, "unknown recipe")
+    check_enough(len(held_out))
     made_from = {
         "experiment": "recipes",
         "data": data,

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -43,7 +44,7 @@ def open_results(path: str | os.PathLike, made_from: dict) -> dict:
             "complete": False,
             "variants": {},
         }
-    results = load_results(path)
+    results = _read(path)
     differing = sorted(
         key
         for key in made_from.keys() | results["made_from"].keys()
@@ -107,7 +108,14 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
     """
     known = list(known)
     if unknown := [name for name in given if name not in known]:
-        raise ValueError(f"{what} {', '.join(unknown)}: choose from {', '.join(known)}")
+        names = ", ".join(map(shlex.quote, known))  # some hold a comma
+        raise ValueError(f"{what} {', '.join(unknown)}: choose from {names}")
+
+
+def check_count(count: int, least: int) -> None:
+    """Raises ValueError for fewer pictures than the statistics of an experiment need."""
+    if count < least:
+        raise ValueError(f"{count} of the pictures cannot be averaged: take at least {least}")
 
 
 def write_results(path: str | os.PathLike, results: dict) -> Path:
@@ -145,6 +153,10 @@ def load_results(name_or_path: str | os.PathLike) -> dict:
     if not path.exists():
         there = ", ".join(sorted(other.stem for other in RESULTS_DIR.glob("*.json")))
         raise FileNotFoundError(f"{path} is not there; data/results holds {there or 'nothing'}")
+    return _read(path)
+
+
+def _read(path: Path) -> dict:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # no JSON, or no text at all

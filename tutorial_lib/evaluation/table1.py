@@ -29,6 +29,7 @@ from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation.frechet import Judge
 from tutorial_lib.evaluation.metrics import face_found, psnr, ssim
 from tutorial_lib.evaluation.results import (
+    check_count,
     check_names,
     evenly_spaced,
     mean_interval,
@@ -301,6 +302,7 @@ def run_table(
     methods = USUAL if methods is None else methods
     check_names(methods, METHODS, "unknown method")
     check_names(families, FAMILIES, "unknown mask")
+    check_count(len(originals), 2)
     filled_from = {"experiment": "table1", "data": data, "pictures": len(originals), "seed": seed}
     made_from = dict(filled_from)
     if models.judge:

@@ -72,6 +72,12 @@ class Judge(nn.Module):
         return self.to_logit(features)[:, 0]
 
 
+def check_enough(count: int) -> None:
+    """Raises ValueError for fewer pictures than `two_sample_auc` needs, four a fold."""
+    if count < 4 * FOLDS:
+        raise ValueError(f"{count} pictures are too few for {FOLDS} folds: take {4 * FOLDS}")
+
+
 def two_sample_auc(
     originals: Tensor,
     completed: Tensor,
@@ -110,8 +116,7 @@ def two_sample_auc(
             f"got {tuple(originals.shape)} and {tuple(completed.shape)}"
         )
     count = len(originals)
-    if count < 4 * FOLDS:
-        raise ValueError(f"{count} pictures are too few for {FOLDS} folds: take {4 * FOLDS}")
+    check_enough(count)
     hole = torch.ones_like(originals[:, :1])
     if mask is not None:
         hole = 1 - check_mask(mask, originals).to(hole)

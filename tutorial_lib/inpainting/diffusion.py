@@ -220,6 +220,6 @@ def _checked(
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    y, mask = check_batch(images, mask)
+    y, mask = check_batch(images.detach(), mask)
     weight = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return (y, mask) if weight is None else (y.to(weight.dtype), mask.to(weight.dtype))

@@ -164,6 +164,10 @@ def complete(
         ).run(progress)
         # of each picture, the restart with the lowest total loss
         totals = ends.final["total"].view(-1, restarts)  # (pictures, restarts)
+        if not totals.amin(1).isfinite().all():
+            raise ValueError(
+                "no finite loss was found: do the generator's pictures or the weights hold NaN?"
+            )
         best = totals.argmin(1) + restarts * torch.arange(len(totals), device=totals.device)
         found.append(_rows(ends, best))
         restart_losses.append(totals)
