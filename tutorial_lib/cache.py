@@ -38,22 +38,29 @@ def default_cache_dir() -> Path:
         return Path(tempfile.gettempdir()) / f"tutorial_lib-{os.getuid()}"
 
 
-def check_writable(folder: str | os.PathLike) -> None:
+def check_writable(folder: str | os.PathLike, *files: str) -> None:
     """Found out before work that takes long: can files be written there? Nothing is left behind.
 
     Args:
         folder: it need not exist yet; then a folder above it is tried.
+        *files: names of files that will be written in it.
 
     Raises:
-        OSError: when not.
+        OSError: when not, or when one of the files is a folder.
     """
-    folder = Path(folder).absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    for target in (Path(folder, name) for name in files):
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder, not a file: choose another --out")
+    above = (Path(folder).absolute(), *Path(folder).absolute().parents)
+    there = next(path for path in above if os.path.lexists(path))
     probe = there / f".probe.{uuid.uuid4().hex}.partial"
     try:
         probe.write_bytes(b"")
-    finally:
-        probe.unlink(missing_ok=True)
+        probe.unlink()
+    except OSError as error:
+        raise type(error)(
+            f"cannot write into {folder} ({error.strerror}): choose another --out"
+        ) from error
 
 
 @contextmanager

@@ -41,6 +41,8 @@ _SEARCH_SIDE = 320  # of the copy in which faces are looked for, the shorter one
 _SMALLEST = 40  # face there
 _LOOKS = 3  # of the network at one face
 _TURNS = (10, -10, 20, -20)  # degrees
+_LONG = 3  # longer than so many shorter sides: a turned copy would be mostly its empty corners
+_LONGEST = 10  # shorter sides that the longer side of a copy may have
 
 # How far a face's points may be from the template (root mean square, template pixels), and how far
 # the face from the detector's box: template pixels, a factor, degrees.
@@ -247,7 +249,8 @@ def locate(picture: Image.Image) -> np.ndarray:
     a face brought to the wrong place would be filled wrongly, and nobody would be told.
 
     Args:
-        picture: an RGB photo; heads may be tilted by up to 20 degrees.
+        picture: an RGB photo; heads may be tilted by up to 20 degrees, or 10 in a long photo (see
+            `detections`).
 
     Returns:
         (5, 2) float64, (x, y) of `LANDMARKS` in photo pixels, the center of the first pixel being
@@ -340,6 +343,9 @@ def detections(picture: Image.Image) -> Iterator[list[Transform]]:
     cascade's box a sixteenth of the shorter side or more). Who is content with an early list saves
     the later looks.
 
+    A photo more than three times as long as it is wide is looked at upright only, and one more than
+    ten times as long at smaller copies: then the faces found are larger, in proportion.
+
     Args:
         picture: an RGB photo.
 
@@ -349,9 +355,9 @@ def detections(picture: Image.Image) -> Iterator[list[Transform]]:
     """
     small = _reduced(picture, _SEARCH_SIDE)
     yield _guesses(small, 0, picture, _SMALLEST, _SEARCH_SIDE)
-    for turn in _TURNS:
+    for turn in _TURNS if max(picture.size) <= _LONG * min(picture.size) else ():
         yield _guesses(small, turn, picture, _SMALLEST, _SEARCH_SIDE)
-    if min(picture.size) > _SEARCH_SIDE:
+    if small.size != picture.size:
         yield _guesses(_reduced(picture, 2 * _SEARCH_SIDE), 0, picture, _SMALLEST, 3 * _SMALLEST)
 
 
@@ -429,9 +435,12 @@ def sorted_boxes(picture: Image.Image, min_side: int, max_side: int) -> list[dic
 
 
 def _reduced(picture: Image.Image, side: int) -> Image.Image:
-    """The picture with a shorter side of so many pixels, or itself where that is shorter."""
-    scale = min(1.0, side / min(picture.size))
-    size = (round(picture.width * scale), round(picture.height * scale))
+    """The picture with a shorter side of so many pixels, or itself where that is shorter.
+
+    The longer side gets ten times as many at most.
+    """
+    scale = min(1.0, side / min(picture.size), _LONGEST * side / max(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 

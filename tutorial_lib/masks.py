@@ -31,6 +31,7 @@ HOLES = ("black", "white")  # what a drawn hole may look like
 SIDES = ("left", "right", "top", "bottom")
 _GRAY = (32, 223)  # brightness between these is neither black nor white
 _MOSTLY_GRAY = 0.25  # of a mask's pixels: soft edges have less, photos have more
+TRANSPARENT = "what is transparent is the hole"  # the rule, in `read_mask`'s words
 _FEW = 100  # values of what is no picture yet
 # of the hole in drawn pictures, in [-1, 1]: lighter than most faces' shadows, darker than paper
 HOLE_GRAY = 0.2
@@ -193,8 +194,8 @@ def read_mask(
 
     Raises:
         ValueError: as `load_picture`; for what is mostly gray, as a photo is; for black drawn on
-            transparent, where either could be the hole; without a hole or a known pixel; for
-            another color.
+            transparent, or white on less than half of it, where either could be the hole; without a
+            hole or a known pixel; for another color.
     """
     if hole not in HOLES:
         raise ValueError(f"hole must be one of {HOLES}, got {hole!r}")
@@ -213,12 +214,13 @@ def _known_pixels(picture: Image.Image, hole: str) -> tuple[np.ndarray, str]:
         seen = np.asarray(pixels.getchannel("A")) > 127
         if not seen.all():
             brightness = np.asarray(pixels.convert("RGB").convert("L"))[seen]
-            if (brightness <= 127).any() and not _is_mostly_gray(brightness):
+            black = (brightness <= 127).any()
+            if (black or 0 < seen.mean() < 0.5) and not _is_mostly_gray(brightness):
                 raise ValueError(
-                    "black is drawn on transparent, and either could be the hole: "
-                    "save the mask without transparency, black the hole on white"
+                    f"{'black' if black else 'white'} is drawn on transparent, and either could "
+                    "be the hole: save the mask without transparency, black the hole on white"
                 )
-            return seen, "what is transparent is the hole"
+            return seen, TRANSPARENT
     brightness = np.asarray(load_picture(picture).convert("L"))
     if brightness.max() == 1:
         zero, one = ("the hole", "known") if hole == "black" else ("known", "the hole")

@@ -10,6 +10,7 @@ from tutorial_lib.cli import main
 from tutorial_lib.teaching.grading import (
     HEADING,
     PLACEHOLDER,
+    Row,
     checks_of,
     exercise_sources,
     grade,
@@ -119,6 +120,27 @@ def test_a_folder_without_notebooks_is_refused(tmp_path, capsys):
     assert not (tmp_path / "grades.csv").exists()
     with pytest.raises(ValueError, match="not a folder"):
         grade(tmp_path / "nowhere")
+
+
+def test_a_folder_in_the_place_of_the_table_is_refused_before_the_work(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tutorial_lib.teaching.grading.grade", pytest.fail)
+    assert main(["grade", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert f"{tmp_path} is a folder, not a file" in capsys.readouterr().err
+
+
+def test_verdicts_that_cannot_be_written_are_printed(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "grades.csv"
+
+    def verdicts(*_):
+        out.mkdir()
+        return [Row("ada.ipynb", "topic", "check", "correct", "")]
+
+    monkeypatch.setattr("tutorial_lib.teaching.grading.grade", verdicts)
+    assert main(["grade", str(tmp_path), "--out", str(out)]) == 1
+    said = capsys.readouterr()
+    assert "\nada.ipynb,topic,check,correct," in said.out and "grades.csv" in said.err
 
 
 def test_every_topic_has_checks_and_only_the_exercises_are_run():

@@ -51,3 +51,23 @@ def test_frames_hold_known_pixels_and_end_with_the_best_z():
 def test_another_kind_of_file_is_refused(tmp_path, capsys):
     assert main(["animate", "--out", str(tmp_path / "search.mp4")]) == 1
     assert "--out must end in .webp or .gif" in capsys.readouterr().err
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused_before_the_search(
+    tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "search.gif").mkdir()
+    monkeypatch.setattr("tutorial_lib.cli.animate.load_gan", pytest.fail)
+    assert main(["animate", "--out", str(tmp_path / "search.gif")]) == 1
+    assert "search.gif is a folder, not a file" in capsys.readouterr().err
+
+
+def test_what_ctrl_c_leaves_is_said(weights, tmp_path, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tutorial_lib.cli.animate.search_frames", stop)
+    out = tmp_path / "search.gif"
+    words = ["--weights", str(weights), "--pictures", "1", "--out", str(out), "--device", "cpu"]
+    assert main(["animate", *words]) == 130
+    assert "stopped; nothing was written" in capsys.readouterr().err and not out.exists()

@@ -105,8 +105,18 @@ def test_a_folder_is_tried_before_it_is_made(tmp_path):
     check_writable(tmp_path / "deep" / "deeper")
     assert not os.listdir(tmp_path)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OSError):
-        check_writable(tmp_path / "file")
+    (tmp_path / "gone").symlink_to("nowhere")
+    for folder in (tmp_path / "file", tmp_path / "file" / "deep", tmp_path / "gone"):
+        with pytest.raises(OSError, match=r"^cannot write into .* \([^/]*\): choose another") as no:
+            check_writable(folder)
+        assert f"into {folder} (" in str(no.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_found_before(tmp_path):
+    check_writable(tmp_path, "a.csv")
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(IsADirectoryError, match="a.csv is a folder, not a file: choose another"):
+        check_writable(tmp_path, "b.csv", "a.csv")
 
 
 def test_what_killed_processes_left_is_removed_after_an_hour(tmp_path):

@@ -286,6 +286,28 @@ def test_a_photo_without_a_face_is_refused_with_advice(kind):
     assert issubclass(NoFaceFound, ValueError)
 
 
+@pytest.mark.parametrize("size", [(6000, 300), (300, 6000), (9000, 900), (20000, 32)])
+def test_a_long_photo_costs_little_more_than_another(size, monkeypatch):
+    looked_at = []
+
+    def nothing(picture, *_):
+        looked_at.append(picture.size)
+        return []
+
+    monkeypatch.setattr(faces, "sorted_boxes", nothing)
+    with pytest.raises(NoFaceFound):
+        locate(Image.new("RGB", size))
+    assert sum(width * height for width, height in looked_at) <= 5 * 10 * 320**2
+
+
+def test_a_face_in_a_panorama_is_found(aligned):
+    hopper, face = aligned["Grace Hopper"]
+    small, points = resized(hopper, face.points, 300)
+    canvas = Image.new("RGB", (5000, 300), (90, 120, 90))
+    canvas.paste(small, (4000, 0))
+    assert apart(align(canvas).points, points + [4000, 0])[:2].mean() < 5
+
+
 def test_a_photo_may_be_a_path_bytes_or_a_picture(aligned, tmp_path):
     photo, face = aligned["Eileen Collins"]
     photo.save(tmp_path / "photo.png")

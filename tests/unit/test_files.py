@@ -235,6 +235,71 @@ def test_a_photo_that_its_camera_turned_comes_out_upright(tmp_path, orientation)
     assert (np.asarray(photo) != np.asarray(upright)).any(-1)[~known].mean() > 0.9
 
 
+def profile(space):
+    """As much of a color profile as is looked at: its header names the space."""
+    return bytes(16) + space + bytes(108)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_stays_and_the_filled_hole_is_opaque(tmp_path, mode):
+    """The mask is as large as the photo; the hole is the half of it that lies in the frame."""
+    given = np.dstack([pixels(100, 80), pixels(100, 80, 1)[..., 0]])
+    picture = Image.fromarray(given).convert(mode)
+    if mode == "P":
+        picture.info["transparency"] = bytes(range(256))
+    picture.save(tmp_path / "a.png")
+    before = Image.open(tmp_path / "a.png").convert("RGBA")
+    known = np.ones((100, 80), bool)
+    known[:40, 20:60] = False
+    run([tmp_path / "a.png"], tmp_path / "out", lambda _, framed: mask_for(known, framed))
+    photo = Image.open(tmp_path / "out" / "a-photo.png")
+    assert photo.mode == ("LA" if mode == "LA" else "RGBA")
+    after = np.asarray(photo.convert("RGBA"))
+    stays = known.copy()
+    stays[:10] = True  # the frame begins in row 10
+    assert (after == np.asarray(before))[stays].all() and (after[~stays][:, 3] == 255).all()
+    assert (after != np.asarray(before))[~stays].any(-1).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("mode", "space", "stays"),
+    [
+        ("RGB", b"RGB ", True),
+        ("RGBA", b"RGB ", True),
+        ("P", b"RGB ", True),
+        ("L", b"GRAY", True),
+        ("L", b"RGB ", False),
+        ("CMYK", b"CMYK", False),
+    ],
+)
+def test_a_color_profile_stays_where_it_is_for_such_pixels(tmp_path, mode, space, stays):
+    picture = Image.fromarray(pixels(80, 80)).convert(mode)
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    picture.save(path, icc_profile=profile(space))
+    run([path], tmp_path / "out")
+    photo = Image.open(tmp_path / "out" / "a-photo.png")
+    assert photo.info.get("icc_profile") == (profile(space) if stays else None)
+    given = np.asarray(Image.open(path).convert("RGBA"))
+    assert (np.asarray(photo.convert("RGBA")) == given)[:20].all(), "beside the hole"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_a_gray_photo_gets_a_gray_hole(tmp_path, mode):
+    gray = Image.fromarray(pixels(90, 120)[..., 0])
+    if mode == "I;16":
+        Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(tmp_path / "a.png")
+    else:
+        gray.convert(mode).save(tmp_path / "a.png")
+    run([tmp_path / "a.png"], tmp_path / "out")
+    photo = Image.open(tmp_path / "out" / "a-photo.png")
+    hole = hole_in_photo(center_mask(), Transform.of_box((15, 0, 90), (120, 90)))
+    assert photo.mode == ("RGB" if mode == "RGB" else "L")
+    assert (np.asarray(photo.convert("L")) == np.asarray(gray))[~hole].all()
+    for kind in ("photo", "filled"):
+        bands = np.asarray(Image.open(tmp_path / "out" / f"a-{kind}.png").convert("RGB"))
+        assert (np.ptp(bands.astype(int), axis=-1) == 0).all()
+
+
 def test_a_photo_that_is_gone_when_it_is_to_be_written_stops_nothing(tmp_path):
     paths = [write(tmp_path / f"{name}.png", pixels(80, 100)) for name in "ab"]
 
@@ -397,6 +462,74 @@ def test_a_file_that_is_read_is_never_overwritten(tmp_path, name):
     with pytest.raises(ValueError, match=f"{name} would be overwritten: choose another folder"):
         run(paths, tmp_path)
     assert paths[1].read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_picture_that_is_left_out_and_the_mask_are_not_overwritten(tmp_path):
+    path, small = write(tmp_path / "a.png", pixels(64, 64)), tmp_path / "a-photo.png"
+    before = write(small, pixels(10, 10)).read_bytes()
+    with pytest.raises(ValueError, match="a-photo.png would be overwritten"):
+        run([path, small], tmp_path)
+    with pytest.raises(ValueError, match="a-photo.png would be overwritten"):
+        run([path], tmp_path, kept=[str(small)])
+    assert small.read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_command_does_not_overwrite_its_mask(tmp_path, capsys, weights):
+    drawn = np.full((64, 64), 255, np.uint8)
+    drawn[8:20, 8:20] = 0
+    mask, out = write(tmp_path / "out" / "a-corrupted.png", drawn), str(tmp_path / "out")
+    before = mask.read_bytes()
+    words = ["inpaint", str(write(tmp_path / "a.png", pixels(64, 64))), "--mask", str(mask)]
+    assert cli.main([*words, "--weights", str(weights[0]), "--device", "cpu", "--out", out]) == 1
+    assert "a-corrupted.png would be overwritten" in capsys.readouterr().err
+    assert mask.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_a_result_is_found_out_before_the_search(tmp_path):
+    path = write(tmp_path / "a.png", pixels(64, 64))
+    (tmp_path / "out" / "a-filled.png").mkdir(parents=True)
+    with pytest.raises(OSError, match="a-filled.png is a folder"):
+        fill_files([path], in_the_center, pytest.fail, tmp_path / "out", say=lambda _: None)
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_what_ctrl_c_leaves_is_said(tmp_path, capsys, monkeypatch, weights, writes):
+    """In the search, and when the first file is there."""
+    left, method = [writes], inpaint
+
+    def search(*arguments, **options):
+        if not writes:
+            raise KeyboardInterrupt
+        return method(*arguments, **options)
+
+    def write_some(*arguments):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        written(*arguments)
+
+    written = files._write
+    monkeypatch.setattr("tutorial_lib.cli.inpaint.inpaint", search)
+    monkeypatch.setattr(files, "_write", write_some)
+    words = ["--weights", str(weights[0]), "--device", "cpu", "--restarts", "1"]
+    words += [str(write(tmp_path / "a.png", pixels(64, 64))), "--out", str(tmp_path / "out")]
+    assert cli.main(["inpaint", *words]) == 130
+    said = "files that are there are whole, the same command begins anew"
+    assert (said if writes else "nothing was written") in capsys.readouterr().err
+    assert len(list((tmp_path / "out").glob("*"))) == writes
+
+
+def test_a_transparent_mask_with_little_known_is_not_sent_to_an_option_it_ignores(
+    tmp_path, capsys, weights
+):
+    erased = np.dstack([pixels(64, 64), np.zeros((64, 64), np.uint8)])
+    erased[:6, :, 3] = 255
+    mask, path = write(tmp_path / "mask.png", erased), write(tmp_path / "a.png", pixels(64, 64))
+    words = ["--weights", str(weights[0]), "--device", "cpu", "--restarts", "1", "--mask"]
+    assert cli.main(["inpaint", *words, str(mask), "--out", str(tmp_path / "o"), str(path)]) == 0
+    said = capsys.readouterr().err
+    assert "only 9% of the mask is known" in said and "--mask-hole" not in said
+    assert "Then save it without transparency" in said
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_before_the_search(tmp_path):

@@ -198,3 +198,12 @@ def test_quality_is_the_search_and_then_the_tuning():
     assert torch.equal(refined.completed, tuned.completed)
     assert torch.equal(refined.generated, tuned.generated) and torch.equal(refined.z, found.z)
     assert torch.equal(inpaint_quality(y, mask, model, steps=0, **short).completed, found.completed)
+
+
+def test_quality_without_blending_pastes():
+    model, y, mask = dcgan(), pictures(2), center_mask().double()
+    short = {"progress": False, "restarts": 1, "settings": replace(DEFAULT, steps=2), "steps": 2}
+    blended, pasted = (inpaint_quality(y, mask, model, blend=how, **short) for how in (True, False))
+    assert torch.equal(pasted.generated, blended.generated)
+    assert torch.equal(pasted.completed, torch.where(mask > 0, y, pasted.generated))
+    assert not torch.equal(pasted.completed, blended.completed)

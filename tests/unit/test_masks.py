@@ -270,8 +270,12 @@ def test_where_a_photo_was_erased_is_the_hole():
 
 def test_white_drawn_on_transparent_is_known():
     _, expected = drawn()
-    white = Image.fromarray(np.dstack([np.full((60, 80, 3), 255), expected * 255]).astype(np.uint8))
-    assert np.array_equal(read_mask(white)[0], expected)
+    assert np.array_equal(read_mask(white_on_transparent(expected))[0], expected)
+
+
+def white_on_transparent(seen):
+    white = np.full((60, 80, 3), 255)
+    return Image.fromarray(np.dstack([white, seen * 255]).astype(np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -287,8 +291,13 @@ def test_white_drawn_on_transparent_is_known():
             lambda: Image.fromarray(
                 np.dstack([np.zeros((60, 80, 3)), ~drawn()[1] * 255]).astype(np.uint8)
             ),
-            "either could be the hole",
+            "black is drawn on transparent, and either could be the hole",
         ),
+        (
+            lambda: white_on_transparent(~drawn()[1]),
+            "white is drawn on transparent, and either could be the hole",
+        ),
+        (lambda: white_on_transparent(np.zeros((60, 80))), "no known pixel"),
         (lambda: drawn(hole=255)[0], "no hole"),
         (lambda: drawn(known=0)[0], "no known pixel"),
         (lambda: photo_with_alpha(np.zeros((60, 80))), "no known pixel"),

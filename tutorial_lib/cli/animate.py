@@ -49,14 +49,14 @@ def add_command(commands) -> None:
         out="the .webp or .gif file; a .webp is far smaller",
         required=True,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, stopped="nothing was written")
 
 
 def run(options) -> int:
     """Run the command; returns the exit status."""
     if options.out.suffix.lower() not in FORMATS:
         raise ValueError(f"--out must end in {' or '.join(FORMATS)}, got {options.out}")
-    check_writable(options.out.parent)
+    check_writable(options.out.parent, options.out.name)
     gan = load_gan(options.weights, device_of(options))
     images = open_data(options, split="test", limit=options.pictures)[:]
     mask = make_masks(options.mask, len(images))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import io
 from collections import Counter
 from pathlib import Path
 
@@ -33,12 +34,18 @@ def run(options) -> int:
     """Run the command; returns the exit status."""
     from tutorial_lib.teaching.grading import Row, grade
 
-    check_writable(options.out.parent)
+    check_writable(options.out.parent, options.out.name)
     rows = grade(options.submissions, options.seconds)
-    with atomic_write(options.out, "w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(field.name for field in dataclasses.fields(Row))
-        table.writerows(_plain(dataclasses.astuple(row)) for row in rows)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in dataclasses.fields(Row))
+    table.writerows(_plain(dataclasses.astuple(row)) for row in rows)
+    try:
+        with atomic_write(options.out, "w", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+    except OSError:  # an hour's verdicts must not be lost
+        print(text.getvalue(), end="")
+        raise
     counts = Counter(row.result for row in rows)
     print(", ".join(f"{result}: {count}" for result, count in sorted(counts.items())))
     print(f"wrote {options.out}")

@@ -20,7 +20,7 @@ from tutorial_lib.inpainting.files import (
 )
 from tutorial_lib.inpainting.inversion import inpaint_quality
 from tutorial_lib.inpainting.pipeline import inpaint
-from tutorial_lib.masks import FAMILIES, HOLES, read_mask
+from tutorial_lib.masks import FAMILIES, HOLES, TRANSPARENT, read_mask
 from tutorial_lib.models.weights import load_gan
 
 FEW_KNOWN = 0.2  # of a mask: with less, the wrong color was probably taken for the hole
@@ -92,10 +92,12 @@ def _mask_file(path: str, hole: str) -> np.ndarray:
         raise ValueError(f"--mask {named}") from error
     print(f"{path}: a mask of {known.shape[1]}x{known.shape[0]}; {rule}")
     if known.mean() < FEW_KNOWN:
-        other = HOLES[1 - HOLES.index(hole)]
+        advice = f"add --mask-hole {HOLES[1 - HOLES.index(hole)]}"
+        if rule == TRANSPARENT:
+            advice = "save it without transparency, black the hole on white"
         print(
             f"--mask {path}: only {known.mean():.0%} of the mask is known. Is it inverted? "
-            f"Then add --mask-hole {other}",
+            f"Then {advice}",
             file=sys.stderr,
         )
     return known
@@ -127,9 +129,12 @@ def run(options) -> int:
     method = inpaint_quality if options.quality else inpaint
 
     def fill(images, masks):
-        return method(images, masks, gan, restarts=options.restarts, seed=options.seed)
+        found = method(images, masks, gan, restarts=options.restarts, seed=options.seed)
+        options.stopped = "the files that are there are whole, the same command begins anew"
+        return found
 
-    problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size)
+    kept = [] if drawn is None else [options.mask]
+    problems = fill_files(options.pictures, mask_of, fill, options.out, frame, options.size, kept)
     for problem in problems.values():
         print(f"left out: {problem}", file=sys.stderr)
     if filled := len(set(options.pictures)) - len(problems):

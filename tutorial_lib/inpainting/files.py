@@ -18,15 +18,23 @@ from torch import Tensor
 
 from tutorial_lib.cache import atomic_write, check_writable
 from tutorial_lib.faces import Transform, align
-from tutorial_lib.images import IMAGE_SIZE, crop_square, image_grid, load_picture, to_uint8
+from tutorial_lib.images import (
+    IMAGE_SIZE,
+    crop_square,
+    image_grid,
+    load_picture,
+    open_picture,
+    to_uint8,
+)
 from tutorial_lib.inpainting.pipeline import Inpainting
-from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_picture, put_back
+from tutorial_lib.inpainting.put_back import frame_in_photo, hole_in_picture, hole_of, put_back
 from tutorial_lib.masks import HOLE_GRAY, corrupt
 
 FRAMES = ("face", "square")
 PHOTO_SIZES = ("photo", "64", "both")
 SHEET = "sheet.png"
 KINDS = ("corrupted", "filled", "photo")
+LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are, as Pillow's gray has them
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,7 @@ def fill_files(
     out: str | os.PathLike,
     frame: str = "square",
     size: str = "both",
+    kept: Sequence[str | os.PathLike] = (),
     say: Callable[[str], None] = print,
 ) -> dict[Path, str]:
     """Fill the holes of picture files; those that cannot be done are left out and told.
@@ -163,7 +172,8 @@ def fill_files(
     own size, and one sheet.png: one row per picture with what was read, what was given, G(z_hat)
     and the completed picture. Each appears whole or not at all; files of an earlier call are
     replaced. NAME is the file's without its ending, numbered where two names differ in case or
-    ending only.
+    ending only. NAME-photo.png keeps transparency, gray and color profile of the file; the hole is
+    opaque, and gray where all that is known is.
 
     Args:
         paths: the files.
@@ -173,6 +183,7 @@ def fill_files(
         out: folder, made when it is not there.
         frame: see `frame_picture`.
         size: "photo", "64" or "both": which filled pictures are written.
+        kept: other files that must not be written over, such as the mask's.
         say: takes a line about each file.
 
     Returns:
@@ -180,11 +191,13 @@ def fill_files(
 
     Raises:
         ValueError: for an unknown size, or when one of the files would be overwritten.
-        OSError: when the folder cannot be written: before anything is filled.
+        OSError: when the folder cannot be written, or a folder has the name of a result: before
+            anything is filled.
     """
     if size not in PHOTO_SIZES:
         raise ValueError(f"size must be one of {PHOTO_SIZES}, got {size!r}")
     out, problems = Path(out), {}
+    check_writable(out)
     read: dict[Path, tuple[Framed, FramedMask]] = {}
     for path in map(Path, paths):
         if path in read or path in problems:
@@ -200,12 +213,12 @@ def fill_files(
     if not read:
         return problems
     names = _names(list(read))
-    _check_targets(out, names, list(read))
-    check_writable(out)
+    _check_targets(out, names, [*read, *problems, *map(Path, kept)])
     images = torch.cat([framed.pixels for framed, _ in read.values()])
     masks = torch.cat([hole.mask for _, hole in read.values()])
     found = fill(images, masks)
-    shown, completed = corrupt(images, masks, HOLE_GRAY), found.completed.cpu()
+    shown = corrupt(images, masks, HOLE_GRAY)
+    completed = _gray_as_the_known(found.completed.cpu(), masks)
     for row, (path, name) in enumerate(zip(read, names, strict=True)):
         if size != "photo":
             _write(out / f"{name}-corrupted.png", to_uint8(shown[row])[0])
@@ -214,11 +227,13 @@ def fill_files(
             framed, hole = read[path]
             known = hole.mask if hole.known is None else hole.known
             try:  # read again: many large photos at once would not fit the memory
-                photo = put_back(load_picture(path), completed[row], known, framed.transform)
+                picture = open_picture(path)
+                photo = put_back(load_picture(picture), completed[row], known, framed.transform)
+                pixels = _as_given(picture, photo, hole_of(known, framed.transform))
             except (ValueError, OSError) as error:
                 problems[path] = _problem(path, error)
             else:
-                _write(out / f"{name}-photo.png", np.asarray(photo))
+                _write(out / f"{name}-photo.png", pixels, picture.info.get("icc_profile", b""))
     generated = found.generated.cpu().clamp(-1, 1)
     sheet = torch.stack([images, shown, generated, completed], 1).flatten(0, 1)
     _write(out / SHEET, image_grid(sheet, columns=4))
@@ -246,8 +261,26 @@ def _names(paths: list[Path]) -> list[str]:
     return list(names.values())
 
 
+def _gray_as_the_known(completed: Tensor, masks: Tensor) -> Tensor:
+    """(B, 3, H, W): gray in the hole where all that is known of a picture is gray."""
+    colorful = (completed.amax(1, keepdim=True) - completed.amin(1, keepdim=True)) > 1 / 255
+    gray = ~(colorful & (masks > 0)).flatten(1).any(1)[:, None, None, None]  # (B, 1, 1, 1)
+    luma = (completed * completed.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    return torch.where(gray & (masks == 0), luma, completed)
+
+
+def _as_given(picture: Image.Image, photo: Image.Image, hole: np.ndarray) -> np.ndarray:
+    """The filled photo, gray or transparent where its file is; the filled hole is opaque."""
+    mode = "L" if Image.getmodebase(picture.mode) == "L" else "RGB"
+    if picture.has_transparency_data and picture.mode[0] not in "IF":
+        picture = picture.convert("RGBA")
+        picture.paste(photo, mask=Image.fromarray(hole))
+        return np.asarray(picture.convert(f"{mode}A"))
+    return np.asarray(photo.convert(mode))
+
+
 def _check_targets(out: Path, names: list[str], paths: list[Path]) -> None:
-    """No file that is read is written to."""
+    """No file that is read is written to, and no result has the name of a folder."""
     targets = [out / SHEET]
     targets += [out / f"{name}-{kind}.png" for name in names for kind in KINDS]
     read = {path.resolve() for path in paths}
@@ -256,9 +289,14 @@ def _check_targets(out: Path, names: list[str], paths: list[Path]) -> None:
             raise ValueError(
                 f"{target} would be overwritten: choose another folder for the results"
             )
+    check_writable(out, *(target.name for target in targets))
 
 
-def _write(path: Path, pixels: np.ndarray) -> None:
+def _write(path: Path, pixels: np.ndarray, profile: bytes = b"") -> None:
+    """A PNG file; a color profile goes with it where it is for such pixels."""
+    picture = Image.fromarray(pixels)
+    space = b"GRAY" if picture.mode in ("L", "LA") else b"RGB "
+    more = {"icc_profile": profile} if profile[16:20] == space else {}
     with atomic_write(path) as file:
         # for a large photo, Pillow's own choice takes three times as long and saves a seventh
-        Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
+        picture.save(file, format="PNG", compress_level=1, **more)

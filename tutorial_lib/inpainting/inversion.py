@@ -35,7 +35,7 @@ class Refined:
     """What came of it when the search went on beyond z, one row a picture.
 
     Attributes:
-        completed: (B, 3, H, W) in [-1, 1]: known pixels as they were, the hole filled and blended.
+        completed: (B, 3, H, W) in [-1, 1]: known pixels as they were, the hole filled.
         generated: (B, 3, H, W), the whole picture with the lowest total loss.
         losses: "context", "prior" and "total", each (steps + 1, B), from z_hat on.
         path: (steps + 1, B, 3, H, W), the whole pictures along the way; None unless asked for.
@@ -57,6 +57,7 @@ def tune_generator(
     learning_rate: float = 3e-4,
     lam: float = 0.0,
     window: int = 7,
+    blend: bool = True,
     keep_path: bool = False,
     progress: bool = True,
 ) -> Refined:
@@ -75,6 +76,7 @@ def tune_generator(
         learning_rate: Adam's.
         lam: of Eq. 5.
         window: of Eq. 3.
+        blend: Eq. 6, or pasting.
         keep_path: whether to return the pictures after each step.
         progress: whether to show a progress bar.
 
@@ -102,7 +104,7 @@ def tune_generator(
                 keep_path=keep_path,
             )
         )
-    return _joined(parts, y, mask)
+    return _joined(parts, y, mask, blend)
 
 
 def inpaint_quality(
@@ -113,6 +115,7 @@ def inpaint_quality(
     restarts: int = 1,
     steps: int = TUNING_STEPS,
     seed: int = 0,
+    blend: bool = True,
     progress: bool = True,
     **more: Any,
 ) -> Inpainting:
@@ -128,6 +131,7 @@ def inpaint_quality(
         restarts: searches per picture.
         steps: of tuning; with 0 it is `inpaint`.
         seed: of the initial z.
+        blend: Eq. 6, or pasting.
         progress: whether to show a progress bar.
         **more: further arguments of `inpaint`.
 
@@ -138,10 +142,11 @@ def inpaint_quality(
     Raises:
         ValueError: as `inpaint` and `tune_generator` do.
     """
-    found = inpaint(images, mask, gan, restarts=restarts, seed=seed, progress=progress, **more)
+    both: dict[str, Any] = {"blend": blend, "progress": progress}
+    found = inpaint(images, mask, gan, restarts=restarts, seed=seed, **both, **more)
     if steps == 0:
         return found
-    tuned = tune_generator(images, mask, gan, found.z, steps=steps, progress=progress)
+    tuned = tune_generator(images, mask, gan, found.z, steps=steps, **both)
     return replace(found, generated=tuned.generated, completed=tuned.completed)
 
 
@@ -268,12 +273,12 @@ class _Found:
     path: Tensor | None  # (steps + 1, B, 3, H, W)
 
 
-def _joined(parts: list[_Found], y: Tensor, mask: Tensor) -> Refined:
+def _joined(parts: list[_Found], y: Tensor, mask: Tensor, blend: bool = True) -> Refined:
     generated = torch.cat([part.generated for part in parts])
     history = torch.cat([part.history for part in parts], 2)
     paths = [part.path for part in parts if part.path is not None]
     return Refined(
-        fill_hole(generated, y, mask),
+        fill_hole(generated, y, mask, blend),
         generated,
         dict(zip(("context", "prior", "total"), history, strict=True)),
         torch.cat(paths, 1) if paths else None,

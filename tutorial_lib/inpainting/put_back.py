@@ -154,6 +154,11 @@ def _holes_at(point: np.ndarray, hole: np.ndarray, transform: Transform) -> np.n
     return found.reshape(IMAGE_SIZE, IMAGE_SIZE)
 
 
+def hole_of(mask: Tensor | np.ndarray, transform: Transform) -> np.ndarray:
+    """(H, W) bool: the photo's pixels that `put_back` fills; arguments and errors are its own."""
+    return _photo_masks(mask, transform)[0]
+
+
 def _photo_masks(mask: Tensor | np.ndarray, transform: Transform) -> tuple[np.ndarray, np.ndarray]:
     """(hole, known), each (H, W) bool: what is filled, and what gives boundary values."""
     shape = transform.size[::-1]
