@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tutorial_lib.cli import main
-from tutorial_lib.cli.train import _command
+from tutorial_lib.cli.train import MODELS, OF_SOME, _command
 from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.device import fast_precision
 from tutorial_lib.evaluation import ablations
@@ -105,6 +105,10 @@ def test_train_writes_a_run_folder_that_load_gan_reads(tmp_path, capsys):
         (["--base-channels", "many"], "--base-channels: must be"),
         (["--minutes", "-5"], "--minutes: must be a number above 0"),
         (["--minutes", "nan"], "--minutes: must be a number above 0"),
+        (["--seed", "9" * 23], "--seed: must be at most 9223372036854775807, got '999"),
+        (["--threads", "100000"], "--threads: must be a whole number from 1 to 1024, got '100000'"),
+        (["--threads", "0"], "--threads: must be a whole number from 1 to 1024"),
+        (["--threads", "x"], "--threads: must be a whole number from 1 to 1024"),
     ],
 )
 def test_sizes_that_are_none_are_refused_at_the_door(tmp_path, capsys, words, said):
@@ -118,6 +122,30 @@ def test_sizes_that_are_none_are_refused_at_the_door(tmp_path, capsys, words, sa
     [
         (["--ema", "2"], "ema must be"),
         (["--start-from", "typo"], "typo"),
+        (["--name", "checkpoint"], "weights cannot be called 'checkpoint': give another --name"),
+        (["--name", "Config"], "weights cannot be called 'Config'"),
+        (["--name", "log"], "weights cannot be called 'log'"),
+        (["--name", "../a"], "weights cannot be called '../a'"),
+        (["--name", "a\\b"], "weights cannot be called"),
+        (["--name", ".."], "weights cannot be called '..'"),
+        (["--model", "attributes", "--batch-size", "1"], "--batch-size 1: attributes takes at"),
+        (["--model", "vae", "--noise", "0"], "noise must be positive"),
+        (
+            ["--model", "vae", "--norm", "spectral", "--r1", "0"],
+            "--norm is a setting of dcgan; --r1 is a setting of dcgan; not of vae",
+        ),
+        (["--model", "vae", "--norm", "batch"], "--norm is a setting of dcgan; not of vae"),
+        (["--model", "vae", "--discriminator-channels", "8"], "a vae has a D with --adversarial"),
+        (["--model", "diffusion", "--ema", "0"], "--ema is a setting of dcgan; not of diffusion"),
+        (["--model", "diffusion", "--discriminator-channels", "8"], "not of diffusion"),
+        (["--model", "context-encoder", "--augment"], "--augment is a setting of dcgan; not of"),
+        (["--model", "context-encoder", "--noise", "0"], "--noise is a setting of vae; not of"),
+        (["--model", "encoder", "--root", "nope"], "--root is a setting of dcgan, vae, "),
+        (["--model", "encoder", "--data", "svhn"], "--data is a setting of dcgan, vae, "),
+        (["--model", "encoder", "--repeat", "x*", "3"], "--repeat is a setting of"),
+        (["--model", "landmarks", "--crop", "face"], "--crop is a setting of"),
+        (["--model", "landmarks", "--extra"], "--extra is a setting of"),
+        (["--model", "attributes", "--no-flips"], "--no-flips is a setting of"),
     ],
 )
 def test_settings_are_looked_at_before_pictures(tmp_path, capsys, monkeypatch, words, said):
@@ -125,6 +153,82 @@ def test_settings_are_looked_at_before_pictures(tmp_path, capsys, monkeypatch, w
     command = ["train", "--steps", "1", *words, "--device", "cpu", "--out", str(tmp_path / "run")]
     assert main(command) == 1
     assert said in capsys.readouterr().err
+
+
+def test_every_option_of_one_model_alone_is_refused_by_the_others(tmp_path, capsys):
+    values = {"norm": "none", "loss": "hinge", "augment": "color", "data": "svhn"}
+    for option, models in OF_SOME.items():
+        words = [f"--{option.replace('_', '-')}"]
+        words += [] if option in ("no_flips", "extra") else [values.get(option, "0.5")]
+        words = ["--repeat", "a*", "2"] if option == "repeat" else words
+        words = ["--discriminator-channels", "2"] if option.endswith("channels") else words
+        for model in set(MODELS) - set(models):
+            command = ["train", "--steps", "1", "--model", model, *words, "--device", "cpu"]
+            assert main([*command, "--out", str(tmp_path / "run")]) == 1
+            said = capsys.readouterr().err
+            assert f"{words[0]} is a setting of {', '.join(models)}; not of {model}" in said
+
+
+@pytest.mark.parametrize("folder", ["checkpoint", "config", "samples"])
+def test_a_run_folder_whose_name_is_taken_needs_another(tmp_path, capsys, monkeypatch, folder):
+    noise = ArrayImages(np.zeros((4, 64, 64, 3), np.uint8), "noise")
+    monkeypatch.setattr("tutorial_lib.cli.options.load_dataset", lambda name, **_: noise)
+    (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    command = ["train", "--steps", "1", "--batch-size", "2", "--base-channels", "2"]
+    command += ["--device", "cpu", "--threads", "1", "--out", "."]
+    assert main(command) == 1
+    assert f"weights cannot be called '{folder}'" in capsys.readouterr().err
+    assert not list(Path().iterdir())
+    assert main([*command, "--name", "mine"]) == main([*command, "--name", "mine"]) == 0
+    assert Path("mine.safetensors").exists() and Path("checkpoint.safetensors").exists()
+
+
+def test_the_run_folder_one_stands_in_gives_its_name(tmp_path, monkeypatch):
+    noise = ArrayImages(np.zeros((4, 64, 64, 3), np.uint8), "noise")
+    monkeypatch.setattr("tutorial_lib.cli.options.load_dataset", lambda name, **_: noise)
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    command = ["train", "--steps", "1", "--batch-size", "2", "--base-channels", "2"]
+    assert main([*command, "--device", "cpu", "--threads", "1", "--out", "."]) == 0
+    card = json.loads(Path("run.json").read_text())
+    assert card["name"] == "run" and card["command"].endswith(" --out runs/run")
+    assert {path.name for path in Path().glob(".*")} <= {".lock"}
+    said = " --norm batch --gain 1.0 --discriminator-rate 1.0 --loss non-saturating --ema 0.0 "
+    assert said + "--r1 0.0 --junk 0.0 " in card["command"], "the defaults, for later times"
+    assert "--data synthetic-faces" in card["command"]
+
+
+def test_a_run_goes_on_with_the_weights_and_repetitions_that_it_began_with(tmp_path, capsys):
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 6), ("test", 3)):
+        (tmp_path / "pictures" / split).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+                tmp_path / "pictures" / split / f"{number}.png"
+            )
+    command = ["train", "--data", "folder", "--root", str(tmp_path / "pictures"), "--steps", "1"]
+    command += ["--batch-size", "4", "--base-channels", "2", "--norm", "spectral"]
+    command += ["--device", "cpu", "--threads", "1", "--out"]
+    for name in ("a", "b"):
+        seed = ["--seed", "1"] if name == "b" else []
+        assert main([*command, str(tmp_path / name), *seed]) == 0
+    plain = [*command, str(tmp_path / "a")]
+    given = ["--start-from", str(tmp_path / "a" / "a.safetensors"), "--repeat", "1*", "2"]
+    repeated = [*command, str(tmp_path / "c"), *given]
+    other = [str(word).replace("/a/a.", "/b/b.") for word in repeated]
+    assert main(plain) == main(repeated) == main(repeated) == 0
+    capsys.readouterr()
+    for words, said in (
+        ([*plain, *given[:2]], "made with start_from None (now '"),
+        ([*plain, *given[2:]], "repeat None (now ['1*', 2])"),
+        (repeated[:-3], "repeat ['1*', 2] (now None)"),
+        ([*repeated[:-2], "2*", "2"], "made with repeat ['1*', 2] (now ['2*', 2])"),
+        ([*repeated, "--start-from", ""], "(now None)"),
+        (other, "made with start_from '"),
+    ):
+        assert main(words) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch, capsys):
@@ -232,8 +336,8 @@ def test_ablations_prints_a_table_and_stores_what_it_was_made_from(tmp_path, cap
         printed = capsys.readouterr().out
         assert main([*command, "--seed", "1"]) == 1
         assert "made from something else (seed)" in capsys.readouterr().err
-        assert main([*command[:-1], str(tmp_path / "b.json"), "--limit", "1000000"]) == 1
-        assert "pictures" in capsys.readouterr().err
+        assert main([*command[:-1], str(tmp_path / "b.json"), "--limit", "1"]) == 1
+        assert "take at least 2" in capsys.readouterr().err and not (tmp_path / "b.json").exists()
     finally:
         torch.set_num_threads(threads)
     assert all(name in printed for name in ("reference", "no prior", "l2", "hole_psnr", "±"))

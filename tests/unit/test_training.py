@@ -135,6 +135,45 @@ def test_weights_of_other_sizes_are_no_beginning(pictures):
         GANTask(GANSettings(**TINY, norm="none")).start_from(vae_latent_model(VAE(2)))
 
 
+@pytest.mark.parametrize("norm", ["spectral", "none", "batch"])
+def test_a_d_with_batch_norm_is_no_beginning_and_nothing_is_copied(norm):
+    model = GANTask(GANSettings(**TINY), seed=1).finish()
+    task = GANTask(GANSettings(**TINY, norm=norm), seed=2)
+    before = {key: value.clone() for key, value in weights(task).items()}
+    with pytest.raises(ValueError, match=r"has batch norm.*trained with norm 'spectral'"):
+        task.start_from(model)
+    assert_same_bits(before, weights(task))
+
+
+@pytest.mark.parametrize(
+    ("trained", "gain", "said"),
+    [
+        (GANSettings(**TINY, norm="none"), 1.0, "spectral norm would make another D"),
+        (GANSettings(**TINY, norm="none"), 8.0, "take norm 'none'"),
+        (GANSettings(**TINY, norm="spectral", gain=8.0), 1.0, r"8\.00.* give it as the gain"),
+    ],
+)
+def test_weights_that_spectral_norm_would_rescale_are_no_beginning(trained, gain, said):
+    model = GANTask(trained, seed=1).finish()
+    task = GANTask(GANSettings(**TINY, norm="spectral", gain=gain), seed=2)
+    before = {key: value.clone() for key, value in weights(task).items()}
+    with pytest.raises(ValueError, match=said):
+        task.start_from(model)
+    assert_same_bits(before, weights(task))
+
+
+@pytest.mark.parametrize(("norm", "gain"), [("spectral", 8.0), ("none", 1.0)])
+def test_spectral_weights_can_begin_with_a_gain_or_without_norm(norm, gain):
+    """The shipped portraits were trained so: first without a gain, then with 8."""
+    model = GANTask(GANSettings(**TINY, norm="spectral"), seed=1).finish()
+    task = GANTask(GANSettings(**TINY, norm=norm, gain=gain), seed=2)
+    task.start_from(model)
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():  # the biases are still 0
+        ratio = task.discriminator.eval()(images) / model.discriminator(images)
+    torch.testing.assert_close(ratio, torch.full((4,), gain), rtol=0.2, atol=0)
+
+
 def test_d_moves_as_many_times_faster_as_asked(pictures):
     slow, fast = (
         GANTask(GANSettings(**TINY, norm="none", discriminator_rate=rate), seed=3)
@@ -206,6 +245,32 @@ def test_a_checkpoint_of_other_files_is_refused(pictures, tmp_path):
     pictures.identity = "another"
     with pytest.raises(ValueError, match=r"made with files 'one' \(now 'another'\)"):
         run(pictures, 2, run_dir=tmp_path)
+
+
+@pytest.mark.parametrize("before", [None, "one"])
+@pytest.mark.parametrize("now", [None, "one", "another"])
+def test_a_checkpoint_that_began_with_other_weights_is_refused(pictures, tmp_path, before, now):
+    for steps, start in enumerate((before, now), start=1):
+        task = GANTask(RECIPES["paper"], seed=3)
+        task.started_from = start
+        if steps == 1 or before == now:
+            train(task, pictures, steps=steps, run_dir=tmp_path, progress=False)
+            continue
+        said = rf"made with start_from {before!r} \(now {now!r}\)"
+        with pytest.raises(ValueError, match=said):
+            train(task, pictures, steps=steps, run_dir=tmp_path, progress=False)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored.get("start_from") == before, "a run without has no such key, as of old"
+
+
+def test_a_checkpoint_of_other_repetitions_is_refused(pictures, tmp_path):
+    pictures.repeat = ("a*", 3)
+    run(pictures, 1, run_dir=tmp_path)
+    run(pictures, 2, run_dir=tmp_path)
+    for other in (("b*", 3), ("a*", 2), None):
+        pictures.repeat = other
+        with pytest.raises(ValueError, match=r"made with repeat \['a\*', 3\] \(now "):
+            run(pictures, 3, run_dir=tmp_path)
 
 
 @pytest.mark.parametrize("length", [0, 5000])

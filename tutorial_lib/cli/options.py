@@ -15,6 +15,9 @@ from tutorial_lib.device import available_threads, pick_device, set_threads
 from tutorial_lib.models.weights import file_hash
 from tutorial_lib.training import distributed
 
+MAX_SEED = 2**63 - 1
+MAX_THREADS = 1024
+
 
 def positive(text: str) -> int:
     """A whole number from 1 on, for argparse."""
@@ -23,10 +26,21 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def not_negative(text: str) -> int:
-    """A whole number from 0 on, for argparse."""
-    if not text.isdigit():
+def seed_number(text: str) -> int:
+    """A seed, for argparse: any that torch's generators take, and the next one as well."""
+    if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, got {text!r}")
+    if int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_SEED}, got {text!r}")
+    return int(text)
+
+
+def thread_count(text: str) -> int:
+    """A number of threads, for argparse; far above it a system starts none."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {MAX_THREADS}, got {text!r}"
+        )
     return int(text)
 
 
@@ -63,9 +77,9 @@ def add_run_options(
 
     `device_of` reads two of them.
     """
-    parser.add_argument("--seed", type=not_negative, default=default_seed, help=seed)
+    parser.add_argument("--seed", type=seed_number, default=default_seed, help=seed)
     parser.add_argument("--device", help="cpu, cuda, mps; the best there is when left out")
-    parser.add_argument("--threads", type=int, help=f"CPU threads; {threads}")
+    parser.add_argument("--threads", type=thread_count, help=f"CPU threads; {threads}")
     parser.add_argument("--out", type=Path, required=required, help=out)
 
 

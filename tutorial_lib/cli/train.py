@@ -61,8 +61,23 @@ MODELS = ("dcgan", "vae", "context-encoder", "diffusion", "encoder", "attributes
 REPORT_SIDE = 112  # of the faces on which landmarks are measured
 SAMPLES = 100_000  # of G, of which an encoder learns
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
-# options of the GAN alone, beside --augment
-OF_GANS = ("norm", "gain", "ema", "r1", "junk", "discriminator_rate", "loss")
+DATA = "synthetic-faces"  # read where --data is left out
+ONE_VALUE = ("attributes",)  # their batch norm has one value an image: of one there is no variance
+OF_FILES = ("checkpoint", "config", "log", "samples")  # what a run folder holds besides weights
+# options of the GAN alone: its settings
+OF_GANS = ("norm", "gain", "discriminator_rate", "loss", "augment", "ema", "r1", "junk")
+OF_PICTURES = ("dcgan", "vae", "context-encoder", "diffusion")  # they learn from pictures alone
+# option -> the models that have it, where not all do
+OF_SOME = {
+    **dict.fromkeys(OF_GANS, ("dcgan",)),
+    "adversarial": ("vae", "context-encoder"),
+    "noise": ("vae",),
+    "discriminator_channels": ("dcgan", "vae", "context-encoder"),
+    "start_from": ("dcgan", "context-encoder", "diffusion"),
+    **dict.fromkeys(("no_flips", "repeat", "crop", "extra"), OF_PICTURES),
+    **dict.fromkeys(("data", "root"), (*OF_PICTURES, "attributes", "landmarks")),
+    "weights": ("encoder",),
+}
 
 
 def add_command(commands) -> None:
@@ -126,38 +141,29 @@ def add_command(commands) -> None:
         type=positive,
         help="of D, if there is one; as the other network when left out",
     )
-    parser.add_argument(
-        "--norm", choices=NORMS, default=default.norm, help="dcgan: normalization in D"
-    )
+    parser.add_argument("--norm", choices=NORMS, help=_of_gans("normalization in D", default.norm))
     parser.add_argument(
         "--gain",
         type=float,
-        default=default.gain,
-        help="dcgan: factor of D's logit, with --norm spectral",
+        help=_of_gans("factor of D's logit, with --norm spectral", default.gain),
     )
     parser.add_argument(
         "--discriminator-rate",
         type=float,
-        default=default.discriminator_rate,
-        help="dcgan: D's learning rate as a multiple of G's",
+        help=_of_gans("D's learning rate as a multiple of G's", default.discriminator_rate),
+    )
+    parser.add_argument("--loss", choices=LOSSES, help=_of_gans("adversarial loss", default.loss))
+    parser.add_argument(
+        "--augment", nargs="*", choices=KINDS, help=_of_gans("what D sees", list(default.augment))
     )
     parser.add_argument(
-        "--loss", choices=LOSSES, default=default.loss, help="dcgan: adversarial loss"
+        "--ema", type=float, help=_of_gans("decay of the average of G's weights", default.ema)
     )
-    parser.add_argument(
-        "--augment", nargs="*", choices=KINDS, default=[], help="dcgan: what D sees"
-    )
-    parser.add_argument(
-        "--ema", type=float, default=default.ema, help="dcgan: decay of the average of G's weights"
-    )
-    parser.add_argument(
-        "--r1", type=float, default=default.r1, help="dcgan: gamma of the R1 penalty"
-    )
+    parser.add_argument("--r1", type=float, help=_of_gans("gamma of the R1 penalty", default.r1))
     parser.add_argument(
         "--junk",
         type=float,
-        default=default.junk,
-        help="dcgan: share of a batch that D also sees as junk",
+        help=_of_gans("share of a batch that D also sees as junk", default.junk),
     )
     parser.add_argument(
         "--precision",
@@ -175,7 +181,15 @@ def add_command(commands) -> None:
         "--name", help="name of the exported weights; the run folder's when left out"
     )
     parser.add_argument("--licence", default="", help="of the pictures, for the model card")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, data=None)  # None, as for all of OF_SOME: given or left out?
+
+
+def _of_gans(text: str, default: Any) -> str:
+    """Help of an option in `OF_GANS`: with its default, though what is parsed without it is None.
+
+    The last word is empty; where it stands argparse adds no default of its own.
+    """
+    return f"dcgan: {text} (default: {default})%(default).0s"
 
 
 def minutes(text: str) -> float:
@@ -196,11 +210,15 @@ def run(options) -> int:
 
 
 def _train_on(device: torch.device, options) -> int:
+    _check(options)  # what is wrong is said before pictures are read
+    options.data = options.data or DATA
     options.precision = options.precision or _usual_precision(options, device)
-    settings = _settings(options)  # what is wrong with them is said before pictures are read
-    check_writable(options.out)
+    settings = _settings(options)
+    check_writable(options.out, f"{_name(options)}.safetensors", f"{_name(options)}.json")
     dataset, held_out = _data(options)
     task = _task(options, settings, dataset, device)
+    if options.start_from:
+        task.started_from = load_card(options.start_from)["sha256"]
     first = distributed.rank() == 0
     if first:
         count = distributed.world_size()
@@ -264,7 +282,9 @@ def _data(options) -> tuple[Any, Any]:
         pattern, times = options.repeat
         if not isinstance(dataset, PictureFolder) or not times.isdecimal():
             raise ValueError("--repeat is for --data folder, a pattern and a whole number")
-        dataset = dataset.repeated(pattern, int(times))
+        several: Any = dataset.repeated(pattern, int(times))
+        several.crop, several.repeat = dataset.crop, (pattern, int(times))
+        dataset = several
     held_out = None
     if first:
         held_out = open_data(options, split="test", limit=REPORT_PICTURES, seed=options.seed)
@@ -294,7 +314,7 @@ def _export(options, task: Task, dataset, test_set, steps: int) -> Path:
         },
         "command": _command(options),
     }
-    path = options.out / f"{options.name or options.out.name}.safetensors"
+    path = options.out / f"{_name(options)}.safetensors"
     model = task.finish()
     if options.model == "landmarks":
         return save_network(path, model, card | {"held_out": landmarks_report(model, test_set)})
@@ -326,6 +346,36 @@ def _usual_precision(options, device: torch.device) -> str:
     return fast_precision(device)
 
 
+def _name(options) -> str:
+    """What the exported weights are called."""
+    return options.name or options.out.resolve().name
+
+
+def _check(options) -> None:
+    """Refuse a name that is none, options of other models, and batches that are too small."""
+    name, model = _name(options), options.model
+    if name in ("", ".", "..") or name.casefold() in OF_FILES or {"/", "\\"} & {*name}:
+        raise ValueError(
+            f"weights cannot be called {name!r}: give another --name, without a / or \\ in it, "
+            f"and none of {', '.join(OF_FILES)}"
+        )
+    wrong = [
+        f"--{option.replace('_', '-')} is a setting of {', '.join(models)}"
+        for option, models in OF_SOME.items()
+        if model not in models
+        and all(getattr(options, option) is not left for left in (None, False))
+    ]
+    if wrong:
+        raise ValueError(f"{'; '.join(wrong)}; not of {model}")
+    if model == "vae" and options.discriminator_channels and not options.adversarial:
+        raise ValueError("--discriminator-channels: a vae has a D with --adversarial alone")
+    if model in ONE_VALUE and options.batch_size < 2 * distributed.world_size():
+        raise ValueError(
+            f"--batch-size {options.batch_size}: {model} takes at least 2 images a process, since "
+            "batch norm needs their variance"
+        )
+
+
 def _settings(options) -> Any:
     """The settings of the model asked for; what was not given keeps its default."""
     given = {
@@ -333,17 +383,6 @@ def _settings(options) -> Any:
         for key in ("base_channels", "learning_rate", "adversarial", "noise", "precision")
         if (value := getattr(options, key)) is not None
     }
-    for name, models in {
-        "adversarial": ("vae", "context-encoder"),
-        "noise": ("vae",),
-        "start_from": ("dcgan", "context-encoder", "diffusion"),
-        "weights": ("encoder",),
-    }.items():
-        if getattr(options, name) is not None and options.model not in models:
-            raise ValueError(
-                f"--{name.replace('_', '-')} is a setting of {' and '.join(models)}, "
-                f"not of {options.model}"
-            )
     if options.start_from:
         load_card(options.start_from)
     # these three never take --no-flips: points are always mirrored with their image, a mirrored
@@ -362,9 +401,11 @@ def _settings(options) -> Any:
         return VAESettings(**given)
     if options.model == "context-encoder":
         return ContextEncoderSettings(**given)
-    for name in OF_GANS:
+    for name in OF_GANS:  # the command on the card says the defaults, too
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(GANSettings(), name))
         given[name] = getattr(options, name)
-    return GANSettings(**given, augment=tuple(options.augment))
+    return GANSettings(**given | {"augment": tuple(options.augment)})
 
 
 def _task(options, settings, dataset, device: torch.device) -> Task:
@@ -400,16 +441,14 @@ def _command(options) -> str:
     words = ["python -m tutorial_lib train"]
     not_of_the_result = {"command", "run", "stopped", "left_out", "device", "threads", "out"}
     not_of_the_result |= {"name", "minutes"}
-    if getattr(options, "model", "dcgan") != "dcgan":
-        not_of_the_result |= {*OF_GANS, "augment"}
     if getattr(options, "model", "dcgan") == "encoder":
         not_of_the_result |= {"data"}
     for key, value in vars(options).items():
-        if key in not_of_the_result or value is None or value is False or value in ([], ""):
+        if key in not_of_the_result or value is None or value is False or value in ([], (), ""):
             continue
         if key in ("root", "weights", "start_from"):
             value = Path(value).resolve().name
-        parts = value if isinstance(value, list) else [value]
+        parts = value if isinstance(value, list | tuple) else [value]
         text = shlex.join(str(part) for part in parts)
         words.append(f"--{key.replace('_', '-')}" + ("" if value is True else f" {text}"))
-    return " ".join([*words, f"--out runs/{options.name or options.out.name}"])
+    return " ".join([*words, f"--out runs/{_name(options)}"])

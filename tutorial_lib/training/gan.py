@@ -27,6 +27,7 @@ from tutorial_lib.training.task import Task, average_into, check_settings, froze
 PREVIEW_COUNT = 64
 STATISTICS_BATCHES, STATISTICS_BATCH = 16, 128
 POWER_ITERATIONS = 50
+ABOUT_1 = 0.2  # D's written-out singular values are within 0.07 of 1
 
 
 LOSSES = ("non-saturating", "hinge", "relativistic")
@@ -164,13 +165,25 @@ class GANTask(Task):
     def start_from(self, model: LatentModel) -> None:
         """Begin with a trained pair instead of random weights; the optimizers begin anew.
 
+        With spectral norm a gain other than 1 holds from here on, whatever it was before.
+
         Args:
             model: a DCGAN of the same sizes, such as `load_gan` returns: G, and D with its
                 normalization written out.
 
         Raises:
-            ValueError: for other sizes, no D, or a D that has batch norm.
+            ValueError: for other sizes, no D, a D that has or had batch norm, or weights that
+                spectral norm would rescale.
         """
+        if model.discriminator is None:
+            raise ValueError("a model without D, such as a VAE, is no beginning: take a DCGAN")
+        name, spectral = model.card.get("name", ""), self.settings.norm == "spectral"
+        if getattr(model.discriminator, "norm", None) == "batch":
+            raise ValueError(
+                f"the D of the weights {name} has batch norm, which cannot be gone on with: begin "
+                "with weights trained with norm 'spectral' and take that norm, or begin with "
+                "random weights"
+            )
         if self.settings.norm == "batch":
             raise ValueError(
                 "a D with batch norm cannot begin with trained weights: take another norm"
@@ -178,24 +191,23 @@ class GANTask(Task):
         weights = {
             key: value.to(self.device) for key, value in model.generator.state_dict().items()
         }
-        if model.discriminator is None:
-            raise ValueError("a model without D, such as a VAE, is no beginning: take a DCGAN")
         sources, targets = convolutions(model.discriminator), convolutions(self.discriminator)
+        if spectral:
+            _check_written_out(sources, name, self.settings.gain)
         here = {key: value.shape for key, value in self.generator.state_dict().items()}
         if {key: value.shape for key, value in weights.items()} != here or any(
             source.weight.shape != target.weight.shape
             for source, target in zip(sources, targets, strict=True)
         ):
             raise ValueError(
-                f"the weights {model.card.get('name', '')} have other sizes than the networks to "
-                "be trained: give the same numbers of channels"
+                f"the weights {name} have other sizes than the networks to be trained: give the "
+                "same numbers of channels"
             )
         for network in (self.generator, self.average):
             network.load_state_dict(weights)
         for source, target in zip(sources, targets, strict=True):
             # a spectral norm divides by the largest singular value, which is 1 in weights that were
             # written out
-            spectral = self.settings.norm == "spectral"
             stored = "parametrizations.weight.original" if spectral else "weight"
             target.get_parameter(stored).copy_(source.weight)
             target.get_parameter("bias").copy_(source.get_parameter("bias"))
@@ -278,3 +290,19 @@ class GANTask(Task):
         """The averaged G and D, its normalization written out, as the latent search uses them."""
         discriminator = plain_discriminator(copy.deepcopy(self.discriminator))
         return uniform_latent_model(self.final_generator(), discriminator)
+
+
+def _check_written_out(layers: list[torch.nn.Conv2d], name: str, gain: float) -> None:
+    """Refuse layers of a D that was not trained with spectral norm: it would rescale them.
+
+    Where spectral norm was written out the largest singular values are 1, the last one the gain.
+    """
+    values = [torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2).item() for layer in layers]
+    scaled = values if gain == 1 else values[:-1]  # another gain rescales the logit on purpose
+    if any(abs(value - 1) > ABOUT_1 for value in scaled):
+        raise ValueError(
+            f"the largest singular values in the D of the weights {name} are "
+            f"{', '.join(f'{value:.2f}' for value in values)}: spectral norm would make another D "
+            "of it. Begin with weights trained with norm 'spectral' (where only the last value is "
+            "not 1, give it as the gain), or take norm 'none'"
+        )

@@ -67,7 +67,8 @@ def train(
     Args:
         task: what to train; its modules and optimizers are updated in place.
         dataset: a map-style set with `images(indices) -> (B, 3, H, W)`, `len` and a `name`. Where
-            it has `batch(indices)` as well (images with labels, or codes), a step gets that.
+            it has `batch(indices)` as well (images with labels, or codes), a step gets that. Its
+            `crop`, `identity` and `repeat` are part of the configuration, where it has them.
         steps: total number of steps, those of an earlier, resumed run included.
         batch_size: images a step, all processes together.
         seed: of the order of the images and of all draws.
@@ -147,6 +148,8 @@ def _configuration(task: Task, dataset: Any, batch_size: int, seed: int) -> dict
     for key, value in (
         ("crop", getattr(dataset, "crop", None)),
         ("files", getattr(dataset, "identity", None)),
+        ("repeat", getattr(dataset, "repeat", None)),
+        ("start_from", task.started_from),
     ):
         if value is not None:
             config[key] = value

@@ -31,11 +31,13 @@ class Task(ABC):
         shipped: the name of the module that is.
         modules: all that a checkpoint holds, by name.
         optimizers: for those of the modules that learn, by the same names.
+        started_from: sha256 of the weights file that the networks began with, None for random ones.
     """
 
     kind: ClassVar[str]
     shipped: ClassVar[str] = "network"
     settings: Any
+    started_from: str | None = None
 
     def __init__(self, settings: Any, device: torch.device | str):
         self.settings, self.device = settings, torch.device(device)
