@@ -207,7 +207,7 @@ def test_networks_that_do_not_fit_are_refused(images, model):
 
     for change, said in (
         ({"generator": Gray()}, "pictures of 1 channels"),
-        ({"discriminator": Column()}, r"return logits \(B,\), got \(1, 1\)"),
+        ({"discriminator": Column()}, r"one logit a picture, \(B,\), got \(4, 1\)"),
         ({"generator": Broken()}, "no finite loss"),
     ):
         with pytest.raises(ValueError, match=said):

@@ -56,8 +56,10 @@ def prior_loss(logits: Tensor, lam: float | Tensor, form: str = "saturating") ->
         (B,); negative for Eq. 5, positive for -log D.
 
     Raises:
-        ValueError: for another form.
+        ValueError: for logits of another shape, or another form.
     """
+    if logits.dim() > 1:
+        raise ValueError(f"D must return one logit a picture, (B,), got {tuple(logits.shape)}")
     if form == "saturating":
         return -lam * F.softplus(logits)  # log(1 - sigmoid(l)) = -log(1 + e^l)
     if form == "non-saturating":

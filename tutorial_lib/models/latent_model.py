@@ -51,20 +51,17 @@ class LatentModel:
 
     @torch.no_grad()
     def check_size(self, images: Tensor) -> None:
-        """The part of validation that needs the networks: one code is tried.
+        """The part of validation that needs the generator: one code is tried.
 
         Raises:
-            ValueError: unless pictures (B, 3, H, W) have the size of those that it makes, which are
-                colored, and D returns one logit a picture.
+            ValueError: unless pictures (B, 3, H, W) have the size of those that it makes, and these
+                are colored.
         """
         parameter = next(self.generator.parameters())
         made = self.generator(parameter.new_zeros(1, self.z_dim))
         channels, height, width = made.shape[1:]
         if channels != 3:
             raise ValueError(f"the generator makes pictures of {channels} channels, not of 3")
-        if self.discriminator is not None and self.discriminator(made).shape != (1,):
-            logits = tuple(self.discriminator(made).shape)
-            raise ValueError(f"the discriminator must return logits (B,), got {logits} for B = 1")
         if images.shape[-2:] != (height, width):
             raise ValueError(
                 f"images are {images.shape[-1]}x{images.shape[-2]}, the generator makes "
