@@ -212,7 +212,7 @@ def used_names(cell):
     return used(symtable.symtable(cell.source, "cell", "exec"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_notebook(lab, chromium):
     """A context manager: run_notebook(name, until) opens a notebook, runs the last cell that holds
     the text `until` and the cells that it rests on, and gives the page (Playwright's).

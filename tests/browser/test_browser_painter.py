@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from browser import in_kernel, shown_array, wait_until
 from matplotlib import cbook
@@ -37,6 +38,13 @@ DROP = """([selector, name, encoded, more]) => {
     for (const type of ['dragover', 'drop'])
         target.dispatchEvent(new DragEvent(type, options));
 }"""
+
+
+@pytest.fixture(scope="module")
+def page(run_notebook):
+    """The notebook, opened once: both tests begin by clearing the mask."""
+    with run_notebook(NOTEBOOK, until="HoleFiller(") as page:
+        yield page
 
 
 def center_of(page, row, column):
@@ -111,138 +119,134 @@ def drop(page, name, content, more=0):
     page.evaluate(DROP, [CANVAS, name, base64.b64encode(content).decode(), more])
 
 
-def test_a_hole_is_painted_with_mouse_keys_and_finger(run_notebook):
-    with run_notebook(NOTEBOOK, until="HoleFiller(") as page:
-        page.locator(CANVAS).scroll_into_view_if_needed()
-        cells = page.evaluate(CELLS)
-        eyes = np.ones((SIDE, SIDE), np.uint8)
-        eyes[12:30, 8:56] = 0
-        wait_for_mask(page, eyes)
+def test_a_hole_is_painted_with_mouse_keys_and_finger(page):
+    page.locator(CANVAS).scroll_into_view_if_needed()
+    cells = page.evaluate(CELLS)
+    eyes = np.ones((SIDE, SIDE), np.uint8)
+    eyes[12:30, 8:56] = 0
+    wait_for_mask(page, eyes)
 
-        tool(page, "clear")
-        mask = np.ones((SIDE, SIDE), np.uint8)
-        wait_for_mask(page, mask)
-        drag(page, (20, 10), (20, 30))
-        brushed = stroke(mask.copy(), 20, range(10, 31))
-        wait_for_mask(page, brushed)
-        tool(page, "rectangle")
-        drag(page, (52, 60), (40, 40))  # up and to the left as well
-        boxed = brushed.copy()
-        boxed[40:53, 40:61] = 0
-        wait_for_mask(page, boxed)
-        tool(page, "eraser")
-        drag(page, (46, 30), (46, 50))
-        erased = stroke(boxed.copy(), 46, range(30, 51), value=1)
-        wait_for_mask(page, erased)
+    tool(page, "clear")
+    mask = np.ones((SIDE, SIDE), np.uint8)
+    wait_for_mask(page, mask)
+    drag(page, (20, 10), (20, 30))
+    brushed = stroke(mask.copy(), 20, range(10, 31))
+    wait_for_mask(page, brushed)
+    tool(page, "rectangle")
+    drag(page, (52, 60), (40, 40))  # up and to the left as well
+    boxed = brushed.copy()
+    boxed[40:53, 40:61] = 0
+    wait_for_mask(page, boxed)
+    tool(page, "eraser")
+    drag(page, (46, 30), (46, 50))
+    erased = stroke(boxed.copy(), 46, range(30, 51), value=1)
+    wait_for_mask(page, erased)
 
-        # The keys' cursor begins where the mouse was last. Keys that are commands of JupyterLab do
-        # nothing but paint.
-        page.locator(CANVAS).focus()
-        for key in (
-            "b",
-            "+",
-            "ArrowDown",
-            "ArrowDown",
-            "Shift+ArrowLeft",
-            "ArrowUp",
-            "ArrowRight",
-            "Space",
-        ):
-            page.keyboard.press(key)
-        keyed = stroke(erased.copy(), 47, [43], size=BRUSH + 2)
-        wait_for_mask(page, keyed)
-        for key in ("r", "Enter", "Shift+ArrowUp", "Shift+ArrowUp", "ArrowLeft", "Enter"):
-            page.keyboard.press(key)
-        cornered = keyed.copy()
-        cornered[31:48, 42:44] = 0
-        wait_for_mask(page, cornered)
-        assert page.evaluate(CELLS) == cells
+    # The keys' cursor begins where the mouse was last. Keys that are commands of JupyterLab do
+    # nothing but paint.
+    page.locator(CANVAS).focus()
+    for key in (
+        "b",
+        "+",
+        "ArrowDown",
+        "ArrowDown",
+        "Shift+ArrowLeft",
+        "ArrowUp",
+        "ArrowRight",
+        "Space",
+    ):
+        page.keyboard.press(key)
+    keyed = stroke(erased.copy(), 47, [43], size=BRUSH + 2)
+    wait_for_mask(page, keyed)
+    for key in ("r", "Enter", "Shift+ArrowUp", "Shift+ArrowUp", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    cornered = keyed.copy()
+    cornered[31:48, 42:44] = 0
+    wait_for_mask(page, cornered)
+    assert page.evaluate(CELLS) == cells
 
-        for key, earlier in (("Control+z", keyed), ("Meta+z", erased), ("Control+z", boxed)):
-            page.keyboard.press(key)
-            wait_for_mask(page, earlier)
-        tool(page, "undo")
-        wait_for_mask(page, brushed)
+    for key, earlier in (("Control+z", keyed), ("Meta+z", erased), ("Control+z", boxed)):
+        page.keyboard.press(key)
+        wait_for_mask(page, earlier)
+    tool(page, "undo")
+    wait_for_mask(page, brushed)
 
-        tool(page, "brush")
-        page.locator(CANVAS).focus()
-        page.keyboard.press("-")
-        swipe(page, (55, 8), (55, 20))
-        wait_for_mask(page, stroke(brushed.copy(), 55, range(8, 21)))
+    tool(page, "brush")
+    page.locator(CANVAS).focus()
+    page.keyboard.press("-")
+    swipe(page, (55, 8), (55, 20))
+    wait_for_mask(page, stroke(brushed.copy(), 55, range(8, 21)))
 
 
-def test_a_photo_is_dropped_and_a_painted_hole_filled(run_notebook):
-    with run_notebook(NOTEBOOK, until="HoleFiller(") as page:
-        page.locator(CANVAS).scroll_into_view_if_needed()
-        drop(page, "note.jpg", b"no picture at all")
-        wait_for_text(page, MESSAGE, "not taken: the file cannot be read as a picture")
-        drop(page, "film.jpg", b"", more=51_000_000)
-        wait_for_text(page, MESSAGE, "not taken: film.jpg has 51 MB")
+def test_a_photo_is_dropped_and_a_painted_hole_filled(page):
+    page.locator(CANVAS).scroll_into_view_if_needed()
+    drop(page, "note.jpg", b"no picture at all")
+    wait_for_text(page, MESSAGE, "not taken: the file cannot be read as a picture")
+    drop(page, "film.jpg", b"", more=51_000_000)
+    wait_for_text(page, MESSAGE, "not taken: film.jpg has 51 MB")
 
-        before = to_uint8(load_dataset("portraits", split="test", limit=1)[:])[0]
-        tool(page, "clear")
-        tool(page, "rectangle")
-        drag(page, (40, 20), (50, 44))
-        assert page.locator(".filler-save").is_disabled(), "this picture was not taken from a photo"
-        mask = np.ones((SIDE, SIDE), bool)
-        mask[40:51, 20:45] = False
-        wait_for_mask(page, mask)
-        page.locator(".filler-new").click()
-        # the message of the fill before says the same: wait for a picture with the new hole first
-        wait_until(
-            page,
-            lambda: np.array_equal(result_array(page)[mask], before[mask]),
-            lambda: "no result with the new hole",
-        )
-        wait_for_text(page, ".filler-message", f"filled after {DEFAULT.steps} steps")
-        assert_filled(page, before, mask)
+    before = to_uint8(load_dataset("portraits", split="test", limit=1)[:])[0]
+    tool(page, "clear")
+    tool(page, "rectangle")
+    drag(page, (40, 20), (50, 44))
+    assert page.locator(".filler-save").is_disabled(), "this picture was not taken from a photo"
+    mask = np.ones((SIDE, SIDE), bool)
+    mask[40:51, 20:45] = False
+    wait_for_mask(page, mask)
+    page.locator(".filler-new").click()
+    # the message of the fill before says the same: wait for a picture with the new hole first
+    wait_until(
+        page,
+        lambda: np.array_equal(result_array(page)[mask], before[mask]),
+        lambda: "no result with the new hole",
+    )
+    wait_for_text(page, ".filler-message", f"filled after {DEFAULT.steps} steps")
+    assert_filled(page, before, mask)
 
-        with cbook.get_sample_data("grace_hopper.jpg") as file:
-            photo = file.read()
-        face = to_uint8(align(load_picture(photo)).pixels)[0]
-        drop(
-            page, "hopper.jpg", photo, more=12_000_000
-        )  # readers of JPEG files do not mind what follows; it comes in parts
-        wait_for_text(page, MESSAGE, "a face was found")
-        given = hashlib.sha256(encode_png(face)).hexdigest()
-        assert (
-            in_kernel(
-                page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())"
-            )
-            == given
-        )
-        wait_for_mask(page, mask)  # the hole stays
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        photo = file.read()
+    face = to_uint8(align(load_picture(photo)).pixels)[0]
+    drop(
+        page, "hopper.jpg", photo, more=12_000_000
+    )  # readers of JPEG files do not mind what follows; it comes in parts
+    wait_for_text(page, MESSAGE, "a face was found")
+    given = hashlib.sha256(encode_png(face)).hexdigest()
+    assert (
+        in_kernel(page, "import hashlib; print(hashlib.sha256(filler.painter.picture).hexdigest())")
+        == given
+    )
+    wait_for_mask(page, mask)  # the hole stays
 
-        # Long enough to be stopped on any machine.
-        in_kernel(
-            page,
-            "from dataclasses import replace; "
-            "filler.settings = replace(filler.settings, steps=100_000)",
-        )
-        page.locator(".filler-fill").click()
-        wait_for_text(page, ".filler-message", "step ")
-        page.locator(".filler-stop").click()
-        wait_for_text(page, ".filler-message", "stopped after")
-        assert_filled(page, face, mask)
+    # Long enough to be stopped on any machine.
+    in_kernel(
+        page,
+        "from dataclasses import replace; "
+        "filler.settings = replace(filler.settings, steps=100_000)",
+    )
+    page.locator(".filler-fill").click()
+    wait_for_text(page, ".filler-message", "step ")
+    page.locator(".filler-stop").click()
+    wait_for_text(page, ".filler-message", "stopped after")
+    assert_filled(page, face, mask)
 
-        # the photo at its own size, by mouse and by key; first as one message, then in parts
-        whole = save(page, lambda: page.locator(".filler-save").click())
-        wait_for_text(page, ".filler-message", "saved as filled.png, 512x600")
-        in_kernel(page, "from tutorial_lib.teaching.widgets import painter; painter._PART = 50_000")
-        page.locator(".filler-save").focus()
-        assert save(page, lambda: page.keyboard.press("Enter")) == whole and len(whole) > 150_000
-        said = in_kernel(page, "print(hashlib.sha256(filler.filled_photo().tobytes()).hexdigest())")
-        assert hashlib.sha256(load_picture(whole).tobytes()).hexdigest() == said
-        before, after = (np.asarray(load_picture(picture)) for picture in (photo, whole))
-        changed = (before != after).any(-1)
-        hole = hole_in_photo(
-            torch.from_numpy(mask)[None, None].float(), align(load_picture(photo)).transform
-        )
-        assert not changed[~hole].any() and changed[hole].mean() > 0.5
+    # the photo at its own size, by mouse and by key; first as one message, then in parts
+    whole = save(page, lambda: page.locator(".filler-save").click())
+    wait_for_text(page, ".filler-message", "saved as filled.png, 512x600")
+    in_kernel(page, "from tutorial_lib.teaching.widgets import painter; painter._PART = 50_000")
+    page.locator(".filler-save").focus()
+    assert save(page, lambda: page.keyboard.press("Enter")) == whole and len(whole) > 150_000
+    said = in_kernel(page, "print(hashlib.sha256(filler.filled_photo().tobytes()).hexdigest())")
+    assert hashlib.sha256(load_picture(whole).tobytes()).hexdigest() == said
+    before, after = (np.asarray(load_picture(picture)) for picture in (photo, whole))
+    changed = (before != after).any(-1)
+    hole = hole_in_photo(
+        torch.from_numpy(mask)[None, None].float(), align(load_picture(photo)).transform
+    )
+    assert not changed[~hole].any() and changed[hole].mean() > 0.5
 
-        tool(page, "clear")
-        page.locator(".filler-fill").click()
-        wait_for_text(page, ".filler-message", "paint a hole first")
+    tool(page, "clear")
+    page.locator(".filler-fill").click()
+    wait_for_text(page, ".filler-message", "paint a hole first")
 
 
 def save(page, press):
