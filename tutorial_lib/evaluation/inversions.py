@@ -18,13 +18,14 @@ from torch import Tensor
 
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.results import (
+    check_count,
     check_names,
     interval_text,
     open_results,
     options_of,
     unfinished,
 )
-from tutorial_lib.evaluation.two_sample import check_enough, two_sample_auc
+from tutorial_lib.evaluation.two_sample import LEAST, two_sample_auc
 from tutorial_lib.inpainting.diffusion import dps, repaint, replacement
 from tutorial_lib.inpainting.importance import window_weights
 from tutorial_lib.inpainting.inversion import inpaint_quality, search_features, tune_generator
@@ -219,7 +220,7 @@ def run_inversions(
             from something else.
     """
     check_names(methods, METHODS, "unknown method")
-    check_enough(len(originals))
+    check_count(len(originals), LEAST)
     given = {"encoder": encoder, "denoiser": denoiser}
     for name in methods:
         if name in NEED and given[NEED[name]] is None:

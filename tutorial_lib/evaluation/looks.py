@@ -15,13 +15,14 @@ from tutorial_lib.baselines import BASELINES as FILLS
 from tutorial_lib.baselines import NEED_PICTURES, fill_with
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.results import (
+    check_count,
     check_names,
     interval_text,
     open_results,
     options_of,
     unfinished,
 )
-from tutorial_lib.evaluation.two_sample import check_enough, two_sample_auc
+from tutorial_lib.evaluation.two_sample import LEAST, two_sample_auc
 from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import center_mask, corrupt, half_mask, rectangle_mask
@@ -69,7 +70,7 @@ def run_looks(
     """
     masks = list(MASKS) if masks is None else masks
     check_names(masks, MASKS, "unknown mask")
-    check_enough(len(originals))
+    check_count(len(originals), LEAST)
     made_from = {"experiment": "looks", "data": data, "pictures": len(originals), "seed": seed}
     results = open_results(path, made_from)
     methods: dict[str, tuple[LatentModel | None, dict]] = {

@@ -16,6 +16,7 @@ from torch import Tensor
 from tutorial_lib.evaluation.metrics import psnr
 from tutorial_lib.evaluation.reports import discriminator_report
 from tutorial_lib.evaluation.results import (
+    check_count,
     check_names,
     evenly_spaced,
     interval_text,
@@ -23,7 +24,7 @@ from tutorial_lib.evaluation.results import (
     unfinished,
 )
 from tutorial_lib.evaluation.sliced_wasserstein import sliced_wasserstein
-from tutorial_lib.evaluation.two_sample import check_enough, two_sample_auc
+from tutorial_lib.evaluation.two_sample import LEAST, two_sample_auc
 from tutorial_lib.inpainting.latent_search import DEFAULT
 from tutorial_lib.inpainting.pipeline import inpaint
 from tutorial_lib.masks import center_mask
@@ -157,7 +158,7 @@ def run_recipes(
     """
     names = list(RECIPES) if names is None else names
     check_names(names, RECIPES, "unknown recipe")
-    check_enough(len(held_out))
+    check_count(len(held_out), LEAST)
     made_from = {
         "experiment": "recipes",
         "data": data,

@@ -115,7 +115,7 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
 def check_count(count: int, least: int) -> None:
     """Raises ValueError for fewer pictures than the statistics of an experiment need."""
     if count < least:
-        raise ValueError(f"{count} of the pictures cannot be averaged: take at least {least}")
+        raise ValueError(f"too few pictures for the statistics, {count}: take at least {least}")
 
 
 def write_results(path: str | os.PathLike, results: dict) -> Path:

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from tutorial_lib.device import seeded_generator
 from tutorial_lib.evaluation.metrics import auc
+from tutorial_lib.evaluation.results import check_count
 from tutorial_lib.images import check_images
 from tutorial_lib.masks import check_mask
 
 FOLDS = 5
+LEAST = 4 * FOLDS  # pictures
 MARGIN = 4  # pixels around the hole that the judge sees: seams lie there
 EPOCHS = 10
 BATCH = 32  # pairs
@@ -72,12 +74,6 @@ class Judge(nn.Module):
         return self.to_logit(features)[:, 0]
 
 
-def check_enough(count: int) -> None:
-    """Raises ValueError for fewer pictures than `two_sample_auc` needs, four a fold."""
-    if count < 4 * FOLDS:
-        raise ValueError(f"{count} pictures are too few for {FOLDS} folds: take {4 * FOLDS}")
-
-
 def two_sample_auc(
     originals: Tensor,
     completed: Tensor,
@@ -116,7 +112,7 @@ def two_sample_auc(
             f"got {tuple(originals.shape)} and {tuple(completed.shape)}"
         )
     count = len(originals)
-    check_enough(count)
+    check_count(count, LEAST)
     hole = torch.ones_like(originals[:, :1])
     if mask is not None:
         hole = 1 - check_mask(mask, originals).to(hole)

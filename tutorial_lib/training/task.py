@@ -71,7 +71,9 @@ class Task(ABC):
 
     def placed(self, network: Network) -> Network:
         """The network on the device, in the layout that is fastest there."""
-        return network.to(self.device, memory_format=memory_format(self.device))  # type: ignore[call-overload]
+        return network.to(  # type: ignore[call-overload]
+            self.device, memory_format=memory_format(self.device)
+        )
 
     def images_here(self, images: Tensor) -> Tensor:
         """The images on the device, in the layout that is fastest there."""
