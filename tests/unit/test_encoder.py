@@ -54,6 +54,22 @@ def test_samples_are_those_of_their_codes():
     assert not torch.equal(Samples(gan(), 6, seed=4).codes, data.codes)
 
 
+def test_a_run_goes_on_with_the_same_weights_only(tmp_path):
+    def run(steps, sha256):
+        model = gan()
+        model.card["sha256"] = sha256
+        task = EncoderTask(EncoderSettings(4), model)
+        data = Samples(model, 16)
+        return train(
+            task, data, steps=steps, batch_size=4, run_dir=tmp_path / "run", progress=False
+        )
+
+    run(1, "one")
+    with pytest.raises(ValueError, match="files"):
+        run(2, "another")
+    assert run(2, "one").steps == 2
+
+
 def test_it_learns_to_guess_codes_it_has_not_seen():
     model = gan(2)
     task = EncoderTask(EncoderSettings(8, learning_rate=2e-3), model)

@@ -66,7 +66,9 @@ def run(options) -> int:
     return 0
 
 
-def search_frames(images: Tensor, mask: Tensor, gan: LatentModel, seed: int = 0) -> list[Tensor]:
+def search_frames(
+    images: Tensor, mask: Tensor, gan: LatentModel, seed: int = 0, progress: bool = True
+) -> list[Tensor]:
     """What a search with the default settings passes through, a grid of pictures a frame.
 
     Args:
@@ -74,6 +76,7 @@ def search_frames(images: Tensor, mask: Tensor, gan: LatentModel, seed: int = 0)
         mask: (B, 1, H, W), 1 = known.
         gan: the model to search.
         seed: of the initial z.
+        progress: whether to show a progress bar.
 
     Returns:
         at most 30 frames, each (3 B, 3, H, W): the corrupted images, G(z), the completions.
@@ -85,7 +88,7 @@ def search_frames(images: Tensor, mask: Tensor, gan: LatentModel, seed: int = 0)
         initial_z(gan, len(images), seed=seed),
         DEFAULT,
         path_points=FRAMES,
-        progress=False,
+        progress=progress,
     )
     known, mask = (part.to(gan.device) for part in check_batch(images, mask))
     frames = []

@@ -28,6 +28,7 @@ class Samples:
     def __init__(self, gan: LatentModel, count: int, seed: int = 0):
         self.gan = gan
         self.name = f"samples of {gan.card.get('name', 'a generator')}"
+        self.identity = gan.card.get("sha256")  # a resumed run is held to the same weights
         self.codes = gan.sample_z(count, seeded_generator(seed))  # (count, z_dim)
 
     def __len__(self) -> int:
