@@ -43,6 +43,7 @@ from tutorial_lib.evaluation.two_sample import two_sample_auc
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.diffusion import dps, repaint
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER
+from tutorial_lib.inpainting.pipeline import fill_hole
 from tutorial_lib.masks import FAMILIES, corrupt
 from tutorial_lib.models.attributes import AttributeClassifier, heads_of
 from tutorial_lib.models.context_encoder import ContextEncoder
@@ -60,6 +61,7 @@ DATA = {"name": "noise", "split": "test"}
 QUICK = [
     "corrupted",
     "context-encoder",
+    "context-encoder-blended",
     "ours",
     "ours, PAPER",
     "mean",
@@ -126,7 +128,8 @@ def run(originals, models, folder, name="t", **changes):
 
 
 def test_every_system_of_the_paper_is_there():
-    assert set(USUAL) == {"corrupted", "context-encoder", "ours", "ours, PAPER"} | set(BASELINES)
+    painters = {"context-encoder", "context-encoder-blended"}
+    assert set(USUAL) == {"corrupted", "ours", "ours, PAPER"} | painters | set(BASELINES)
     assert set(METHODS) == {*USUAL, "repaint", "dps"}
     assert (
         METHODS["ours"].settings == DEFAULT
@@ -194,6 +197,9 @@ def test_the_methods_are_the_library_s_own(originals, models, short):
     assert context.shape == (1,)
     painted, _ = fill_rows("context-encoder", originals, masks, [1], models)
     torch.testing.assert_close(painted, models.context_encoder.paint(y, masks[1:2])[1])
+    generated, _ = models.context_encoder.paint(y, masks[1:2])
+    blended, _ = fill_rows("context-encoder-blended", originals, masks, [1], models)
+    torch.testing.assert_close(blended, fill_hole(generated, y, masks[1:2]))
     total, _ = fill_rows("total-variation", originals, masks, [1], models)
     torch.testing.assert_close(total, fill_with("total-variation", y, masks[1:2]))
     assert torch.equal(fill_rows("corrupted", originals, masks, [1], models)[0], y)

@@ -41,7 +41,7 @@ from tutorial_lib.evaluation.two_sample import FOLDS, two_sample_auc
 from tutorial_lib.images import to_float, to_uint8
 from tutorial_lib.inpainting.diffusion import dps, repaint
 from tutorial_lib.inpainting.latent_search import DEFAULT, PAPER, SearchSettings
-from tutorial_lib.inpainting.pipeline import complete, initial_z
+from tutorial_lib.inpainting.pipeline import complete, fill_hole, initial_z
 from tutorial_lib.masks import FAMILIES, corrupt, make_masks
 from tutorial_lib.models.attributes import FEATURES
 from tutorial_lib.models.context_encoder import ContextEncoder
@@ -92,6 +92,7 @@ DIFFUSION: dict[str, Callable[..., Tensor]] = {"repaint": repaint, "dps": dps}
 METHODS = {
     "corrupted": Method("nothing"),
     "context-encoder": Method("paint"),
+    "context-encoder-blended": Method("paint"),
     "ours": Method("search", DEFAULT),
     "ours, PAPER": Method("search", PAPER, 32),
     **{name: Method("baseline", at_most=100 if name in SLOW else 500) for name in BASELINES},
@@ -169,7 +170,10 @@ def fill_rows(
     if method.kind == "nothing":
         return y, None
     if method.kind == "paint" and models.context_encoder is not None:
-        return models.context_encoder.paint(y, mask)[1].cpu(), None
+        painted, pasted = models.context_encoder.paint(y, mask)  # (len(rows), 3, 64, 64) each
+        if name == "context-encoder-blended":  # by Eq. 6, as ours is
+            return fill_hole(painted.cpu(), y, mask), None
+        return pasted.cpu(), None
     if method.kind == "baseline":
         pictures = {"pictures": models.training} if name in NEED_PICTURES else {}
         return fill_with(name, y, mask, **pictures), None
