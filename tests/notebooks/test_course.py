@@ -122,6 +122,8 @@ def hides_its_checks(notebook):
                 yield f"tagged {HIDDEN} but not collapsed in JupyterLab: {cell.source[:40]!r}"
             if "assert" not in cell.source:
                 yield f"a collapsed cell that asserts nothing: {cell.source[:40]!r}"
+            if any(re.search(r"\b(True|False)\b", some.get("text", "")) for some in cell.outputs):
+                yield f"a collapsed cell prints a verdict, it is to assert it: {cell.source[:40]!r}"
     if not any(map(hidden, notebook.cells)):
         yield "no collapsed check"
 
@@ -300,6 +302,10 @@ BAD = {
     "no picture": (shows_a_picture_early, lambda n: n.cells[1].update(outputs=[])),
     "open check": (hides_its_checks, lambda n: n.cells[3].metadata.pop("jupyter")),
     "no assertion": (hides_its_checks, replaced("assert 1 + 1 == 2", "print(True)")),
+    "a verdict": (
+        hides_its_checks,
+        lambda n: n.cells[3].update(outputs=[v4.new_output("stream", text="it holds: True\n")]),
+    ),
     "no check": (hides_its_checks, lambda n: n.cells.pop(3)),
     "open box": (closes_boxes, replaced("</details>", "")),
     "raw box": (closes_boxes, replaced("</summary>\n\n", "</summary>\n")),

@@ -157,15 +157,17 @@ def runs_on_python3(notebook):
         yield "the language is not python"
 
 
-def has_a_number_beside_each_figure(notebook):
+def has_a_check_beside_each_figure(notebook):
     cells = code_cells(notebook)
     for index, (number, cell) in enumerate(cells):
         has_figure = any("image/png" in output.get("data", {}) for output in cell.outputs)
-        beside = cells[index : index + 2]
-        if has_figure and not any(CHECKED in tags(near) and printed(near) for _, near in beside):
+        beside = [near for _, near in cells[index : index + 2]]
+        if has_figure and not any(
+            (CHECKED in tags(near) and printed(near)) or "assert" in near.source for near in beside
+        ):
             yield (
                 f"cell {number} has a figure, but neither it nor the next code cell "
-                "prints something that is checked"
+                "asserts something or prints something that is checked"
             )
 
 
@@ -205,7 +207,7 @@ EVERY = [
     names_no_machine,
     has_whole_widgets_or_none,
     runs_on_python3,
-    has_a_number_beside_each_figure,
+    has_a_check_beside_each_figure,
     opens_with_text,
     is_small,
 ]
@@ -329,7 +331,7 @@ BAD = {
     "kernel": (runs_on_python3, lambda n: n.metadata.kernelspec.update(name="my-env")),
     "language": (runs_on_python3, lambda n: n.metadata.update(language_info={"name": "julia"})),
     "figure alone": (
-        has_a_number_beside_each_figure,
+        has_a_check_beside_each_figure,
         lambda n: n.cells[2].metadata.update(tags=[]),
     ),
     "no opening": (opens_with_text, lambda n: n.cells.pop(0)),
