@@ -12,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from browser import in_kernel, shown_array, wait_until
+from browser import (
+    ERRORS,
+    RAN,
+    ROOT,
+    RUN,
+    in_kernel,
+    needed_cells,
+    shown_array,
+    wait_until,
+)
 from matplotlib import cbook
 
 from tutorial_lib import load_dataset
@@ -197,7 +206,10 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(page):
     # the message of the fill before says the same: wait for a picture with the new hole first
     wait_until(
         page,
-        lambda: np.array_equal(result_array(page)[mask], before[mask]),
+        lambda: (
+            shown_array(page, PICTURE) is not None
+            and np.array_equal(result_array(page)[mask], before[mask])
+        ),
         lambda: "no result with the new hole",
     )
     wait_for_text(page, ".filler-message", f"filled after {DEFAULT.steps} steps")
@@ -249,11 +261,36 @@ def test_a_photo_is_dropped_and_a_painted_hole_filled(page):
     wait_for_text(page, ".filler-message", "paint a hole first")
 
 
-def save(page, press):
+def test_pairs_are_judged_by_mouse_and_by_key(page):
+    cell = needed_cells(ROOT / "notebooks" / NOTEBOOK, "blind_test = BlindTest(")[-1]
+    page.evaluate(RUN, [cell])
+    page.wait_for_function(RAN, arg=[cell])
+    assert page.evaluate(ERRORS) == []
+    for side in ("left", "right"):
+        image = page.locator(f"img.blind-{side}-image, .blind-{side}-image img")
+        assert image.get_attribute("title") == f"the {side} picture"
+    for number, key in enumerate((None, "Enter", "Space", None, "Enter", "Enter"), start=1):
+        button = page.locator(f".blind-{'left' if number % 2 else 'right'}")
+        if key is None:
+            button.click()
+        else:
+            button.focus()
+            page.keyboard.press(key)
+        wait_for_text(page, ".blind-caption", f"{number} of 6 pairs")
+        named = "completion over original" in page.locator(".blind-caption").inner_text()
+        assert named == (number == 6), "the methods are named at the end alone"
+    assert page.locator(".blind-left").is_disabled() and page.locator(".blind-right").is_disabled()
+    saved = save(page, lambda: page.locator(".blind-link a").click(), "blind-test.csv")
+    rows = [line.split(",") for line in saved.decode().split()[1:]]  # reader, picture, left, right
+    assert [row[4] for row in rows] == [row[2 + n % 2] for n, row in enumerate(rows)]
+    assert len(rows) == 6
+
+
+def save(page, press, name="filled.png"):
     """The bytes of the file that the browser saves when something is pressed."""
     with page.expect_download() as download:
         press()
-    assert download.value.suggested_filename == "filled.png"
+    assert download.value.suggested_filename == name
     return Path(download.value.path()).read_bytes()
 
 

@@ -145,6 +145,10 @@ def has_three_exercises(notebook):
             rf"{kind}\*?\*?\.?\*?\*? \((?:one|two|three) stars?, \d+ minutes", exercises
         ):
             yield f"no exercise '{kind}' with its stars and minutes"
+    *_, first, second, _ = ["", "", *re.split(r"(?m)^\*\*[123]\. ", prose(notebook, boxes=True))]
+    for part in (first, second):
+        if "<summary>Hint" not in part:
+            yield f"no hint for the exercise {part[:40]!r}"
 
 
 def has_a_place_for_the_answer(notebook):
@@ -184,14 +188,15 @@ def value(text):
     return float(text.replace(",", "").replace("_", ""))
 
 
-def shown(notebook):
-    """Every number that code has or prints, as a set of values; percentages also as fractions."""
-    texts = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in notebook.cells:
+def shown(cells):
+    """Every number that code cells have or print, as a set of values; percentages also as
+    fractions. What a browser draws is not read: stored sliders are full of digits.
+    """
+    texts = [cell.source for cell in cells]
+    for cell in cells:
         for output in cell.get("outputs", []):
             texts.append(output.get("text", ""))
             texts.append(output.get("data", {}).get("text/plain", ""))
-            texts.append(output.get("data", {}).get("text/html", ""))
             texts.append(output.get("evalue", ""))
     found = set()
     for match in ANY_NUMBER.finditer("\n".join(texts)):
@@ -200,13 +205,42 @@ def shown(notebook):
     return found
 
 
+def sections(notebook):
+    """(heading, text, code cells) of what is before the first heading and of each section."""
+    found = [("", "", [])]
+    for cell in notebook.cells[1:]:
+        if cell.cell_type == "code":
+            found[-1][2].append(cell)
+            continue
+        for part in re.split(r"(?m)^(?=## )", cell.source):
+            if part.startswith("## "):
+                found.append((part.partition("\n")[0][3:], part, []))
+            else:
+                heading, text, cells = found[-1]
+                found[-1] = heading, f"{text}\n\n{part}", cells
+    return found
+
+
 def takes_numbers_from_its_outputs(notebook):
-    """The first cell's minutes, exercises' minutes and what stands in code are left out."""
-    text = without_code(
-        "\n\n".join(cell.source for cell in notebook.cells[1:] if cell.cell_type == "markdown")
-    )
-    text = re.sub(r"\((?:one|two|three) stars?, \d+ minutes[^)]*\)", " ", text)
-    known = shown(notebook)
+    """Each number in the text is in code or output of its own section, or of the opening.
+
+    From the summary on it may be from any. The first cell's minutes, exercises' minutes, the
+    level of intervals and what stands in code are left out.
+    """
+    for text, known in texts_and_numbers(notebook):
+        yield from numbers_not_in(known, text)
+
+
+def texts_and_numbers(notebook):
+    opening = shown(sections(notebook)[0][2]) | {95, 0.95, 5, 0.05}
+    everything = shown([cell for cell in notebook.cells if cell.cell_type == "code"]) | opening
+    for heading, text, cells in sections(notebook):
+        known = everything if heading in ("Summary", "Exercises") else shown(cells) | opening
+        text = without_code(text)
+        yield re.sub(r"\((?:\w+) stars?, \d+ minutes[^)]*\)|[Ee]xercise \d", " ", text), known
+
+
+def numbers_not_in(known, text):
     for match in NUMBER.finditer(text):
         digits = match[0]
         decimals = len(digits.partition(".")[2])
@@ -220,7 +254,7 @@ def takes_numbers_from_its_outputs(notebook):
             for have in known
         ):
             near = text[max(0, match.start() - 30) : match.end() + 15].replace("\n", " ")
-            yield f"{digits} is in no output and no code of this notebook: ...{near}..."
+            yield f"{digits} is in no output and no code of this section: ...{near}..."
 
 
 CHECKS = [
@@ -244,6 +278,20 @@ def test_notebook_of_the_course(name):
     assert not [f"{check.__name__}: {problem}" for check in CHECKS for problem in check(notebook)]
 
 
+def test_most_numbers_that_are_a_little_wrong_are_noticed():
+    noticed = []
+    for name in COURSE:
+        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        for text, known in texts_and_numbers(notebook):
+            for match in NUMBER.finditer(text):
+                decimals = len(match[0].partition(".")[2])
+                for step in (-2, -1, 1, 2):
+                    wrong = f"{value(match[0]) + step / 10**decimals:.{decimals}f}"
+                    after = text[match.end() : match.end() + 20]
+                    noticed.append(any(numbers_not_in(known, f" {wrong}{after}")))
+    assert len(noticed) > 300 and sum(noticed) > 0.65 * len(noticed)
+
+
 def test_the_first_notebook_leads_to_all_others():
     first = nbformat.read(ROOT / "notebooks" / f"{COURSE[0]}.ipynb", as_version=4)
     text = prose(first)
@@ -256,7 +304,15 @@ EXERCISES = """## Summary
 One. Two at 1.5 dB! Is it three?
 ## Exercises
 **1. Predict and run** (one star, 5 minutes). Run.
-**2. Find the bug** (two stars, 10 minutes). Mend."""
+<details><summary>Hint</summary>
+
+How?
+</details>
+**2. Find the bug** (two stars, 10 minutes). Mend.
+<details><summary>Hint</summary>
+
+Where?
+</details>"""
 QUESTION = "**3. Open question** (three stars, 15 minutes). Think."
 
 
@@ -310,6 +366,7 @@ BAD = {
     "open box": (closes_boxes, replaced("</details>", "")),
     "raw box": (closes_boxes, replaced("</summary>\n\n", "</summary>\n")),
     "two exercises": (has_three_exercises, replaced("Find the bug", "Another")),
+    "no hint": (has_three_exercises, replaced("Mend.\n<details><summary>Hint", "Mend.\n<details><summary>So")),
     "no minutes": (has_three_exercises, replaced("star, 5 minutes", "star")),
     "no place for the answer": (has_a_place_for_the_answer, lambda n: n.cells.pop()),
     "an answer": (has_a_place_for_the_answer, replaced(PLACEHOLDER, "42")),

@@ -66,7 +66,7 @@ def shows_no_check_and_no_answer(lecture):
 def takes_numbers_from_the_notebook(lecture):
     """Minutes are left out: they are the speaker's."""
     for name, deck in slides.by_notebook(lecture).items():
-        known = shown(read(name))
+        known = shown([cell for cell in read(name).cells if cell.cell_type == "code"])
         for slide in deck:
             text = without_code(f"{slide.text}\n{slide.note}")
             for match in NUMBER.finditer(re.sub(r"\d+ minutes?", " ", text)):

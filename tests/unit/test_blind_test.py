@@ -77,6 +77,9 @@ def test_the_widget_shows_each_pair_once_and_notes_what_was_clicked():
             base = {"ours": 0, "theirs": 100}
             assert level(test.left_image) == base[left] + number
             assert level(test.right_image) == base[right] + number
+            if test.choices:
+                assert "one method" in test.caption.value or "the other" in test.caption.value
+            assert not re.search("ours|theirs", test.caption.value)
             (test.left if left == "ours" else test.right).click()
         assert test.shown is None and test.left.disabled and test.right.disabled
         assert sorted(choice.picture for choice in test.choices) == list(range(6))

@@ -45,6 +45,15 @@ def leaders(losses, z, keep):
     return torch.cat([codes[best] for codes, best in zip(by_photo, order, strict=True)])
 
 
+def count_solutions(ends, least):
+    y = ends[:, 1].sort().values
+    return 1 + int((y.diff() > least).sum())
+
+
+def total_loss(points, x, logits, lam):
+    return (points[:, 0] - x).abs() - lam * F.softplus(logits)
+
+
 def fold(weight, mean, variance, scale, shift, eps):
     factor = scale / torch.sqrt(variance + eps)
     return weight * factor.view(1, -1, 1, 1), shift - factor * mean
@@ -305,6 +314,8 @@ RIGHT = {
     "check_fused": fold,
     "check_evaluations": evaluations_of_repaint,
     "check_step_back": step_back,
+    "check_solutions": count_solutions,
+    "check_total_loss": total_loss,
     "check_two_holes": two_holes,
     "check_paste": paste,
     "check_easy_hole": checkerboard,
@@ -352,6 +363,18 @@ def two_big_holes():
     mask = torch.ones(1, 1, 64, 64)
     mask[:, :, :30, :28] = 0
     mask[:, :, :30, 36:] = 0
+    return mask
+
+
+def two_dots():
+    mask = torch.ones(1, 1, 64, 64)
+    mask[..., 0, 0] = mask[..., 0, 20] = 0
+    return mask
+
+
+def two_over_one_eye():
+    mask = torch.ones(1, 1, 64, 64)
+    mask[:, :, 20:30, 10:20] = mask[:, :, 20:30, 21:30] = 0
     return mask
 
 
@@ -553,10 +576,44 @@ WRONG = {
         (lambda weight, mean, variance, scale, shift, eps: (weight[:, :3], shift), "shape"),
         (lambda weight, mean, variance, scale, shift, eps: (weight, shift[:3]), "bias of shape"),
     ],
+    "check_solutions": [
+        (lambda ends, least: count_solutions(ends, least) - 1, "2 are too few"),
+        (
+            lambda ends, least: 1 + int((ends[:, 1].diff().abs() > least).sum()),
+            "three groups.*too many",
+        ),
+        (lambda ends, least: count_solutions(ends.flip(1), least), "1 are too few"),
+        (lambda ends, least: len(ends[:, 1].unique()), "7 are too many"),
+        (lambda ends, least: len({round(y / 0.35) for y in ends[:, 1].tolist()}), "chain"),
+        (lambda ends, least: count_solutions(ends, 0.15), "least = 0.5: 3 are too many"),
+    ],
+    "check_total_loss": [
+        (lambda p, x, logits, lam: total_loss(p.flip(1), x, logits, lam), "missing coordinate"),
+        (
+            lambda p, x, logits, lam: (p[:, 0] - x).abs() + lam * F.softplus(logits),
+            "higher logit",
+        ),
+        (lambda p, x, logits, lam: total_loss(p, x, logits, 0), "same as with 0"),
+        (
+            lambda p, x, logits, lam: (p - x).abs().sum(1) - lam * F.softplus(logits),
+            "with lambda 0",
+        ),
+        (
+            lambda p, x, logits, lam: (p[:, 0] - x).abs() + lam * torch.log(1 - logits.sigmoid()),
+            "not finite",
+        ),
+        (
+            lambda p, x, logits, lam: (p[:, 0] - x).abs() + lam * F.softplus(-logits),
+            "differs",
+        ),
+        (lambda p, x, logits, lam: total_loss(p, x, logits, lam).mean(), "one loss a point"),
+    ],
     "check_two_holes": [
+        (two_dots, "left eye, near row 20 and column 19, is still there"),
+        (two_over_one_eye, "right eye.*still there"),
         (one_hole, "two separate holes"),
         (two_holes_low, "upper half"),
-        (two_holes_stacked, "side by side"),
+        (two_holes_stacked, "left eye"),
         (two_big_holes, "smaller"),
         (lambda: two_holes()[0, 0], r"shape \(1, 1, 64, 64\)"),
         (lambda: two_holes() / 2, "0 .* and 1"),
@@ -613,8 +670,11 @@ WRONG = {
     "check_speakers": [
         (lambda height, width, window: 2 * (height + width) * (window // 2), "corners"),
         (lambda height, width, window: (height + window - 1) * (width + window - 1), "itself"),
-        (lambda height, width, window: speakers(height, width, window + 1), "expected 48"),
-        (lambda height, width, window: speakers(height, height, window), "1x20"),
+        (
+            lambda height, width, window: speakers(height, width, window + 1),
+            "2x3 and window 7: .* too many",
+        ),
+        (lambda height, width, window: speakers(height, height, window), "32x32|1x20|2x3"),
     ],
     "check_round_weights": [
         (weight_in_the_hole, "hole itself"),
@@ -655,6 +715,12 @@ WRONG = {
         (
             lambda z, rng: torch.where(z.abs() > 1, torch.rand(z.shape, generator=rng), z),
             "not uniform",
+        ),
+        (lambda z, rng: torch.where(z.abs() > 1, 2 * z.sign() - z, z), "not uniform"),
+        (lambda z, rng: (z + 1) % 2 - 1, "not uniform"),
+        (
+            lambda z, rng: torch.where(z.abs() > 1, torch.rand(z.shape) * 2 - 1, z),
+            "do not come from the generator",
         ),
         (lambda z, rng: z, "outside"),
         (lambda z, rng: z[0], "shape"),
@@ -785,7 +851,7 @@ CASES = [
 
 def test_every_check_is_tried_here():
     assert CHECKS == sorted(RIGHT) == sorted(WRONG)
-    assert all(len(wrong) >= 2 for wrong in WRONG.values())
+    assert all(len(wrong) >= 3 for wrong in WRONG.values())
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -793,6 +859,16 @@ def test_a_right_function_is_accepted(name, capsys):
     assert getattr(exercises, name)(RIGHT[name]) is True
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 and lines[0].startswith("Correct: ")
+
+
+def test_a_reference_of_its_own_for_each_variant_is_as_good(capsys):
+    def seeds_of(name):
+        return lambda way, photo: 10 * photo + ord(name[-1])
+
+    def beside(run, names, photos):
+        return {name: ablation(run, [name], photos, seed_of=seeds_of(name))[name] for name in names}
+
+    assert exercises.check_ablation(beside) is True, capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "function", "message"), CASES)

@@ -13,7 +13,6 @@ from torch import nn
 
 from tutorial_lib.inpainting.latent_search import search
 from tutorial_lib.teaching import plane
-from tutorial_lib.teaching.exercises import gans_in_the_plane as plane_exercises
 from tutorial_lib.teaching.plotting import DescribedFigure, figure_png
 
 SETS = {"curve": plane.curve(), "clusters": plane.clusters()}
@@ -265,93 +264,3 @@ def test_the_lambda_slider_shows_the_answers_of_its_search(bent):
         assert torch.equal(slider.completions[lam], wanted)
     slider.slider.index = 1
     assert np.array_equal(slider.array, slider.frames[1])
-
-
-# ---- exercises -----------------------------------------------------------------------------------
-
-
-def count_answers(ends, least):
-    y = ends[:, 1].sort().values
-    return 1 + int((y.diff() > least).sum())
-
-
-def total_loss(points, x, logits, lam):
-    return (points[:, 0] - x).abs() - lam * nn.functional.softplus(logits)
-
-
-RIGHT = {"check_answers": count_answers, "check_total_loss": total_loss}
-
-
-def softplus(values):
-    return nn.functional.softplus(values)
-
-
-def gaps(values, least):
-    return int((values.diff().abs() > least).sum())
-
-
-WRONG = [
-    ("check_answers", lambda ends, least: count_answers(ends, least) - 1, "expected 3, got 2"),
-    ("check_answers", lambda ends, least: 1 + gaps(ends[:, 1], least), "three groups"),
-    ("check_answers", lambda ends, least: count_answers(ends.flip(1), least), "expected 3, got 1"),
-    ("check_answers", lambda ends, least: len(ends[:, 1].unique()), "expected 3, got 7"),
-    (
-        "check_answers",
-        lambda ends, least: len({round(y / 0.35) for y in ends[:, 1].tolist()}),
-        "chain",
-    ),
-    ("check_answers", lambda ends, least: None, "return"),
-    (
-        "check_total_loss",
-        lambda p, x, logits, lam: total_loss(p.flip(1), x, logits, lam),
-        "missing coordinate",
-    ),
-    (
-        "check_total_loss",
-        lambda p, x, logits, lam: (p[:, 0] - x).abs() + lam * softplus(logits),
-        "higher logit",
-    ),
-    ("check_total_loss", lambda p, x, logits, lam: total_loss(p, x, logits, 0), "same as with 0"),
-    (
-        "check_total_loss",
-        lambda p, x, logits, lam: (p - x).abs().sum(1) - lam * softplus(logits),
-        "with lambda 0",
-    ),
-    (
-        "check_total_loss",
-        lambda p, x, logits, lam: (p[:, 0] - x).abs() + lam * torch.log(1 - logits.sigmoid()),
-        "not finite",
-    ),
-    (
-        "check_total_loss",
-        lambda p, x, logits, lam: (p[:, 0] - x).abs() + lam * softplus(-logits),
-        "differs",
-    ),
-    (
-        "check_total_loss",
-        lambda p, x, logits, lam: total_loss(p, x, logits, lam).mean(),
-        "one loss a point",
-    ),
-]
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_right_function_is_accepted(name, capsys):
-    assert getattr(plane_exercises, name)(RIGHT[name]) is True
-    assert capsys.readouterr().out.startswith("Correct:")
-
-
-@pytest.mark.parametrize(("name", "function", "message"), WRONG)
-def test_a_wrong_function_is_told_what_is_wrong(name, function, message, capsys):
-    assert getattr(plane_exercises, name)(function) is False
-    said = capsys.readouterr().out
-    assert said.startswith("Not yet:") and message in said
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_an_unfilled_stub_is_told_to_fill_in(name, capsys):
-    def stub(*arguments):
-        raise NotImplementedError
-
-    assert getattr(plane_exercises, name)(stub) is False
-    assert "Not filled in yet" in capsys.readouterr().out

@@ -1,7 +1,7 @@
 """The method, one equation a module, and what is built on it.
 
 Eq. 3 `importance`, Eqs. 4 and 5 `losses`, Eq. 2 `latent_search`, Eq. 6 `blending`, all of it
-`pipeline`, several answers to one hole `completions`. What came after the paper: `operators`,
+`pipeline`, several completions of one hole `completions`. What came after the paper: `operators`,
 `inversion`, `diffusion`, `langevin`. Pictures on disk are filled by `files`, photos at their own
 size by `put_back`. Everything done for speed is in `fast` and `full_matrix`.
 """

@@ -539,7 +539,7 @@ class LamSlider(FrameSlider):
             _draw_search(figure, axes[0], land, data, x, [result], lam, DRAWN)
             frames.append(_pixels(figure))
             captions.append(
-                f"lambda {lam:g}: {on_data(ends, data).float().mean():.0%} of the answers lie on "
+                f"lambda {lam:g}: {on_data(ends, data).float().mean():.0%} of the solutions lie on "
                 f"the data; their x is off by {(ends[:, 0] - x).abs().mean():.2f} on average"
             )
         super().__init__(frames, [f"{lam:g}" for lam in lams], "lambda", captions)

@@ -8,6 +8,7 @@ from tutorial_lib.teaching.exercises.ablations import check_ablation, check_pict
 from tutorial_lib.teaching.exercises.after_gans import check_evaluations, check_step_back
 from tutorial_lib.teaching.exercises.comparisons import check_two_fold_auc, check_wins_needed
 from tutorial_lib.teaching.exercises.faster_search import check_fused, check_leaders
+from tutorial_lib.teaching.exercises.gans_in_the_plane import check_solutions, check_total_loss
 from tutorial_lib.teaching.exercises.importance_weights import (
     check_round_weights,
     check_speakers,
@@ -38,6 +39,7 @@ from tutorial_lib.teaching.exercises.walking_the_manifold import (
 
 __all__ = [
     "check_ablation",
+    "check_solutions",
     "check_average",
     "check_blend",
     "check_blend_line",
@@ -59,6 +61,7 @@ __all__ = [
     "check_speakers",
     "check_step_back",
     "check_stochastic_clip",
+    "check_total_loss",
     "check_trustworthiness",
     "check_two_fold_auc",
     "check_two_holes",

@@ -33,11 +33,9 @@ def check_evaluations(function: Callable[[int, int, int], int]) -> str:
         expect(given.numel() == 1, "one number is wanted")
         asked = _counted(*case)
         steps, jump, resamples = case
-        expect(
-            float(given) == asked,
-            f"steps = {steps}, jump = {jump}, resamples = {resamples} ({what}): RePaint asks "
-            f"{asked} times, your function says {float(given):g}",
-        )
+        where = f"steps = {steps}, jump = {jump}, resamples = {resamples} ({what})"
+        expect(float(given) <= asked, f"{where}: {float(given):g} are too many")
+        expect(float(given) >= asked, f"{where}: {float(given):g} are too few")
     return "the library's RePaint asks its network as often."
 
 

@@ -11,10 +11,10 @@ from tutorial_lib.teaching.exercises.checking import draws, exercise, expect, sa
 
 
 @exercise
-def check_answers(function: Callable[[Tensor, float], int]) -> str:
-    """function(ends (N, 2), least) -> how many different answers there are.
+def check_solutions(function: Callable[[Tensor, float], int]) -> str:
+    """function(ends (N, 2), least) -> how many different solutions there are.
 
-    Two neighbors in the order of y belong to different answers when their y differ by more than
+    Two neighbors in the order of y belong to different solutions when their y differ by more than
     `least`.
     """
     x = torch.full((7,), 0.2)
@@ -24,12 +24,16 @@ def check_answers(function: Callable[[Tensor, float], int]) -> str:
         "a chain of small steps": torch.tensor([0.0, 0.3, 0.1, 0.2, 0.5, 0.6, 0.4]),
         "seven single points": torch.tensor([0.9, -0.9, 0.6, -0.6, 0.3, -0.3, 0.0]),
     }
-    for (name, y), wanted in zip(cases.items(), (3, 1, 1, 7), strict=True):
-        given = function(torch.stack([x, y], 1), 0.15)
-        shape = tuple(torch.as_tensor(given).shape)
-        expect(shape == (), f"one number is wanted, got shape {shape}")
-        listed = ", ".join(f"{value:.2f}" for value in y.tolist())
-        expect(int(given) == wanted, f"{name}, y = {listed}: expected {wanted}, got {int(given)}")
+    wanted = {0.15: (3, 1, 1, 7), 0.5: (2, 1, 1, 1)}
+    for least, counts in wanted.items():
+        for (name, y), count in zip(cases.items(), counts, strict=True):
+            given = function(torch.stack([x, y], 1), least)
+            shape = tuple(torch.as_tensor(given).shape)
+            expect(shape == (), f"one number is wanted, got shape {shape}")
+            listed = ", ".join(f"{value:.2f}" for value in y.tolist())
+            case = f"{name}, y = {listed}, least = {least:g}"
+            expect(int(given) <= count, f"{case}: {int(given)} are too many")
+            expect(int(given) >= count, f"{case}: {int(given)} are too few")
     return "the known coordinate alone does not decide; the starts do."
 
 

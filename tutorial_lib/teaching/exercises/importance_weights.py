@@ -20,7 +20,7 @@ def check_speakers(function: Callable[[int, int, int], int]) -> str:
     function(height, width, window) -> how many known pixels have a weight above 0, for one hole of
     height x width pixels that is far from the picture's border.
     """
-    for height, width, window in ((1, 1, 7), (32, 32, 7), (1, 20, 5), (10, 4, 3), (12, 30, 15)):
+    for height, width, window in ((2, 3, 7), (32, 32, 7), (1, 20, 5), (10, 4, 3), (12, 30, 15)):
         mask = rectangle_mask(16, 16, height, width)
         wanted = int((importance_weights(mask, window) > 0).sum())
         given = float(torch.as_tensor(function(height, width, window)).squeeze())
@@ -34,7 +34,8 @@ def check_speakers(function: Callable[[int, int, int], int]) -> str:
             given != wanted - 4 * reach**2,
             f"{case}: you left out the corners, where the window touches the hole's corner",
         )
-        expect(given == wanted, f"{case}: expected {wanted}, got {given:g}")
+        expect(given <= wanted, f"{case}: {given:g} are too many")
+        expect(given >= wanted, f"{case}: {given:g} are too few")
     return "a larger rectangle less the hole; the window adds half of itself on each side."
 
 

@@ -20,7 +20,10 @@ def check_stochastic_clip(function: Callable[[Tensor, torch.Generator], Tensor])
     [-1, 1].
     """
     z = 2 * draws(400, 100, seed=11)
-    clipped = function(z.clone(), torch.Generator().manual_seed(0))
+    z = torch.where(z.abs() > 1, 1.1 * z.sign(), z)  # no rule makes new uniform values of these
+    clipped, again, others = (
+        function(z.clone(), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
     expect(isinstance(clipped, Tensor) and clipped.shape == z.shape, "the shape of z must be kept")
     inside = z.abs() <= 1
     same(z[inside], clipped[inside], "values inside [-1, 1] must stay", 0.0)
@@ -33,6 +36,11 @@ def check_stochastic_clip(function: Callable[[Tensor, torch.Generator], Tensor])
     expect(
         abs(drawn.mean().item()) < 0.05 and abs(drawn.std().item() - 3**-0.5) < 0.03,
         "the new values are not uniform on [-1, 1]",
+    )
+    expect(
+        torch.equal(clipped, again) and not torch.equal(clipped, others),
+        "the new values do not come from the generator: the same seed must give the same ones, "
+        "another seed others",
     )
     return "values that leave the box land anywhere in it."
 

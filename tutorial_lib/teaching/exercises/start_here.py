@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from tutorial_lib.faces import TEMPLATE
 from tutorial_lib.images import IMAGE_SIZE
 from tutorial_lib.teaching.exercises.checking import (
     draws,
@@ -41,8 +42,12 @@ def check_two_holes(function: Callable[[], Tensor]) -> str:
     expect(
         hole.mean() <= 0.1, f"{hole.mean():.0%} of the picture is missing: make the holes smaller"
     )
-    left, right = ((regions == n).nonzero()[1].mean() for n in (1, 2))
-    expect(abs(left - right) > 8, "put them side by side, one over each eye")
+    found = []
+    for eye in ("left eye", "right eye"):
+        column, row = map(int, TEMPLATE[eye])
+        expect(hole[row, column], f"the {eye}, near row {row} and column {column}, is still there")
+        found.append(regions[row, column])
+    expect(found[0] != found[1], "put them side by side, one over each eye")
     return "two holes, one over each eye."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+from dataclasses import replace
 
 import ipywidgets
 from torch import Tensor
@@ -18,8 +19,9 @@ ENLARGE = 4
 class BlindTest:
     """Which of two pictures looks more real? Sides and order are drawn at random (notebook 10).
 
-    Choose with the mouse, or with Tab and Enter. The tally counts what was chosen so far; the link
-    below saves the choices for `python -m tutorial_lib blind-test`.
+    Choose with the mouse, or with Tab and Enter. The tally counts what was chosen so far, and names
+    the methods only at the end; the link below saves the choices for
+    `python -m tutorial_lib blind-test`.
 
     Args:
         pictures: two methods, name -> (B, 3, H, W) in [-1, 1], of the same B pictures.
@@ -59,7 +61,8 @@ class BlindTest:
 
         side = next(iter(sizes))[-1] * ENLARGE
         self.left_image, self.right_image = (
-            ipywidgets.Image(format="png", width=side) for _ in range(2)
+            ipywidgets.Image(format="png", width=side, tooltip=f"the {name} picture")
+            for name in ("left", "right")
         )
         self.left, self.right = (
             ipywidgets.Button(description=f"{name} looks more real", layout={"width": f"{side}px"})
@@ -113,9 +116,12 @@ class BlindTest:
             self.right_image.value = self._encoded[right][number]
         else:
             self.left.disabled = self.right.disabled = True
-        done = f"{len(self.choices)} of {len(self._pairs)} pairs"
-        lines = [str(tally) for tally in tallies(self.choices)]
-        self.caption.value = "; ".join([done, *lines])
+        said = f"{len(self.choices)} of {len(self._pairs)} pairs"
+        for tally in tallies(self.choices):
+            if self.shown is not None:  # a name would tell what comes next
+                tally = replace(tally, method="one method", other="the other")
+            said += f"; {tally}"
+        self.caption.value = said
         if self.choices:
             data = base64.b64encode(to_csv(self.choices).encode()).decode()
             self.link.value = (

@@ -72,7 +72,9 @@ class HoleEditor:
             )
             for (name, labels), place in zip(self._labels.items(), middle, strict=True)
         ]
-        self.image = ipywidgets.Image(format="png", width=ENLARGE * pictures.shape[-1])
+        self.image = ipywidgets.Image(
+            format="png", width=ENLARGE * pictures.shape[-1], tooltip="the edited picture"
+        )
         self.caption = ipywidgets.Label()
         for number, slider in enumerate(self.sliders):
             slider.add_class(f"editor-slider-{number + 1}")

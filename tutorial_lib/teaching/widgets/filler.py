@@ -84,7 +84,7 @@ class HoleFiller:
         self._error: BaseException | None = None
         self.painter = MaskPainter(image, mask)
         self._check_size()
-        self.picture = ipywidgets.Image(format="png", width=_SIDE)
+        self.picture = ipywidgets.Image(format="png", width=_SIDE, tooltip="the filled picture")
         self.fill_button = ipywidgets.Button(
             description="fill", icon="magic", button_style="primary"
         )

@@ -112,6 +112,7 @@ class FrameSlider:
     def observe(self, change) -> None:
         """Show frame number change["new"]."""
         self.image.value = self._encoded[change["new"]]
+        self.image.tooltip = f"{self._description} {self._labels[change['new']]}"
         self.caption.value = self.captions[change["new"]]
 
     @property
@@ -219,7 +220,9 @@ class LivePreview:
     def __init__(self, columns: int = 8, count: int = 32):
         self.columns, self.count = columns, count
         self.history: list[tuple[int, Tensor]] = []
-        self.image = ipywidgets.Image(format="png", width=columns * 66)
+        self.image = ipywidgets.Image(
+            format="png", width=columns * 66, tooltip="samples of the network"
+        )
         self.caption = ipywidgets.Label("waiting for the first samples")
         self.image.add_class("preview-image")
         self.caption.add_class("preview-caption")

@@ -95,9 +95,12 @@ class ManifoldWalk:
         ipywidgets.jslink((self.play, "value"), (self.slider, "index"))
         side = samples.shape[-1] * ENLARGE
         self.image, self.completed_image = (
-            ipywidgets.Image(format="png", width=side) for _ in range(2)
+            ipywidgets.Image(format="png", width=side, tooltip=what)
+            for what in ("G(z) at this step", "the completed picture at this step")
         )
-        self.map_image = ipywidgets.Image(format="png", width=self.maps[0].shape[1])
+        self.map_image = ipywidgets.Image(
+            format="png", width=self.maps[0].shape[1], tooltip="a map of the walk"
+        )
         self.caption = ipywidgets.Label()
         for part, name in (
             (self.start, "start"),
