@@ -1,17 +1,19 @@
 """`python -m tutorial_lib COMMAND`: what `semantic-inpaint COMMAND` does."""
 
 import os
+import signal
 import sys
 
 
 def run() -> None:
     """Run the command line and leave with its exit status."""
-    try:
-        from torch import distributed  # takes seconds, in which Ctrl-C may come
+    # Importing takes seconds. An exception in the middle of it would become any other.
+    interrupted = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    from torch import distributed
 
-        from tutorial_lib.cli import main
-    except KeyboardInterrupt:
-        sys.exit(130)
+    from tutorial_lib.cli import main
+
+    signal.signal(signal.SIGINT, interrupted)
     status = main()
     if distributed.is_torchelastic_launched():
         # gloo now and then aborts a process in the interpreter's own clean-up (pytorch issue

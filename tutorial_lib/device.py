@@ -135,6 +135,13 @@ def fast_precision(device: torch.device) -> str:
     return "float32" if emulated else "bfloat16"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy or PyTorch raised this for want of memory."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
 def lays_out_weights(weight: torch.Tensor) -> bool:
     """Whether oneDNN takes such weights laid out beforehand (`inpainting.fast`).
 

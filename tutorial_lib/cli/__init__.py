@@ -25,6 +25,7 @@ from tutorial_lib.cli import (
     table1,
     train,
 )
+from tutorial_lib.device import is_out_of_memory
 from tutorial_lib.training.loop import TrainingDiverged
 
 COMMANDS = (
@@ -43,6 +44,19 @@ COMMANDS = (
 )
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds an option's default to its help, where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default is None or action.default is False or action.default == ""
+        return action.help if nothing else super()._get_help_string(action)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any):
+        super().__init__(formatter_class=_HelpFormatter, **options)
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: whoever handles Ctrl-C handles it in the same way."""
 
@@ -57,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         0; 1 for an error, or when pictures that cannot be read were left out; 130 for a run that
         Ctrl-C ended, 143 for one that SIGTERM ended.
     """
-    parser = argparse.ArgumentParser(prog="python -m tutorial_lib", description=__doc__)
+    parser = _Parser(prog="python -m tutorial_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         command.add_command(commands)
@@ -76,6 +90,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except (ValueError, OSError, TrainingDiverged) as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(
+            f"{parser.prog} {options.command}: the memory is too small for this: take smaller "
+            "networks, batches or pictures, or fewer of them",
+            file=sys.stderr,
+        )
         return 1
 
 

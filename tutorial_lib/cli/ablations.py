@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tutorial_lib.cli.options import (
@@ -27,7 +26,6 @@ def add_command(commands) -> None:
     parser = commands.add_parser(
         "ablations",
         help="measure what each part of the method is worth, resuming an interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_options(parser)
     parser.add_argument(

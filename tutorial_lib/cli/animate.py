@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -36,7 +35,6 @@ def add_command(commands) -> None:
     parser = commands.add_parser(
         "animate",
         help="write a moving picture in which strangers turn into the faces that fit around a hole",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_options(parser)
     parser.set_defaults(data="portraits")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tutorial_lib.cli.options import add_run_options, device_of, end_of, positive
@@ -21,7 +20,6 @@ def add_command(commands) -> None:
         "generators",
         help="train DCGANs of several sizes and lengths and fill the same holes with each, "
         "resuming an interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--data", choices=list(ATTRIBUTES), default="synthetic-faces")
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
 import io
@@ -20,7 +19,6 @@ def add_command(commands) -> None:
         help="run the exercises of submitted notebooks and write the verdicts to a table",
         description="Runs the exercise cells of each notebook in a process of its own, with your "
         "rights: grade in an account that holds nothing precious.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("submissions", type=Path, help="folder of .ipynb files, at any depth")
     parser.add_argument("--out", type=Path, required=True, help="the .csv file")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from tutorial_lib.cli.options import (
     add_data_options,
     add_run_options,
@@ -22,7 +20,8 @@ from tutorial_lib.evaluation.inversions import (
     run_inversions,
 )
 from tutorial_lib.evaluation.looks import MASKS
-from tutorial_lib.evaluation.results import evenly_spaced, only_writer
+from tutorial_lib.evaluation.results import check_count, evenly_spaced, only_writer
+from tutorial_lib.evaluation.two_sample import LEAST
 from tutorial_lib.models.weights import load_card, load_denoiser, load_encoder, load_gan
 
 
@@ -32,13 +31,12 @@ def add_command(commands) -> None:
         "inversions",
         help="restarts, a stronger prior, tuning, features and an encoder on the same holes: loss, "
         "hole PSNR, AUC, seconds; resuming an interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_options(parser)
     parser.add_argument("--weights", required=True, help="a DCGAN, a name or .safetensors file")
     parser.add_argument("--encoder", help="of its codes, a name or .safetensors file")
     parser.add_argument("--denoiser", help="a diffusion model, a name or .safetensors file")
-    parser.add_argument("--mask", choices=MASKS, default="center")
+    parser.add_argument("--mask", choices=MASKS, default="center", help="the hole")
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -78,9 +76,13 @@ def run(options) -> int:
         *USUAL,
         *(name for name, network in NEED.items() if there[network] is not None),
     ]
+    for name in methods:
+        if name in NEED and there[NEED[name]] is None:
+            raise ValueError(f"the method {name} needs --{NEED[name]}")
     with only_writer(options.out):
         held_out = open_data(options, split="test")
         indices = evenly_spaced(len(held_out), min(options.limit, len(held_out)))
+        check_count(len(indices), LEAST)
         print(f"filling {len(indices)} pictures by {len(methods)} methods on {describe(device)}")
         results = run_inversions(
             held_out.images(indices),

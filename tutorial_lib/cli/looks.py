@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tutorial_lib.cli.options import (
@@ -17,7 +16,8 @@ from tutorial_lib.cli.options import (
 from tutorial_lib.device import describe
 from tutorial_lib.evaluation.looks import MASKS as LOOKS_MASKS
 from tutorial_lib.evaluation.looks import looks_table, run_looks
-from tutorial_lib.evaluation.results import evenly_spaced, only_writer
+from tutorial_lib.evaluation.results import check_count, evenly_spaced, only_writer
+from tutorial_lib.evaluation.two_sample import LEAST
 from tutorial_lib.models.weights import load_gan
 
 
@@ -27,7 +27,6 @@ def add_command(commands) -> None:
         "looks",
         help="hole PSNR and two-sample AUC of several weights on the same holes, "
         "resuming an interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -36,7 +35,13 @@ def add_command(commands) -> None:
         required=True,
         help="names of shipped weights, or .safetensors files",
     )
-    parser.add_argument("--masks", nargs="+", choices=LOOKS_MASKS, default=list(LOOKS_MASKS))
+    parser.add_argument(
+        "--masks",
+        nargs="+",
+        choices=LOOKS_MASKS,
+        default=list(LOOKS_MASKS),
+        help="the holes, drawn on framed faces",
+    )
     parser.add_argument(
         "--restarts", nargs="+", type=positive, default=[1, 4], help="numbers of restarts to try"
     )
@@ -60,6 +65,7 @@ def run(options) -> int:
     with only_writer(options.out):
         held_out = open_data(options, split="test")
         indices = evenly_spaced(len(held_out), min(options.limit or len(held_out), len(held_out)))
+        check_count(len(indices), LEAST)
         print(f"filling {len(indices)} pictures a cell on {describe(device)}")
         results = run_looks(
             held_out.images(indices),

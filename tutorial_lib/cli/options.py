@@ -47,7 +47,9 @@ def thread_count(text: str) -> int:
 def add_data_options(parser) -> None:
     """Add the options that say which pictures are read."""
     names = [name for name in NAMES if name not in TEST_ONLY]
-    parser.add_argument("--data", choices=names, default="synthetic-faces")
+    parser.add_argument(
+        "--data", choices=names, default="synthetic-faces", help="the set of pictures"
+    )
     parser.add_argument(
         "--root",
         type=Path,
@@ -67,7 +69,7 @@ def add_data_options(parser) -> None:
 def add_run_options(
     parser,
     *,
-    seed: str | None,
+    seed: str,
     out: str,
     required: bool = False,
     default_seed: int = 0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from tutorial_lib.cli.options import (
@@ -24,7 +23,6 @@ def add_command(commands) -> None:
     parser = commands.add_parser(
         "recipes",
         help="train a DCGAN with one change of the recipe at a time, resuming an interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_options(parser)
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def add_command(commands) -> None:
         "table1",
         help="the paper's Table 1 and beyond: every method on the same holes, resuming an "
         "interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_data_options(parser)
     parser.add_argument(
@@ -51,7 +49,9 @@ def add_command(commands) -> None:
         "--denoiser",
         help="the same for the diffusion model of repaint and dps, which are left out without it",
     )
-    parser.add_argument("--masks", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument(
+        "--masks", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="families of masks"
+    )
     parser.add_argument(
         "--methods",
         nargs="+",

@@ -86,9 +86,8 @@ def add_command(commands) -> None:
     parser = commands.add_parser(
         "train",
         help="train a model and export it, resuming an interrupted run",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--model", choices=MODELS, default="dcgan")
+    parser.add_argument("--model", choices=MODELS, default="dcgan", help="what is trained")
     add_data_options(parser)
     parser.add_argument("--limit", type=positive, help="train on at most so many pictures")
     parser.add_argument(
@@ -97,7 +96,9 @@ def add_command(commands) -> None:
         metavar=("PATTERN", "TIMES"),
         help="folder: have the pictures whose file names match so many times an epoch",
     )
-    parser.add_argument("--steps", type=positive, required=True)
+    parser.add_argument(
+        "--steps", type=positive, required=True, help="of the whole run, batches of pictures"
+    )
     parser.add_argument(
         "--minutes",
         type=minutes,
@@ -114,7 +115,7 @@ def add_command(commands) -> None:
         help="encoder: the DCGAN whose codes it learns to guess, from samples of its own; no "
         "pictures are read",
     )
-    parser.add_argument("--batch-size", type=positive, default=64)
+    parser.add_argument("--batch-size", type=positive, default=64, help="pictures a step")
     parser.add_argument(
         "--base-channels",
         type=positive,
@@ -172,7 +173,7 @@ def add_command(commands) -> None:
     )
     add_run_options(
         parser,
-        seed=None,
+        seed="of the initial weights, the order of the pictures and all draws",
         threads="all cores when left out, shared between the processes of torchrun",
         out="run folder: checkpoint, log, samples, final weights",
         required=True,
@@ -185,11 +186,8 @@ def add_command(commands) -> None:
 
 
 def _of_gans(text: str, default: Any) -> str:
-    """Help of an option in `OF_GANS`: with its default, though what is parsed without it is None.
-
-    The last word is empty; where it stands argparse adds no default of its own.
-    """
-    return f"dcgan: {text} (default: {default})%(default).0s"
+    """Help of an option in `OF_GANS`: its default is named here, and None when it is parsed."""
+    return f"dcgan: {text} (default: {default})"
 
 
 def minutes(text: str) -> float:

@@ -7,6 +7,7 @@ import re
 import sys
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -31,7 +32,7 @@ class ArrayImages(torch.utils.data.Dataset):
     Attributes:
         identity: where the files are a reader's own, a hash by which other files are recognized.
 
-    Items: (3, 64, 64) float32 in [-1, 1].
+    Items: (3, 64, 64) float32 in [-1, 1]; of a slice or several indices (B, 3, 64, 64).
     """
 
     identity: str | None = None
@@ -47,8 +48,8 @@ class ArrayImages(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self._held if self._rows is None else self._rows)
 
-    def __getitem__(self, index: int | slice) -> Tensor:
-        if isinstance(index, slice):
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> Tensor:
+        if isinstance(index, slice) or np.ndim(index):
             return self.images(index)
         return to_float(self._held[index if self._rows is None else self._rows[index]])[0]
 
@@ -92,7 +93,7 @@ def zip_names(path: Path) -> dict[str, str]:
     if not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path} is not a zip archive (a web page saved under that name, or cut short?): "
-            "fetch it again"
+            "fetch it again, or give a folder"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -113,7 +114,9 @@ def read_member(archive: zipfile.ZipFile, member: str) -> Image.Image:
     name = f"{archive.filename}: {member}"
     try:
         _check_size(archive.getinfo(member).file_size, name)
-        content = archive.read(member)
+        with archive.open(member) as file:  # the size that an archive tells may be false
+            content = file.read(MAX_BYTES + 1)
+        _check_size(len(content), name)
     except PictureError:
         raise
     except Exception as error:  # of a password it is a RuntimeError, of a flipped bit anything

@@ -96,7 +96,7 @@ def explore(
             one restart, a number of names other than that of the pictures, a model without a
             discriminator.
     """
-    weight = next(gan.generator.parameters())
+    weight = gan.weight
     corrupted, mask = (part.to(weight.dtype) for part in check_batch(images, mask))
     gan.check_size(images)
     if names is None:

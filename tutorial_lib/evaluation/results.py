@@ -16,7 +16,7 @@ import torch
 from scipy import stats
 from tqdm.auto import tqdm
 
-from tutorial_lib.cache import DATA_DIR, atomic_write, lock_of, locked
+from tutorial_lib.cache import DATA_DIR, atomic_write, check_writable, lock_of, locked
 
 RESULTS_DIR = DATA_DIR / "results"
 
@@ -135,8 +135,9 @@ def only_writer(path: str | os.PathLike) -> AbstractContextManager[None]:
 
     Raises:
         InUse: when another process is in such a block.
-        OSError: when the folder cannot be written.
+        OSError: when the file cannot be written.
     """
+    check_writable(Path(path).parent, Path(path).name)
     return locked(lock_of(path), f"writing {path}")
 
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -245,7 +248,7 @@ def _folder(folder: Path, made: dict) -> Path:
     if not note.exists():
         with atomic_write(note, "w", encoding="utf-8") as file:
             file.write(text)
-    elif json.loads(note.read_text(encoding="utf-8")) != json.loads(text):
+    elif note.read_text(encoding="utf-8") != text:
         raise ValueError(
             f"{folder} holds completions that were made with other settings: "
             "move it away, or choose another --work"
@@ -254,18 +257,19 @@ def _folder(folder: Path, made: dict) -> Path:
 
 
 def _part(path: Path, fill: Callable[[], tuple[Tensor, Tensor | None]]) -> dict[str, np.ndarray]:
-    """Completions at `path`, read if they are there, else filled and written.
+    """Completions at `path`, read if they are there and whole, else filled and written.
 
     "pixels" (n, 64, 64, 3) uint8 and maybe "context" (n,).
     """
-    if not path.exists():
-        completed, context = fill()
-        arrays = {"pixels": to_uint8(completed)}
-        arrays |= {} if context is None else {"context": context.numpy()}
-        with atomic_write(path) as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-    with np.load(path) as stored:
+    unreadable = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+    with suppress(*unreadable), np.load(path) as stored:
         return dict(stored)
+    completed, context = fill()
+    arrays = {"pixels": to_uint8(completed)}
+    arrays |= {} if context is None else {"context": context.numpy()}
+    with atomic_write(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    return arrays
 
 
 def run_table(
@@ -447,7 +451,10 @@ def table_text(results: dict, measure: str = "psnr") -> str:
     paper = STANDS_FOR.get(results["made_from"]["data"]["name"])
     if measure in ("psnr", "hole_psnr") and paper:
         for column, name in enumerate(("context-encoder", "ours")):
-            texts = [f"{PAPER_TABLE[family][paper][column]:.1f}" for family in families]
+            texts = [
+                f"{PAPER_TABLE[family][paper][column]:.1f}" if family in PAPER_TABLE else "-"
+                for family in families
+            ]
             lines.append(
                 f"{f'paper, {paper}: {name}':32s}" + "".join(f"{text:>16s}" for text in texts)
             )
@@ -471,7 +478,7 @@ def against_paper(results: dict, measure: str = "psnr") -> dict[str, tuple[float
             *paired(results, family, "ours", "context-encoder", measure)[:2],
             paper[family][1] - paper[family][0],
         )
-        for family in FAMILIES
+        for family in PAPER_TABLE
     }
 
 
@@ -492,7 +499,7 @@ def paper_table_text(tables: dict[str, dict], measure: str = "psnr") -> str:
             f"{f'{kind} ({paper})' if paper else kind:>30s}" for kind, paper in stands_for.items()
         )
     ]
-    for family in FAMILIES:
+    for family in PAPER_TABLE:
         cells = []
         for kind, results in tables.items():
             found, paper = summary(results, measure), stands_for[kind]

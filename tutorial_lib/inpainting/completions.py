@@ -84,7 +84,7 @@ def several_completions(
     """
     if len(image) != 1:
         raise ValueError(f"several_completions takes one picture at a time, got {len(image)}")
-    dtype = next(gan.generator.parameters()).dtype
+    dtype = gan.weight.dtype
     image, mask = (part.to(dtype) for part in check_batch(image, mask))
     gan.check_size(image)
     if not 0 < fraction <= 1:

@@ -60,15 +60,19 @@ def approximate_generator(generator: nn.Module, rows: int) -> Pictures:
     for `fast_generator`.
     """
     fused = fuse_batch_norm(generator)
-    precision = fast_precision(next(generator.parameters()).device)
+    precision = fast_precision(_weight(generator).device)
     if precision != "float32" and fused is not generator:
         # autocast alone would convert the weights in each step
         fused = copy.deepcopy(fused).to(PRECISIONS[precision])
     return _in_own_precision(prepacked(fused, rows))
 
 
+def _weight(network: nn.Module) -> Tensor:
+    return next(network.parameters(), torch.zeros(()))
+
+
 def _in_own_precision(network: nn.Module) -> Pictures:
-    dtype = next(network.parameters()).dtype
+    dtype = _weight(network).dtype
     return lambda z: network(z.to(dtype)).to(z.dtype)
 
 

@@ -26,6 +26,26 @@ def importance_weights(mask: Tensor, window: int = 7) -> Tensor:
     return window_weights(check_mask(mask), window)
 
 
+def check_weights(weights: Tensor, mask: Tensor) -> None:
+    """What may stand in for Eq. 3's weights.
+
+    Args:
+        weights: (B, 1, H, W) or (1, 1, H, W).
+        mask: (B, 1, H, W), 1 = known.
+
+    Raises:
+        ValueError: for other shapes, weights that are negative or not finite, or none above 0.
+    """
+    shape = tuple(mask.shape)
+    given = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
+    if given not in (shape, (1, *shape[1:])):
+        raise ValueError(f"weights must be a tensor of shape {shape}, got {given}")
+    if not bool(weights.isfinite().all() and (weights >= 0).all()):
+        raise ValueError("weights must be finite and not negative")
+    if not bool(weights.flatten(1).any(1).all()):
+        raise ValueError("some picture has no weight above 0: nothing would be asked of z")
+
+
 def window_weights(mask: Tensor, window: int) -> Tensor:
     """`importance_weights` of a mask that was checked."""
     if window < 3 or window % 2 == 0:

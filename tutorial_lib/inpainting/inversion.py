@@ -304,6 +304,6 @@ def _checked(
             "steps must not be negative and learning_rate must be positive, "
             f"got {steps} and {learning_rate}"
         )
-    weight = next(model.generator.parameters())
+    weight = model.weight
     y, mask, z = (part.detach().to(weight) for part in (y, mask, z))
     return y, mask, z

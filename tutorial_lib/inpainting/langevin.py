@@ -92,7 +92,7 @@ def posterior_samples(
     model.check_size(images)
     if z0.shape != (len(images), model.z_dim) or not bool((z0.abs() <= 1).all()):
         raise ValueError(f"z0 must be ({len(images)}, {model.z_dim}) codes in [-1, 1]")
-    weight = next(model.generator.parameters())
+    weight = model.weight
     images, mask, z0 = images.to(weight), mask.to(weight), z0.to(weight)
     objective = Objective(
         images,

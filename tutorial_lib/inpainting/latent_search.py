@@ -24,11 +24,11 @@ from tutorial_lib.inpainting.fast import (
     fast_generator,
 )
 from tutorial_lib.inpainting.full_matrix import FullMatrixAdam
-from tutorial_lib.inpainting.importance import window_weights
+from tutorial_lib.inpainting.importance import check_weights, window_weights
 from tutorial_lib.inpainting.losses import NORMS, PRIORS, Objective
 from tutorial_lib.inpainting.operators import Operator, check_measurement
 from tutorial_lib.masks import check_batch
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, check_model
 
 SCHEDULES = ("constant", "cosine", "linear")
 CLIPS = ("project", "stochastic", "ball", "none")
@@ -115,18 +115,20 @@ class SearchSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
-        if self.steps < 1 or not self.learning_rate > 0:
-            raise ValueError(
-                f"steps and learning_rate must be positive, got {self.steps} and "
-                f"{self.learning_rate}"
-            )
+        for name, least in (("steps", 1), ("window", 3)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+                raise ValueError(
+                    f"{name} must be a whole number from {least} on, got {getattr(self, name)!r}"
+                )
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not (0 <= self.momentum < 1 and 0 <= self.beta2 < 1):
             raise ValueError(
                 "momentum and beta2 must lie from 0 to below 1, got "
                 f"{self.momentum} and {self.beta2}"
             )
-        if self.window < 3 or self.window % 2 == 0:
-            raise ValueError(f"window must be odd and at least 3, got {self.window}")
+        if self.window % 2 == 0:
+            raise ValueError(f"window must be odd, got {self.window}")
         if not self.lam >= 0:
             raise ValueError(f"lam must not be negative, got {self.lam}")
         if not 0 <= self.approximate < 1:
@@ -246,8 +248,10 @@ def search(
 
     Raises:
         ValueError: for wrong shapes or ranges, an invalid mask, or a lam that is negative or not
-            there for each row; for an operator that is none (`operators.check_measurement`).
+            there for each row; for weights as `importance.check_weights` says; for an operator
+            that is none (`operators.check_measurement`); for a model that is no `LatentModel`.
     """
+    check_model(model)
     if operator is not None:
         if mask is not None or weights is not None:
             raise ValueError("with an operator mask and weights are None: it is the measurement")
@@ -257,6 +261,8 @@ def search(
     else:
         images, mask = check_batch(images, mask, may_be_whole=weights is not None)
         model.check_size(images)
+        if weights is not None:
+            check_weights(weights, mask)
     if z0.shape != (len(images), model.z_dim):
         raise ValueError(
             f"z0 must have shape ({len(images)}, {model.z_dim}), an initial z a row, "

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from tutorial_lib.device import seeded_generator
 from tutorial_lib.inpainting.blending import blend as solve_eq6
+from tutorial_lib.inpainting.importance import check_weights
 from tutorial_lib.inpainting.latent_search import (
     DEFAULT,
     LatentSearch,
@@ -22,7 +23,7 @@ from tutorial_lib.inpainting.latent_search import (
     lam_of_rows,
 )
 from tutorial_lib.masks import check_batch
-from tutorial_lib.models.latent_model import LatentModel
+from tutorial_lib.models.latent_model import LatentModel, check_model
 
 MAX_ROWS = 128  # searched at once: enough to fill the cores, small enough for a laptop's memory
 
@@ -83,16 +84,20 @@ def inpaint(
 
     Raises:
         ValueError: for wrong shapes or ranges, an invalid mask, an unknown setting, fewer than one
-            restart, a lam that is negative or not there for each picture, pictures of another size
-            than the generator's.
+            restart, a lam that is negative or not there for each picture, weights as
+            `importance.check_weights` says, a `gan` that is no `LatentModel` or makes pictures of
+            another size.
     """
     # what follows trusts its arguments: they are checked here, once
+    check_model(gan)
     corrupted, mask = check_batch(images, mask)
     gan.check_size(corrupted)
-    dtype = next(gan.generator.parameters()).dtype
+    dtype = gan.weight.dtype
     corrupted, mask = corrupted.to(dtype), mask.to(dtype)
-    if restarts < 1:
-        raise ValueError(f"restarts must be at least 1, got {restarts}")
+    if weights is not None:
+        check_weights(weights, mask)
+    if not isinstance(restarts, int) or restarts < 1:
+        raise ValueError(f"restarts must be a whole number from 1 on, got {restarts}")
     settings = _with_overrides(settings, overrides)
     lam = lam_of_rows(settings.lam if lam is None else lam, len(images))
     # where the searches begin, drawn from the model's prior (section 3.4: uniform on [-1, 1])

@@ -47,21 +47,35 @@ class LatentModel:
     @property
     def device(self) -> torch.device:
         """Where the generator's weights are."""
-        return next(self.generator.parameters()).device
+        return self.weight.device
 
-    @torch.no_grad()
+    @property
+    def weight(self) -> Tensor:
+        """The generator's first weight, whose device and type are those of its codes."""
+        return next(self.generator.parameters(), torch.zeros(()))
+
     def check_size(self, images: Tensor) -> None:
         """The part of validation that needs the generator: one code is tried.
 
         Raises:
-            ValueError: unless pictures (B, 3, H, W) have the size of those that it makes, and these
-                are colored.
+            ValueError: unless the generator takes codes (B, z_dim) and makes colored pictures of
+                the size of these (B, 3, H, W), through which gradients reach the code.
         """
-        parameter = next(self.generator.parameters())
-        made = self.generator(parameter.new_zeros(1, self.z_dim))
-        channels, height, width = made.shape[1:]
-        if channels != 3:
-            raise ValueError(f"the generator makes pictures of {channels} channels, not of 3")
+        code = self.weight.new_zeros(1, self.z_dim).requires_grad_()
+        try:
+            with torch.enable_grad():
+                made = self.generator(code)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the generator does not take codes of shape (B, {self.z_dim}): {error}"
+            ) from error
+        if made.dim() != 4 or made.shape[1] != 3:
+            raise ValueError(
+                f"the generator makes {tuple(made.shape)} of one code, not (1, 3, H, W)"
+            )
+        if not made.requires_grad:
+            raise ValueError("no gradient reaches the code through the generator: does it detach?")
+        height, width = made.shape[2:]
         if images.shape[-2:] != (height, width):
             raise ValueError(
                 f"images are {images.shape[-1]}x{images.shape[-2]}, the generator makes "
@@ -74,6 +88,15 @@ class LatentModel:
         if self.discriminator is not None:
             self.discriminator.to(device)
         return replace(self)
+
+
+def check_model(model: LatentModel) -> None:
+    """Raises ValueError for what is no `LatentModel`."""
+    if not isinstance(model, LatentModel):
+        raise ValueError(
+            f"a LatentModel is wanted, got {type(model).__name__}: load_gan(name) loads one, "
+            "models.latent_model.uniform_latent_model(generator, discriminator) wraps your networks"
+        )
 
 
 def pictures_of(gan: LatentModel, codes: Tensor, batch: int = 128) -> Tensor:
@@ -122,7 +145,16 @@ def uniform_latent_model(
     z_dim: int = 100,
     card: dict | None = None,
 ) -> LatentModel:
-    """The paper's model: z uniform on [-1, 1], clipped to it, the prior loss from D (Eq. 5)."""
+    """The paper's model: z uniform on [-1, 1], clipped to it, the prior loss from D (Eq. 5).
+
+    Args:
+        generator: (B, z_dim) codes -> (B, 3, H, W) pictures in [-1, 1]; 64x64 for all that judges
+            them.
+        discriminator: such pictures -> (B,) logits, high for real ones; None for a model without
+            D, which is searched with lam=0.
+        z_dim: length of a code.
+        card: what is known of the weights.
+    """
     return LatentModel(
         generator,
         discriminator,
@@ -139,6 +171,11 @@ def normal_latent_model(
     """A model without D whose codes are standard normal (a VAE's decoder).
 
     Nothing is clipped, the prior loss is -log p(z) up to a constant, ||z||^2 / 2.
+
+    Args:
+        generator: (B, z_dim) codes -> (B, 3, H, W) pictures in [-1, 1].
+        z_dim: length of a code.
+        card: what is known of the weights.
     """
     return LatentModel(
         generator,

@@ -108,7 +108,7 @@ def _check_same(stored: dict, config: dict, path: Path) -> None:
     """Two configurations are the same, or each setting that differs is named with both values."""
     before, now = _flat(stored), _flat(json.loads(json.dumps(config)))  # tuples become lists
     differing = [
-        f"{key} {before.get(key)!r} (now {now.get(key)!r})"
+        "other files" if key == "files" else f"{key} {before.get(key)!r} (now {now.get(key)!r})"
         for key in dict.fromkeys([*now, *before])
         if before.get(key) != now.get(key)
     ]

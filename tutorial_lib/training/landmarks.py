@@ -22,7 +22,7 @@ from tutorial_lib.faces import crop_matrices, fit_matrices, sample
 from tutorial_lib.models.landmarks import CROP_SIZE, POINTS, LandmarkNetwork
 from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error)
+BROKEN = (zipfile.BadZipFile, zlib.error, csv.Error)
 POINTS_FILE = "points.csv"
 PICTURE_SIDE = 84  # a face that fills its picture is then about as large as in the network's crop
 PREVIEW_COUNT = 64
@@ -72,7 +72,7 @@ class FacePoints:
                 for number, (name, points) in enumerate(rows):
                     picture = read_member(archive, name)
                     self.pixels[number], self.points[number] = _resized(picture, points, side)
-        except (ValueError, OSError, KeyError, RuntimeError, *BROKEN_ZIP) as error:
+        except (ValueError, OSError, KeyError, RuntimeError, *BROKEN) as error:
             raise ValueError(f"{root} cannot be read as faces with points: {error}") from error
         self.identity = hashlib.sha256(self.points.tobytes()).hexdigest()
 
