@@ -45,6 +45,7 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -63,11 +64,15 @@ FOR_TEACHERS = (
     ".ci/",
     ".github/",
     "benchmarks/",
+    "CONTRIBUTING.md",
 )
 TEACHING = {
-    "README.md": re.compile(r"^Teaching a class.*?\n\n", re.M | re.S),
+    "README.md": re.compile(
+        r"^Teaching a class.*?\n\n|^    python3 workbook\.py test .*?\n", re.M | re.S
+    ),
     "docs/manual.md": re.compile(r"^## Teach\n.*?(?=^## )", re.M | re.S),
 }
+LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)[^)]*\)")
 SOLUTIONS = re.compile(r"; worked answers are in \[notebooks/solutions\]\(notebooks/solutions\)")
 LECTURE = ROOT / "docs" / "lecture.md"
 # Holds an extension of JupyterLab that lets sliders work on slides.
@@ -275,10 +280,18 @@ def hand_out(folder) -> str:
         page = unfinished / name
         text = SOLUTIONS.sub("; your teacher has worked answers", page.read_text(encoding="utf-8"))
         page.write_text(teaching.sub("", text), encoding="utf-8")
+    for page in unfinished.rglob("*.md"):
+        text = LINK.sub(partial(link_or_label, page.parent), page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
     if folder.exists():
         folder.rmdir()
     unfinished.rename(folder)
     return f"wrote {len(files)} files to {folder}; open it with: python3 workbook.py lab, run there"
+
+
+def link_or_label(folder: Path, found: re.Match) -> str:
+    """A link that leads somewhere, or else its words alone."""
+    return found[0] if (folder / found[2]).exists() else found[1]
 
 
 def project_files() -> list:

@@ -1,7 +1,8 @@
 """Masks: (B, 1, H, W) float, 1 = known, 0 = hole.
 
 The paper's four mask families (`FAMILIES`; `make_masks` draws one by name), rectangles, and any
-array or picture file. To add a mask family, see CONTRIBUTING.
+array or picture file. To add a family: a function that returns (1, 1, size, size), its name in
+`FAMILIES`, its line in `make_masks`; CONTRIBUTING says what follows from that.
 
 Random masks draw from the torch.Generator given, never from the global one.
 """

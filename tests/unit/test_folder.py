@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -18,7 +19,7 @@ from tutorial_lib.cli import main
 from tutorial_lib.datasets import base, folder
 from tutorial_lib.datasets.portraits import photographs
 from tutorial_lib.faces import align
-from tutorial_lib.images import MAX_BYTES, to_float, to_uint8
+from tutorial_lib.images import MAX_BYTES, PictureError, to_float, to_uint8
 
 
 def png(value, size=(64, 64)):
@@ -398,3 +399,23 @@ def test_other_files_have_another_identity_and_copies_the_same(tmp_path):
     )
     assert one == copy != two
     assert folder.PictureFolder(tmp_path / "one").repeated("1*", 2).identity == one
+
+
+def test_a_member_that_lies_about_its_size_is_not_unpacked(tmp_path):
+    path = tmp_path / "liar.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train/a.png", bytes(60_000_000))
+        archive.getinfo("train/a.png").file_size = 1000  # the list at the end is written from it
+    tracemalloc.start()
+    try:
+        with zipfile.ZipFile(path) as archive, pytest.raises(PictureError, match=r"train/a\.png"):
+            base.read_member(archive, "train/a.png")
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_list_of_indices_gives_all_of_them():
+    dataset = load_dataset("portraits", split="test", limit=6)
+    for index in ([3, 5], np.array([3, 5]), torch.tensor([3, 5]), slice(3, 6, 2)):
+        assert torch.equal(dataset[index], torch.stack([dataset[3], dataset[5]]))

@@ -150,6 +150,55 @@ def test_settings_can_be_given_by_name_and_lam_by_picture(model, images):
         inpaint(images * 2, MASKS, model)
 
 
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (torch.ones(4, 3, 64, 64), "shape"),
+        (torch.ones(3, 1, 64, 64), "shape"),
+        (torch.ones(1, 1, 64, 64).numpy(), "shape .*ndarray"),
+        (-torch.ones(1, 1, 64, 64), "negative"),
+        (torch.full((1, 1, 64, 64), torch.nan), "finite"),
+        (torch.zeros(1, 1, 64, 64), "above 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(model, images, weights, said):
+    with pytest.raises(ValueError, match=said):
+        inpaint(images, MASKS, model, weights=weights, **QUICK)
+    with pytest.raises(ValueError, match=said):
+        search(images, MASKS, model, initial_z(model, len(images)), weights=weights)
+
+
+@pytest.mark.parametrize("what", ["portraits", Generator(4)])
+def test_what_is_no_model_is_refused_with_the_way_to_one(images, what):
+    with pytest.raises(ValueError, match="load_gan"):
+        inpaint(images, MASKS, what, **QUICK)
+
+
+def test_numbers_that_are_to_be_whole_are(model, images):
+    for changes in ({"steps": 1.5}, {"window": 7.0}, {"learning_rate": float("inf")}):
+        with pytest.raises(ValueError, match=next(iter(changes))):
+            inpaint(images, MASKS, model, **changes)
+    with pytest.raises(ValueError, match="restarts"):
+        inpaint(images, MASKS, model, restarts=1.5)
+
+
+def test_a_generator_without_weights_is_searched_and_one_that_detaches_refused(images):
+    class Flat(torch.nn.Module):  # a picture of one color, the code's three numbers
+        def forward(self, z):
+            return z.view(-1, 3, 1, 1).expand(-1, 3, 64, 64)
+
+    class Detached(Flat):
+        def forward(self, z):
+            return super().forward(z).detach()
+
+    result = inpaint(
+        images, MASKS, uniform_latent_model(Flat(), None, 3), lam=0, steps=30, progress=False
+    )
+    assert (result.final["context"] < 0.8 * result.losses["context"][0]).any()
+    with pytest.raises(ValueError, match="gradient"):
+        inpaint(images, MASKS, uniform_latent_model(Detached(), None, 3), lam=0)
+
+
 def test_one_mask_serves_a_batch(model, images):
     one = inpaint(images, MASKS[:1], model, **QUICK)
     same = inpaint(images, MASKS[:1].expand(4, -1, -1, -1), model, **QUICK)
@@ -206,7 +255,7 @@ def test_networks_that_do_not_fit_are_refused(images, model):
             return self.generator(z) * torch.nan
 
     for change, said in (
-        ({"generator": Gray()}, "pictures of 1 channels"),
+        ({"generator": Gray()}, r"makes \(1, 1, 64, 64\)"),
         ({"discriminator": Column()}, r"one logit a picture, \(B,\), got \(4, 1\)"),
         ({"generator": Broken()}, "no finite loss"),
     ):

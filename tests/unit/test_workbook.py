@@ -215,7 +215,15 @@ def test_handout_is_the_course_without_solutions(tmp_path, capsys):
     assert "notebooks/solutions" not in readme and "your teacher has worked" in readme
     for_teachers = ("docs/teaching", "docs/lecture", "Teaching a class", "handout", "## Teach")
     assert not [word for word in for_teachers if word in readme + manual]
-    assert "## Your own generator" in manual
+    assert "## Your own generator" in manual and "workbook.py test" not in readme
+    links = [
+        (page, target)
+        for page in (tmp_path / "class").rglob("*.md")
+        for _, target in ours.LINK.findall(page.read_text(encoding="utf-8"))
+    ]
+    assert len(links) > 50 and not [
+        (page, target) for page, target in links if not (page.parent / target).exists()
+    ]
     assert "## Other pictures and weights" in readme
     assert [path.name for path in tmp_path.iterdir()] == ["class"]
     assert ours.main(["handout", "--out", str(tmp_path / "class")]) == 1

@@ -113,10 +113,10 @@ def read_member(archive: zipfile.ZipFile, member: str) -> Image.Image:
     """
     name = f"{archive.filename}: {member}"
     try:
-        _check_size(archive.getinfo(member).file_size, name)
-        with archive.open(member) as file:  # the size that an archive tells may be false
-            content = file.read(MAX_BYTES + 1)
-        _check_size(len(content), name)
+        size = archive.getinfo(member).file_size
+        _check_size(size, name)
+        with archive.open(member) as file:
+            content = file.read(size + 1)  # no more, though the archive may lie about the size
     except PictureError:
         raise
     except Exception as error:  # of a password it is a RuntimeError, of a flipped bit anything

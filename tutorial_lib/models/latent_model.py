@@ -61,7 +61,8 @@ class LatentModel:
             ValueError: unless the generator takes codes (B, z_dim) and makes colored pictures of
                 the size of these (B, 3, H, W), through which gradients reach the code.
         """
-        code = self.weight.new_zeros(1, self.z_dim).requires_grad_()
+        code = self.weight.new_zeros(1, self.z_dim)
+        code.requires_grad_(not torch.is_inference_mode_enabled())  # the search refuses that mode
         try:
             with torch.enable_grad():
                 made = self.generator(code)
@@ -73,7 +74,7 @@ class LatentModel:
             raise ValueError(
                 f"the generator makes {tuple(made.shape)} of one code, not (1, 3, H, W)"
             )
-        if not made.requires_grad:
+        if code.requires_grad and not made.requires_grad:
             raise ValueError("no gradient reaches the code through the generator: does it detach?")
         height, width = made.shape[2:]
         if images.shape[-2:] != (height, width):
