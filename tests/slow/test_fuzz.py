@@ -10,6 +10,7 @@ import json
 import os
 import random
 import struct
+import sys
 import time
 import warnings
 import zipfile
@@ -26,8 +27,9 @@ from tutorial_lib.datasets import folder
 from tutorial_lib.datasets.folder import PictureFolder
 from tutorial_lib.datasets.stanford_cars import StanfordCars
 from tutorial_lib.datasets.svhn import SVHN
+from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.faces import NoFaceFound
-from tutorial_lib.images import FORMATS, PictureError, load_picture
+from tutorial_lib.images import FORMATS, MAX_BYTES, PictureError, load_picture
 from tutorial_lib.masks import read_mask
 from tutorial_lib.models.dcgan import Discriminator, Generator
 from tutorial_lib.models.latent_model import uniform_latent_model
@@ -42,8 +44,10 @@ from tutorial_lib.training.checkpoint import (
     save_checkpoint,
 )
 from tutorial_lib.training.gan import GANSettings, GANTask
+from tutorial_lib.training.landmarks import FacePoints
 
 MEGABYTES = 500
+BOMB = 700_000_000  # bytes of one member, unpacked
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
@@ -115,13 +119,32 @@ class Doors:
         self.whole = {path.name: path.read_bytes() for path in work.iterdir()}
         self.painter = MaskPainter(torch.zeros(1, 3, 64, 64))
         self.every = [*self.pictures, self.members, *self.whole.values()]
+        self.bomb = self._bomb()
+        table = "file\n" + "".join(
+            f"train/{n}.png{',9,9,20,9,15,15,10,20,20,20'}\n" for n in (0, 1)
+        )
+        self.points = table.encode()
+        self.results = json.dumps({"made_from": {}, "variants": {"a": {"auc": [0.5]}}}).encode()
 
     def _zip(self) -> bytes:
+        numbered = list(enumerate(self.pictures[:3]))
+        splits = ("train", "test")
+        return self._packed({f"{s}/{n}.png": content for n, content in numbered for s in splits})
+
+    def _bomb(self) -> bytes:
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for number, content in enumerate(self.pictures[:3]):
-                archive.writestr(f"train/{number}.png", content)
-                archive.writestr(f"test/{number}.png", content)
+            with archive.open("train/0.png", "w") as member:
+                for _ in range(BOMB // 1_000_000):
+                    member.write(bytes(1_000_000))
+            archive.writestr("test/0.png", self.pictures[0])
+        return file.getvalue()
+
+    def _packed(self, members: dict[str, bytes]) -> bytes:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
         return file.getvalue()
 
     def picture(self, rng):
@@ -132,14 +155,31 @@ class Doors:
             read_mask(content)
 
     def zip(self, rng):
-        path = self.work / "pictures.zip"
-        path.write_bytes(mutated(self.members, rng, self.every))
+        self._opened(mutated(self.members, rng, self.every), PictureFolder)
+
+    def _opened(self, content, read, name="pictures.zip"):
+        path = self.work / name
+        path.write_bytes(content)
         try:
             with contextlib.suppress(ValueError):
-                PictureFolder(path)
+                read(path)
         finally:
             path.unlink()
             folder._told.clear()
+
+    def false_size(self, rng):
+        """The list at the end of an archive says that a huge member is small."""
+        listed = self.bomb.index(b"PK\1\2") + 24
+        told = struct.pack("<I", rng.choice((0, 1, 1000, 10_000_000, MAX_BYTES)))
+        self._opened(self.bomb[:listed] + told + self.bomb[listed + 4 :], PictureFolder)
+
+    def face_points(self, rng):
+        members = dict(zip(("train/0.png", "train/1.png"), self.pictures, strict=False))
+        table = mutated(self.points, rng, self.every)
+        self._opened(self._packed(members | {"points.csv": table}), FacePoints)
+
+    def stored_results(self, rng):
+        self._opened(mutated(self.results, rng, self.every), load_results, "results.json")
 
     def _in_place_of(self, name, rng, read):
         path = self.work / name
@@ -195,8 +235,9 @@ class Doors:
 
     @property
     def all(self):
-        archives = [self.zip, self.cars, self.svhn, self.card, self.weights, self.checkpoint]
-        return [self.picture] * 6 + archives + [self.painter_message]
+        archives = [self.zip, self.false_size, self.face_points, self.cars, self.svhn]
+        files = [self.card, self.weights, self.checkpoint, self.stored_results]
+        return [self.picture] * 6 + archives + files + [self.painter_message]
 
 
 def resident() -> float:
@@ -206,6 +247,16 @@ def resident() -> float:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
         return 0.0
+
+
+def peak() -> float:
+    """Megabytes that this process held at most; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def no_face(*_):
@@ -218,7 +269,7 @@ def run(count: int, work: Path, monkeypatch) -> dict:
     )  # it is slow, and sees whole pictures only
     torch.manual_seed(0)
     doors = Doors(work)
-    begun, start, most, failed = resident(), time.perf_counter(), 0.0, []
+    begun, before, start, most, failed = resident(), peak(), time.perf_counter(), 0.0, []
     with warnings.catch_warnings(), contextlib.redirect_stdout(None):
         warnings.simplefilter("ignore")
         for number in range(count):
@@ -236,7 +287,7 @@ def run(count: int, work: Path, monkeypatch) -> dict:
         "seconds": round(time.perf_counter() - start),
         "failed": failed,
         "megabytes": round(resident() - begun),
-        "megabytes_at_most": round(most),
+        "megabytes_at_most": round(max(most, peak() - before)),
         "left": {name for name in left if not name.endswith((".npy", ".lock"))},
         "kept": sum(name.endswith(".npy") for name in left),
     }
@@ -245,7 +296,7 @@ def run(count: int, work: Path, monkeypatch) -> dict:
 def check(figures: dict) -> None:
     assert not figures["failed"], "\n".join(figures["failed"][:20])
     assert not figures["left"]
-    assert figures["megabytes"] <= figures["megabytes_at_most"] < MEGABYTES
+    assert figures["megabytes_at_most"] < MEGABYTES
     assert figures["kept"] <= 2  # what a later version of a file was decoded to replaces the first
 
 
