@@ -139,8 +139,8 @@ BAD = {
     "long": (fits_into_the_time, lambda lecture: [*lecture, *lecture]),
     "no time": (fits_into_the_time, first(minutes=0)),
     "wordy": (says_little_on_a_slide, first(text="word " * 61)),
-    "check": (shows_no_check_and_no_answer, first(cells=("hole-05",))),
-    "answer": (shows_no_check_and_no_answer, first(cells=("hole-55-answer",))),
+    "check": (shows_no_check_and_no_answer, first(cells=("start-06",))),
+    "answer": (shows_no_check_and_no_answer, first(cells=("start-28",))),
     "number": (takes_numbers_from_the_notebook, first(text="It gains 17.77 dB.")),
     "word": (uses_words_of_the_field, first(text="The slope of it.")),
 }
