@@ -6,10 +6,13 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
@@ -27,12 +30,45 @@ def wheel(tmp_path_factory):
     return built
 
 
+# Python runs it before anything else: packages that the wheel does not ask for are not found.
+ALONE = """import sys
+from importlib.machinery import PathFinder
+class AskedFor(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in {modules}
+        return None if hidden else super().find_spec(name, path, target)
+sys.meta_path[:] = [AskedFor if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+
+
+def not_asked_for():
+    """Modules of the test's own environment that no requirement of the library brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    brought, left = {"tutorial-lib"}, list(project["project"]["dependencies"])
+    while left:
+        needed = Requirement(left.pop())
+        name = canonicalize_name(needed.name)
+        if name in brought or (needed.marker and not needed.marker.evaluate({"extra": ""})):
+            continue
+        brought.add(name)
+        left += metadata.requires(name) or []
+    return {
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if not module.startswith("_") and not brought & set(map(canonicalize_name, owners))
+    }
+
+
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """A folder with nothing but the installed wheel."""
+    """A folder with nothing but the installed wheel, and what hides all that it does not need."""
     folder = tmp_path_factory.mktemp("site")
     install = ["install", "--no-deps", "--no-index", "--target", folder, wheel]
     subprocess.run([*PIP, *install], check=True)
+    hidden = not_asked_for()
+    assert {"ipywidgets", "pytest"} <= hidden and not {"torch", "numpy"} & hidden
+    (folder / "sitecustomize.py").write_text(ALONE.format(modules=hidden))
     return folder
 
 

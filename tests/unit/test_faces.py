@@ -1,6 +1,7 @@
 """The way from a photo to the template: the fit, the sampling, and faces turned, scaled, moved and
 missing."""
 
+import io
 import zipfile
 
 import numpy as np
@@ -37,6 +38,11 @@ SIZE = (300, 200)
 FITTED = [LANDMARKS.index(name) for name in TEMPLATE]
 TARGET = np.array(list(TEMPLATE.values()))
 NAMES = ["Grace Hopper", "Eileen Collins"]
+# (x, y) of the pupils in the photographs, read off their pixels by eye, to about a pixel.
+PUPILS = {
+    "Grace Hopper": [(222.0, 191.0), (305.5, 187.5)],
+    "Eileen Collins": [(203.2, 101.0), (246.5, 102.8)],
+}
 
 turns = st.floats(-np.pi, np.pi)
 scales = st.floats(0.05, 20)
@@ -226,6 +232,38 @@ def test_an_aligned_face_has_its_eyes_and_mouth_on_the_template(aligned, name):
     assert face.transform.size == photo.size and face.transform.scale < 1
     assert np.abs(face.transform.to_picture(face.points[FITTED]) - TARGET).max() < 3
     assert torch.equal(face.pixels, cut(photo, face.transform))
+
+
+def moved(photo, points):
+    left, top = 100, 10
+    return photo.crop((left, top, *photo.size)), points - [left, top]
+
+
+def on_its_side(photo, points):
+    """The photo as a camera held upright stores it: turned, with a word of how to turn it back."""
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    photo.transpose(Image.Transpose.ROTATE_90).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue(), points
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda *photo: photo,
+        lambda *photo: turned(*photo, 15),
+        lambda *photo: turned(*photo, -15),
+        lambda *photo: resized(*photo, 250),
+        moved,
+        on_its_side,
+    ],
+    ids=["as it is", "turned left", "turned right", "small", "off-center", "on its side"],
+)
+def test_pupils_marked_by_hand_come_to_the_template(name, change):
+    photo, points = change(photographs()[name], np.array(PUPILS[name]))
+    off = np.linalg.norm(align(photo).transform.to_picture(points) - TARGET[:2], axis=1)
+    assert off.max() < 1.5
 
 
 @pytest.mark.parametrize("name", NAMES)
