@@ -243,7 +243,7 @@ def test_a_checkpoint_of_other_files_is_refused(pictures, tmp_path):
     pictures.identity = "one"
     run(pictures, 1, run_dir=tmp_path)
     pictures.identity = "another"
-    with pytest.raises(ValueError, match=r"made with files 'one' \(now 'another'\)"):
+    with pytest.raises(ValueError, match="made with other files"):
         run(pictures, 2, run_dir=tmp_path)
 
 
