@@ -271,19 +271,15 @@ def image_grid(images: Tensor, columns: int = 8) -> np.ndarray:
         raise ValueError(
             f"a grid needs pictures and columns, got {len(images)} pictures and {columns} columns"
         )
-    pixels = to_uint8(images)
-    count, height, width, _ = pixels.shape
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    grid = np.full(
-        (rows * (height + _GRID_GAP) - _GRID_GAP, columns * (width + _GRID_GAP) - _GRID_GAP, 3),
-        255,
-        np.uint8,
+    from skimage.util import montage
+
+    columns = min(columns, len(images))
+    shape = (-(-len(images) // columns), columns)
+    white = (255, 255, 255)
+    grid = montage(
+        to_uint8(images), white, grid_shape=shape, padding_width=_GRID_GAP, channel_axis=3
     )
-    for index, picture in enumerate(pixels):
-        top, left = index // columns * (height + _GRID_GAP), index % columns * (width + _GRID_GAP)
-        grid[top : top + height, left : left + width] = picture
-    return grid
+    return grid[_GRID_GAP:-_GRID_GAP, _GRID_GAP:-_GRID_GAP]
 
 
 def check_images(images: Tensor, what: str = "images") -> None:

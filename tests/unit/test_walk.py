@@ -18,6 +18,7 @@ from static_sliders import parts
 from tutorial_lib.teaching import plotting
 from tutorial_lib.teaching.manifold import Embedding
 from tutorial_lib.teaching.widgets import ManifoldWalk
+from tutorial_lib.teaching.widgets.frames import decode_png
 
 STEPS = [0, 1, 3, 9, 27]
 NAMES = ["one", "two", "three"]
@@ -72,13 +73,13 @@ def walks():
 @pytest.fixture
 def walker(atlas, samples, walks):
     completed = {name: -each for name, each in walks.items()}
-    return ManifoldWalk(atlas, samples, walks, STEPS, completed, losses=np.arange(15).reshape(3, 5))
+    return ManifoldWalk(atlas, samples, walks, STEPS, completed)
 
 
 def ring_center(walker):
     """The middle, (column, row), of what has the ring's color on the map."""
     color = np.round(np.array(to_rgb(plotting.COLORS[0])) * 255)
-    ring = (walker.map_array == color).all(axis=2)
+    ring = (decode_png(walker.map_image.value) == color).all(axis=2)
     rows, columns = np.flatnonzero(ring.any(axis=1)), np.flatnonzero(ring.any(axis=0))
     return np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
 
@@ -163,11 +164,10 @@ def test_each_step_of_each_walk_shows_its_pictures(walker, walks):
         for point in (4, 0, 2, 1, 3):
             walker.slider.index = point
             assert np.array_equal(walker.array, enlarged(pixels(walks[name][point]), 4))
-            assert np.array_equal(walker.completed_array, enlarged(pixels(-walks[name][point]), 4))
-            assert (
-                walker.caption.value
-                == f"{name}, after {STEPS[point]} steps: total loss {5 * number + point}.0"
+            assert np.array_equal(
+                decode_png(walker.completed_image.value), enlarged(pixels(-walks[name][point]), 4)
             )
+            assert walker.caption.value == f"{name}, after {STEPS[point]} steps"
             assert walker.slider.label == str(STEPS[point])
 
 
@@ -228,10 +228,10 @@ def test_moving_draws_no_figure(walker, monkeypatch):
 
     monkeypatch.setattr(FigureCanvasAgg, "draw", drawn)
     monkeypatch.setattr(FigureCanvasAgg, "buffer_rgba", drawn)
-    before = walker.map_array
+    before = decode_png(walker.map_image.value)
     walker.slider.index = 4
     walker.start.value = 2
-    assert not np.array_equal(walker.map_array, before)
+    assert not np.array_equal(decode_png(walker.map_image.value), before)
 
 
 def test_what_the_browser_gets_are_pngs_with_names_for_css(walker):
@@ -263,7 +263,6 @@ def test_completed_pictures_and_losses_may_be_left_out(atlas, samples, walks):
         ),
         (lambda given: given.update(completed={"one": pictures(5)}), "completed must hold"),
         (lambda given: given["steps"].pop(), "needs its step"),
-        (lambda given: given.update(losses=np.zeros((5, 3))), "needs its step"),
         (lambda given: given.update(samples=pictures(3)), "each sample needs its picture"),
     ],
 )
@@ -320,6 +319,6 @@ def test_the_html_form_has_each_step_and_a_ring_on_the_path(walker):
     for point, (shown, mark) in enumerate(zip(page.frames, page.marks, strict=True)):
         walker.slider.value = point
         assert page.captions[point] == walker.caption.value
-        both = np.concatenate([walker.array, walker.completed_array])
+        both = np.concatenate([walker.array, decode_png(walker.completed_image.value)])
         assert np.array_equal(enlarged(shown, 4), both)
         assert np.abs(np.array(mark) * (width, height) - walker.pixels[1][point]).max() < 0.1

@@ -6,21 +6,23 @@ Map-style, (3, 64, 64) float pictures in [-1, 1], with slices for batches.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
-NAMES = (
-    "synthetic-faces",
-    "synthetic-numbers",
-    "synthetic-cars",
-    "folder",
-    "portraits",
-    "celeba",
-    "svhn",
-    "stanford-cars",
-    "two-portraits",
-    "photo-digits",
-    "photo-cars",
-)
+_HOMES = {
+    "synthetic-faces": "rendered.faces.SyntheticFaces",
+    "synthetic-numbers": "rendered.numbers.SyntheticNumbers",
+    "synthetic-cars": "rendered.cars.SyntheticCars",
+    "folder": "folder.PictureFolder",
+    "portraits": "shipped.ShippedPhotos",
+    "celeba": "celeba.CelebA",
+    "svhn": "svhn.SVHN",
+    "stanford-cars": "stanford_cars.StanfordCars",
+    "two-portraits": "portraits.TwoPortraits",
+    "photo-digits": "shipped.ShippedPhotos",
+    "photo-cars": "shipped.ShippedPhotos",
+}
+NAMES = tuple(_HOMES)
 TEST_ONLY = ("two-portraits", "photo-digits", "photo-cars")  # too few pictures to train on
 OPTIONS = {
     "folder": {"crop", "cache_dir"},
@@ -86,51 +88,22 @@ def load_dataset(
         )
     if unknown := sorted(options.keys() - OPTIONS.get(name, set())):
         raise ValueError(f"{name} has no setting {', '.join(unknown)}")
-    if name == "synthetic-faces":
-        from tutorial_lib.datasets.rendered.faces import SyntheticFaces
-
-        return SyntheticFaces(split=split, limit=limit, seed=seed)
-    if name == "synthetic-numbers":
-        from tutorial_lib.datasets.rendered.numbers import SyntheticNumbers
-
-        return SyntheticNumbers(split=split, limit=limit, seed=seed)
-    if name == "synthetic-cars":
-        from tutorial_lib.datasets.rendered.cars import SyntheticCars
-
-        return SyntheticCars(split=split, limit=limit, seed=seed)
-    if name in ("portraits", "photo-digits", "photo-cars"):
-        from tutorial_lib.datasets.shipped import ShippedPhotos
-
-        return ShippedPhotos(name, split, limit)
-    if name == "two-portraits":
-        from tutorial_lib.datasets.portraits import TwoPortraits
-
-        return TwoPortraits(limit)
-    if name == "folder":
-        if root is None:
-            raise ValueError(
-                "load_dataset('folder') needs root=..., a folder or a zip archive of pictures"
-            )
-        from tutorial_lib.datasets.folder import PictureFolder
-
-        return PictureFolder(root, split=split, limit=limit, **options)
-    if name not in TERMS:
+    if name not in NAMES:
         raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
-    if root is None:
+    if root is None and name in OPTIONS:
+        what = "a folder or a zip archive of pictures"
+        if name != "folder":
+            what = "the folder that holds the official archives"
         raise ValueError(
-            f"load_dataset({name!r}) needs root=..., the folder that holds the official archives"
+            f"load_dataset({name!r}) needs root=..., {what} (on the command line --root)"
         )
-    if name not in _told:
+    if name in TERMS and name not in _told:
         print(TERMS[name])
         _told.add(name)
-    if name == "celeba":
-        from tutorial_lib.datasets.celeba import CelebA
-
-        return CelebA(root, split=split, limit=limit, **options)
-    if name == "svhn":
-        from tutorial_lib.datasets.svhn import SVHN
-
-        return SVHN(root, split=split, limit=limit, **options)
-    from tutorial_lib.datasets.stanford_cars import StanfordCars
-
-    return StanfordCars(root, split=split, limit=limit, **options)
+    module, _, kind = _HOMES[name].rpartition(".")  # imported now: some take a while
+    make = getattr(import_module(f"tutorial_lib.datasets.{module}"), kind)
+    if name in OPTIONS:
+        return make(root, split=split, limit=limit, **options)
+    if kind == "ShippedPhotos":
+        return make(name, split, limit)
+    return make(limit) if kind == "TwoPortraits" else make(split=split, limit=limit, seed=seed)

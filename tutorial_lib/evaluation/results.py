@@ -214,15 +214,8 @@ def _short(value):
 
 def _lists_on_one_line(text: str) -> str:
     """A list of numbers a line: a table of many pictures stays readable, and small."""
-    lines, row = [], None
-    for line in text.splitlines():
-        if row is not None:
-            row.append(line.strip())
-            if line.strip() in ("]", "],"):
-                lines.append(row[0] + " ".join(row[1:-1]) + row[-1])
-                row = None
-        elif line.endswith("["):
-            row = [line]
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+
+    def line(found: re.Match) -> str:
+        return "[" + re.sub(r"\n\s*", " ", found[1]) + "]"
+
+    return re.sub(r"\[\n\s*([^\[\]]*?)\n\s*\]", line, text)

@@ -169,37 +169,16 @@ def own_path_share(
 
     if not len(paths):
         raise ValueError("there are no paths")
-    owner = np.concatenate(
-        [
-            np.full(len(samples), -1),
-            *(np.full(len(path), number) for number, path in enumerate(paths)),
-        ]
-    )
+    owner = np.repeat(np.arange(-1, len(paths)), [len(samples), *map(len, paths)])
     if not 1 <= neighbors < len(owner):
         raise ValueError(
             f"neighbors must be at least 1 and less than the number of points ({len(owner)}), "
             f"got {neighbors}"
         )
-    points = np.concatenate([samples, *paths])
-    on_paths = np.flatnonzero(owner >= 0)
-    # one more than asked for: among points that coincide, a point itself need not come first
-    found = (
-        NearestNeighbors(n_neighbors=neighbors + 1)
-        .fit(points)
-        .kneighbors(points[on_paths], return_distance=False)
-    )
-    shares = []
-    for row, near in zip(on_paths, found, strict=True):
-        others = near[near != row][:neighbors]
-        shares.append(np.mean(owner[others] == owner[row]))
-    return np.array(
-        [
-            np.mean(
-                [share for share, row in zip(shares, on_paths, strict=True) if owner[row] == number]
-            )
-            for number in range(len(paths))
-        ]
-    )
+    found = NearestNeighbors(n_neighbors=neighbors).fit(np.concatenate([samples, *paths]))
+    near = found.kneighbors(return_distance=False)  # (points, neighbors), the point itself left out
+    same = (owner[near] == owner[:, None]).mean(1)
+    return np.array([same[owner == number].mean() for number in range(len(paths))])
 
 
 def path_extent(samples: np.ndarray, paths: Sequence[np.ndarray]) -> np.ndarray:

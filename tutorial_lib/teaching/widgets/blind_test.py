@@ -11,12 +11,12 @@ from torch import Tensor
 
 from tutorial_lib.evaluation.blind_test import Choice, tallies, to_csv
 from tutorial_lib.images import to_uint8
-from tutorial_lib.teaching.widgets.frames import encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import Shown, encode_png, says_errors
 
 ENLARGE = 4
 
 
-class BlindTest:
+class BlindTest(Shown):
     """Which of two pictures looks more real? Sides and order are drawn at random (notebook 10).
 
     Choose with the mouse, or with Tab and Enter. The tally counts what was chosen so far, and names
@@ -128,8 +128,3 @@ class BlindTest:
                 f'<a download="blind-test.csv" href="data:text/csv;base64,{data}">'
                 "save my choices</a>"
             )
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import Shown, encode_png, says_errors
 
 ENLARGE = 4
 
 
-class HoleEditor:
+class HoleEditor(Shown):
     """A slider for each direction in z, and the completed picture that they lead to.
 
     Every combination is made beforehand; moving a slider looks one up.
@@ -95,11 +95,6 @@ class HoleEditor:
         self.image.value = self._encoded[number]
         self.caption.value = self._text(number)
 
-    @property
-    def array(self) -> np.ndarray:
-        """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return decode_png(self.image.value)
-
     def html(self, alt: str) -> str:
         """The same sliders as HTML that needs no kernel; `alt` says what the pictures show."""
         return slider_html(
@@ -120,8 +115,3 @@ class HoleEditor:
         if self._losses is not None:
             parts.append(f"context loss {self._losses.flatten()[number].item():.1f}")
         return ", ".join(parts)
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)

@@ -15,7 +15,7 @@ from tutorial_lib.images import image_grid
 from tutorial_lib.masks import HOLE_GRAY, corrupt
 from tutorial_lib.teaching.plotting import COLORS, lam_labels, lam_positions
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import Shown, encode_png, says_errors
 
 ENLARGE = 3
 _PANEL = {
@@ -28,7 +28,7 @@ _PANEL = {
 }  # of a curve, in pixels; fits beside the pictures
 
 
-class LambdaExplorer:
+class LambdaExplorer(Shown):
     """Beside each other: the corrupted picture, G(z) and the completed one.
 
     The losses; the same over all lam.
@@ -164,11 +164,6 @@ class LambdaExplorer:
             }
         )
 
-    @property
-    def array(self) -> np.ndarray:
-        """The three pictures on display, uint8 (H, W, 3), as the browser gets them."""
-        return decode_png(self.image.value)
-
     def html(self, *pictures: int, alt: str) -> str:
         """The explorer of the named pictures' first starts as HTML that needs no kernel.
 
@@ -204,11 +199,6 @@ class LambdaExplorer:
         }
         start = [0, 0, last]
         return slider_html(frames, axes, captions, alt, ENLARGE, start)
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)
 
 
 def _strip(exploration: Exploration, row: int, restart: int, lam: int, step: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from tutorial_lib.inpainting.pipeline import fill_hole, initial_z
 from tutorial_lib.inpainting.put_back import put_back
 from tutorial_lib.masks import HOLE_GRAY, check_batch
 from tutorial_lib.models.latent_model import LatentModel
-from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import Shown, decode_png, encode_png, says_errors
 from tutorial_lib.teaching.widgets.painter import MaskPainter
 
 # steps between two pictures: blending and encoding one costs about a fifth of a step with four
@@ -26,7 +26,7 @@ _SIDE = 448  # of the result on the screen, about the painter's
 _PATIENCE = 0.2  # seconds between two looks at whether the kernel was interrupted
 
 
-class HoleFiller:
+class HoleFiller(Shown):
     """A picture to paint a hole on, and beside it the picture with the hole filled.
 
     The search runs in a thread of its own, so that the kernel still answers and "stop" works.
@@ -325,8 +325,3 @@ class HoleFiller:
             self.result is None and not self.running
         ):  # a filled picture stays until it is filled anew
             self._display_corrupted()
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)

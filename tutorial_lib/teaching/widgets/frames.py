@@ -53,7 +53,24 @@ def decode_png(png: bytes, scale: int = 1) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))[::scale, ::scale]
 
 
-class FrameSlider:
+class Shown:
+    """A widget that is shown as its `box`, and has most to say in its `image`."""
+
+    box: ipywidgets.Widget
+    image: ipywidgets.Image
+
+    @property
+    def array(self) -> np.ndarray:
+        """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
+        return decode_png(self.image.value)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+
+class FrameSlider(Shown):
     """A slider over pictures that were made beforehand.
 
     Args:
@@ -115,11 +132,6 @@ class FrameSlider:
         self.image.tooltip = f"{self._description} {self._labels[change['new']]}"
         self.caption.value = self.captions[change["new"]]
 
-    @property
-    def array(self) -> np.ndarray:
-        """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return decode_png(self.image.value)
-
     def html(self, alt: str) -> str:
         """The same slider as HTML that needs no kernel; `alt` says what the pictures show."""
         k = self._enlarged
@@ -131,11 +143,6 @@ class FrameSlider:
             scale=k,
             start=[self.slider.value],
         )
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)
 
 
 class WindowSlider(FrameSlider):
@@ -208,7 +215,7 @@ class PathSlider(FrameSlider):
             part.add_class(name)
 
 
-class LivePreview:
+class LivePreview(Shown):
     """Samples of a network in training, before the reader's eyes.
 
     Give it to `train` as `on_preview` (notebook 03).
@@ -234,8 +241,3 @@ class LivePreview:
         self.history.append((step, pictures))
         self.image.value = encode_png(image_grid(pictures, self.columns))
         self.caption.value = f"samples after {step} steps"
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)

@@ -16,14 +16,14 @@ from torch import Tensor
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.plotting import COLORS, draw_path, draw_samples, map_axes
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import decode_png, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import Shown, decode_png, encode_png, says_errors
 
 RING = 11  # radius, in pixels, of the mark at the current step
 ENLARGE = 4
 SIDE = 640  # width of the map, in pixels
 
 
-class ManifoldWalk:
+class ManifoldWalk(Shown):
     """The map with one search's path, beside it G(z) at a step of that search (notebook 08).
 
     Every picture is made when the widget is; moving it looks one up and draws a ring on the map.
@@ -35,7 +35,6 @@ class ManifoldWalk:
             order.
         steps: the K steps of the search.
         completed: the same as `walks`, of completed pictures, to show below G(z); None shows none.
-        losses: (paths, K) total losses for the line of text; None leaves them out.
 
     Attributes:
         start, slider, play, image, completed_image, map_image, caption: which path, which step,
@@ -54,7 +53,6 @@ class ManifoldWalk:
         walks: dict[str, Tensor],
         steps: Sequence[int],
         completed: dict[str, Tensor] | None = None,
-        losses: Sequence[Sequence[float]] | None = None,
     ):
         lengths = [len(path) for path in embedding.paths]
         for what, pictures in (
@@ -66,13 +64,11 @@ class ManifoldWalk:
                     f"{what} must hold a picture for each point of the map's {len(lengths)} paths, "
                     f"{lengths} points; got {[len(each) for each in pictures.values()]}"
                 )
-        shape = None if losses is None else np.shape(losses)
-        if set(lengths) != {len(steps)} or shape not in (None, (len(lengths), len(steps))):
+        if set(lengths) != {len(steps)}:
             raise ValueError(
-                f"each of the {lengths[0]} points of a path needs its step, and its loss when "
-                f"losses are given; got {len(steps)} steps and losses of shape {shape or ()}"
+                f"each of the {lengths[0]} points of a path needs its step; got {len(steps)} steps"
             )
-        self.names, self.steps, self.losses = list(walks), list(steps), losses
+        self.names, self.steps = list(walks), list(steps)
         self.maps, self.pixels = _render(embedding, samples)
         self._pictures = [
             [encode_png(pixels, ENLARGE) for pixels in to_uint8(each)] for each in walks.values()
@@ -135,21 +131,6 @@ class ManifoldWalk:
         self.map_image.value = encode_png(_with_ring(self.maps[path], *self.pixels[path][point]))
         self.caption.value = self._text(path, point)
 
-    @property
-    def array(self) -> np.ndarray:
-        """G(z) on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return decode_png(self.image.value)
-
-    @property
-    def completed_array(self) -> np.ndarray:
-        """The completed picture on display, likewise."""
-        return decode_png(self.completed_image.value)
-
-    @property
-    def map_array(self) -> np.ndarray:
-        """The map on display, likewise."""
-        return decode_png(self.map_image.value)
-
     def html(self, alt: str, path: int = 0) -> str:
         """One walk as HTML that needs no kernel: the map with a ring, beside it the pictures.
 
@@ -172,15 +153,7 @@ class ManifoldWalk:
         )
 
     def _text(self, path: int, point: int) -> str:
-        text = f"{self.names[path]}, after {self.steps[point]} steps"
-        if self.losses is None:
-            return text
-        return f"{text}: total loss {float(self.losses[path][point]):.1f}"
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)
+        return f"{self.names[path]}, after {self.steps[point]} steps"
 
 
 def _render(embedding, samples: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
