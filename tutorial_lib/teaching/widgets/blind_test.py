@@ -61,8 +61,7 @@ class BlindTest(Shown):
 
         side = next(iter(sizes))[-1] * ENLARGE
         self.left_image, self.right_image = (
-            ipywidgets.Image(format="png", width=side, tooltip=f"the {name} picture")
-            for name in ("left", "right")
+            ipywidgets.Image(format="png", width=side) for _ in range(2)
         )
         self.left, self.right = (
             ipywidgets.Button(description=f"{name} looks more real", layout={"width": f"{side}px"})

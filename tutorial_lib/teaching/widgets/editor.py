@@ -72,9 +72,7 @@ class HoleEditor(Shown):
             )
             for (name, labels), place in zip(self._labels.items(), middle, strict=True)
         ]
-        self.image = ipywidgets.Image(
-            format="png", width=ENLARGE * pictures.shape[-1], tooltip="the edited picture"
-        )
+        self.image = ipywidgets.Image(format="png", width=ENLARGE * pictures.shape[-1])
         self.caption = ipywidgets.Label()
         for number, slider in enumerate(self.sliders):
             slider.add_class(f"editor-slider-{number + 1}")

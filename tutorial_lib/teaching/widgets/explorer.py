@@ -98,7 +98,7 @@ class LambdaExplorer(Shown):
         )
         self.play = ipywidgets.Play(value=last, min=0, max=last, interval=300)
         ipywidgets.jslink((self.play, "value"), (self.step_slider, "index"))
-        self.image = ipywidgets.Image(format="png", tooltip="the search with these settings")
+        self.image = ipywidgets.Image(format="png")
         width = ENLARGE * (first.corrupted.shape[-1] + 2)  # of a picture and the gap beside it
         titles = ipywidgets.HTML(
             "".join(

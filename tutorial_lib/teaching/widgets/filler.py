@@ -84,7 +84,7 @@ class HoleFiller(Shown):
         self._error: BaseException | None = None
         self.painter = MaskPainter(image, mask)
         self._check_size()
-        self.picture = ipywidgets.Image(format="png", width=_SIDE, tooltip="the filled picture")
+        self.picture = ipywidgets.Image(format="png", width=_SIDE)
         self.fill_button = ipywidgets.Button(
             description="fill", icon="magic", button_style="primary"
         )
@@ -92,13 +92,11 @@ class HoleFiller(Shown):
         self.new_button = ipywidgets.Button(
             description="new start",
             icon="refresh",
-            tooltip="search from another initial z: another completion of the same hole",
         )
         self.save_button = ipywidgets.Button(
             description="save photo",
             icon="download",
             disabled=True,
-            tooltip="the filled photo at its own size, as a PNG file",
         )
         self.progress = ipywidgets.IntProgress(max=settings.steps, layout={"width": f"{_SIDE}px"})
         self.message = ipywidgets.Label()

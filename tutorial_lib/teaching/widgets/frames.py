@@ -129,7 +129,6 @@ class FrameSlider(Shown):
     def observe(self, change) -> None:
         """Show frame number change["new"]."""
         self.image.value = self._encoded[change["new"]]
-        self.image.tooltip = f"{self._description} {self._labels[change['new']]}"
         self.caption.value = self.captions[change["new"]]
 
     def html(self, alt: str) -> str:
@@ -227,9 +226,7 @@ class LivePreview(Shown):
     def __init__(self, columns: int = 8, count: int = 32):
         self.columns, self.count = columns, count
         self.history: list[tuple[int, Tensor]] = []
-        self.image = ipywidgets.Image(
-            format="png", width=columns * 66, tooltip="samples of the network"
-        )
+        self.image = ipywidgets.Image(format="png", width=columns * 66)
         self.caption = ipywidgets.Label("waiting for the first samples")
         self.image.add_class("preview-image")
         self.caption.add_class("preview-caption")

@@ -91,12 +91,9 @@ class ManifoldWalk(Shown):
         ipywidgets.jslink((self.play, "value"), (self.slider, "index"))
         side = samples.shape[-1] * ENLARGE
         self.image, self.completed_image = (
-            ipywidgets.Image(format="png", width=side, tooltip=what)
-            for what in ("G(z) at this step", "the completed picture at this step")
+            ipywidgets.Image(format="png", width=side) for _ in range(2)
         )
-        self.map_image = ipywidgets.Image(
-            format="png", width=self.maps[0].shape[1], tooltip="a map of the walk"
-        )
+        self.map_image = ipywidgets.Image(format="png", width=self.maps[0].shape[1])
         self.caption = ipywidgets.Label()
         for part, name in (
             (self.start, "start"),
