@@ -361,6 +361,8 @@ def made_with(results):
         if "weights_sha256" in made_by and not name.endswith(
             " steps"
         ):  # of table1's cells; of generators, those that are shipped
+            if made_from["experiment"] == "looks":  # its cells: "mask, weights, starts"
+                name = name.split(", ")[1]
             yield made_by.get("weights", name), made_by["weights_sha256"]
 
 
