@@ -69,7 +69,7 @@ def graded(tmp_path_factory):
     for name, text in submissions.items():
         (folder / name).write_text(text, encoding="utf-8")
     out = folder / "grades.csv"
-    assert main(["grade", str(folder), "--out", str(out), "--seconds", "25"]) == 0
+    assert main(["grade", str(folder), "--out", str(out), "--seconds", "15"]) == 0
     with open(out, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {(row["submission"], row["exercise"]): row for row in rows}
@@ -95,7 +95,7 @@ def test_what_was_solved_before_an_endless_loop_counts(graded):
     name = "importance_weights_cleo.ipynb"
     assert graded[name, "check_speakers"]["result"] == "correct"
     assert graded[name, "check_round_weights"]["result"] == "not reached"
-    assert graded[name, "check_round_weights"]["message"] == "stopped after 25 seconds"
+    assert graded[name, "check_round_weights"]["message"] == "stopped after 15 seconds"
 
 
 def test_a_process_that_ends_itself_is_named(graded):
