@@ -8,7 +8,9 @@ import sys
 def run() -> None:
     """Run the command line and leave with its exit status."""
     # Importing takes seconds. An exception in the middle of it would become any other.
-    interrupted = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is not signal.SIG_IGN:  # in the background of a shell it is ignored
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     from torch import distributed
 
     from tutorial_lib.cli import main

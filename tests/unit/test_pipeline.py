@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,6 +181,8 @@ def test_numbers_that_are_to_be_whole_are(model, images):
             inpaint(images, MASKS, model, **changes)
     with pytest.raises(ValueError, match="restarts"):
         inpaint(images, MASKS, model, restarts=1.5)
+    counted = inpaint(images, MASKS, model, steps=np.int64(2), progress=False)
+    assert len(counted.losses["total"]) == 3
 
 
 def test_a_generator_without_weights_is_searched_and_one_that_detaches_refused(images):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ class SearchSettings:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
         for name, least in (("steps", 1), ("window", 3)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+            if not isinstance(getattr(self, name), Integral) or getattr(self, name) < least:
                 raise ValueError(
                     f"{name} must be a whole number from {least} on, got {getattr(self, name)!r}"
                 )

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import Shown, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import ShownPicture, encode_png, says_errors
 
 ENLARGE = 4
 
 
-class HoleEditor(Shown):
+class HoleEditor(ShownPicture):
     """A slider for each direction in z, and the completed picture that they lead to.
 
     Every combination is made beforehand; moving a slider looks one up.

@@ -15,7 +15,7 @@ from tutorial_lib.images import image_grid
 from tutorial_lib.masks import HOLE_GRAY, corrupt
 from tutorial_lib.teaching.plotting import COLORS, lam_labels, lam_positions
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import Shown, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import ShownPicture, encode_png, says_errors
 
 ENLARGE = 3
 _PANEL = {
@@ -28,7 +28,7 @@ _PANEL = {
 }  # of a curve, in pixels; fits beside the pictures
 
 
-class LambdaExplorer(Shown):
+class LambdaExplorer(ShownPicture):
     """Beside each other: the corrupted picture, G(z) and the completed one.
 
     The losses; the same over all lam.

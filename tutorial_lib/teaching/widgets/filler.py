@@ -92,11 +92,13 @@ class HoleFiller(Shown):
         self.new_button = ipywidgets.Button(
             description="new start",
             icon="refresh",
+            tooltip="search from another initial z: another completion of the same hole",
         )
         self.save_button = ipywidgets.Button(
             description="save photo",
             icon="download",
             disabled=True,
+            tooltip="the filled photo at its own size, as a PNG file",
         )
         self.progress = ipywidgets.IntProgress(max=settings.steps, layout={"width": f"{_SIDE}px"})
         self.message = ipywidgets.Label()

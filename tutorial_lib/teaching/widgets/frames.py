@@ -54,15 +54,9 @@ def decode_png(png: bytes, scale: int = 1) -> np.ndarray:
 
 
 class Shown:
-    """A widget that is shown as its `box`, and has most to say in its `image`."""
+    """What is shown as its `box`."""
 
     box: ipywidgets.Widget
-    image: ipywidgets.Image
-
-    @property
-    def array(self) -> np.ndarray:
-        """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
-        return decode_png(self.image.value)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -70,7 +64,18 @@ class Shown:
         display(self.box)
 
 
-class FrameSlider(Shown):
+class ShownPicture(Shown):
+    """What has one `image` in its box."""
+
+    image: ipywidgets.Image
+
+    @property
+    def array(self) -> np.ndarray:
+        """The picture on display, uint8 (H, W, 3), read back from what the browser is given."""
+        return decode_png(self.image.value)
+
+
+class FrameSlider(ShownPicture):
     """A slider over pictures that were made beforehand.
 
     Args:
@@ -214,7 +219,7 @@ class PathSlider(FrameSlider):
             part.add_class(name)
 
 
-class LivePreview(Shown):
+class LivePreview(ShownPicture):
     """Samples of a network in training, before the reader's eyes.
 
     Give it to `train` as `on_preview` (notebook 03).

@@ -16,14 +16,14 @@ from torch import Tensor
 from tutorial_lib.images import to_uint8
 from tutorial_lib.teaching.plotting import COLORS, draw_path, draw_samples, map_axes
 from tutorial_lib.teaching.static_slider import slider_html
-from tutorial_lib.teaching.widgets.frames import Shown, decode_png, encode_png, says_errors
+from tutorial_lib.teaching.widgets.frames import ShownPicture, decode_png, encode_png, says_errors
 
 RING = 11  # radius, in pixels, of the mark at the current step
 ENLARGE = 4
 SIDE = 640  # width of the map, in pixels
 
 
-class ManifoldWalk(Shown):
+class ManifoldWalk(ShownPicture):
     """The map with one search's path, beside it G(z) at a step of that search (notebook 08).
 
     Every picture is made when the widget is; moving it looks one up and draws a ring on the map.
