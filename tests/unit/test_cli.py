@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tutorial_lib.cli import main
-from tutorial_lib.cli.train import MODELS, OF_SOME, _command
+from tutorial_lib.cli.train import KINDS, OF_SOME, _command
 from tutorial_lib.datasets.base import ArrayImages
 from tutorial_lib.device import fast_precision
 from tutorial_lib.evaluation import ablations
@@ -162,7 +162,7 @@ def test_every_option_of_one_model_alone_is_refused_by_the_others(tmp_path, caps
         words += [] if option in ("no_flips", "extra") else [values.get(option, "0.5")]
         words = ["--repeat", "a*", "2"] if option == "repeat" else words
         words = ["--discriminator-channels", "2"] if option.endswith("channels") else words
-        for model in set(MODELS) - set(models):
+        for model in set(KINDS) - set(models):
             command = ["train", "--steps", "1", "--model", model, *words, "--device", "cpu"]
             assert main([*command, "--out", str(tmp_path / "run")]) == 1
             said = capsys.readouterr().err

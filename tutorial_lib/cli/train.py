@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from tutorial_lib.models.weights import (
 )
 from tutorial_lib.training import distributed
 from tutorial_lib.training.attributes import AttributesSettings, AttributesTask, LabeledPictures
-from tutorial_lib.training.augment import KINDS
+from tutorial_lib.training.augment import KINDS as AUGMENTATIONS
 from tutorial_lib.training.context_encoder import ContextEncoderSettings, ContextEncoderTask
 from tutorial_lib.training.diffusion import DiffusionSettings, DiffusionTask
 from tutorial_lib.training.encoder import EncoderSettings, EncoderTask, Samples
@@ -57,7 +58,16 @@ from tutorial_lib.training.task import Task
 from tutorial_lib.training.vae import VAESettings, VAETask
 
 REPORT_PICTURES = 500
-MODELS = ("dcgan", "vae", "context-encoder", "diffusion", "encoder", "attributes", "landmarks")
+# model -> its settings, its task, and what loads the weights that a training may start from
+KINDS: dict[str, tuple[Any, Any, Any]] = {
+    "dcgan": (GANSettings, GANTask, load_gan),
+    "vae": (VAESettings, VAETask, None),
+    "context-encoder": (ContextEncoderSettings, ContextEncoderTask, load_context_encoder),
+    "diffusion": (DiffusionSettings, DiffusionTask, load_denoiser),
+    "encoder": (EncoderSettings, EncoderTask, None),
+    "attributes": (AttributesSettings, AttributesTask, None),
+    "landmarks": (LandmarksSettings, LandmarksTask, None),
+}
 REPORT_SIDE = 112  # of the faces on which landmarks are measured
 SAMPLES = 100_000  # of G, of which an encoder learns
 MEAN_PICTURES = 2000  # whose mean color stands for a hole
@@ -73,7 +83,7 @@ OF_SOME = {
     "adversarial": ("vae", "context-encoder"),
     "noise": ("vae",),
     "discriminator_channels": ("dcgan", "vae", "context-encoder"),
-    "start_from": ("dcgan", "context-encoder", "diffusion"),
+    "start_from": tuple(name for name, (*_, load) in KINDS.items() if load),
     **dict.fromkeys(("no_flips", "repeat", "crop", "extra"), OF_PICTURES),
     **dict.fromkeys(("data", "root"), (*OF_PICTURES, "attributes", "landmarks")),
     "weights": ("encoder",),
@@ -87,7 +97,7 @@ def add_command(commands) -> None:
         "train",
         help="train a model and export it, resuming an interrupted run",
     )
-    parser.add_argument("--model", choices=MODELS, default="dcgan", help="what is trained")
+    parser.add_argument("--model", choices=list(KINDS), default="dcgan", help="what is trained")
     add_data_options(parser)
     parser.add_argument("--limit", type=positive, help="train on at most so many pictures")
     parser.add_argument(
@@ -155,7 +165,10 @@ def add_command(commands) -> None:
     )
     parser.add_argument("--loss", choices=LOSSES, help=_of_gans("adversarial loss", default.loss))
     parser.add_argument(
-        "--augment", nargs="*", choices=KINDS, help=_of_gans("what D sees", list(default.augment))
+        "--augment",
+        nargs="*",
+        choices=AUGMENTATIONS,
+        help=_of_gans("what D sees", list(default.augment)),
     )
     parser.add_argument(
         "--ema", type=float, help=_of_gans("decay of the average of G's weights", default.ema)
@@ -215,8 +228,6 @@ def _train_on(device: torch.device, options) -> int:
     check_writable(options.out, f"{_name(options)}.safetensors", f"{_name(options)}.json")
     dataset, held_out = _data(options)
     task = _task(options, settings, dataset, device)
-    if options.start_from:
-        task.started_from = load_card(options.start_from)["sha256"]
     first = distributed.rank() == 0
     if first:
         count = distributed.world_size()
@@ -376,61 +387,34 @@ def _check(options) -> None:
 
 def _settings(options) -> Any:
     """The settings of the model asked for; what was not given keeps its default."""
-    given = {
-        key: value
-        for key in ("base_channels", "learning_rate", "adversarial", "noise", "precision")
-        if (value := getattr(options, key)) is not None
-    }
     if options.start_from:
         load_card(options.start_from)
-    # these three never take --no-flips: points are always mirrored with their image, a mirrored
-    # gaze looks the other way, and an encoder sees samples
-    if options.model == "landmarks":
-        return LandmarksSettings(options.steps, **given)
-    if options.model == "attributes":
-        return AttributesSettings(options.steps, **given)
-    if options.model == "encoder":
-        return EncoderSettings(**given)
-    given["flips"] = not options.no_flips
-    if options.model == "diffusion":
-        return DiffusionSettings(**given)
-    given["discriminator_channels"] = options.discriminator_channels
-    if options.model == "vae":
-        return VAESettings(**given)
-    if options.model == "context-encoder":
-        return ContextEncoderSettings(**given)
-    for name in OF_GANS:  # the command on the card says the defaults, too
-        if getattr(options, name) is None:
-            setattr(options, name, getattr(GANSettings(), name))
-        given[name] = getattr(options, name)
-    return GANSettings(**given | {"augment": tuple(options.augment)})
+    kind = KINDS[options.model][0]
+    given = vars(options) | {"flips": not options.no_flips}
+    if options.augment is not None:
+        given["augment"] = tuple(options.augment)
+    names = [field.name for field in fields(kind) if given.get(field.name) is not None]
+    settings = kind(**{name: given[name] for name in names})
+    if options.model == "dcgan":
+        for name in OF_GANS:  # the command on the card says the defaults, too
+            setattr(options, name, getattr(settings, name))
+    return settings
 
 
 def _task(options, settings, dataset, device: torch.device) -> Task:
     """The task of the model asked for."""
-    seed = options.seed
-    if options.model == "landmarks":
-        return LandmarksTask(settings, device, seed)
+    _, kind, load = KINDS[options.model]
+    more: list[Any] = []  # what it learns with, besides the pictures
     if options.model == "attributes":
-        return AttributesTask(settings, heads_of(options.data), device, seed)
+        more = [heads_of(options.data)]
     if options.model == "encoder":
-        return EncoderTask(settings, dataset.gan, device, seed)
-    if options.model == "vae":
-        return VAETask(settings, device, seed)
-    if options.model == "diffusion":
-        denoising = DiffusionTask(settings, device, seed)
-        if options.start_from:
-            denoising.start_from(load_denoiser(options.start_from, device))
-        return denoising
+        more = [dataset.gan]
     if options.model == "context-encoder":
-        images = dataset.images(range(min(len(dataset), MEAN_PICTURES)))
-        painting = ContextEncoderTask(settings, images, device, seed)
-        if options.start_from:
-            painting.start_from(load_context_encoder(options.start_from, device))
-        return painting
-    task = GANTask(settings, device, seed)
+        more = [dataset.images(range(min(len(dataset), MEAN_PICTURES)))]
+    task = kind(settings, *more, device, options.seed)
     if options.start_from:
-        task.start_from(load_gan(options.start_from, device))
+        task.start_from(load(options.start_from, device))
+        task.started_from = load_card(options.start_from)["sha256"]
     return task
 
 
