@@ -108,9 +108,27 @@ def test_another_process_draws_the_same_faces():
         assert line == f"{hashlib.sha256(picture.tobytes()).hexdigest()} {attributes}"
 
 
+UNGUARDED = """
+import sys
+from tutorial_lib.datasets.rendered.faces import SyntheticFaces
+print("once", flush=True)
+SyntheticFaces(limit=3, seed=4, cache_dir=sys.argv[1], workers=2)
+"""
+
+
 def test_worker_processes_draw_what_this_one_draws(tmp_path):
-    faces = SyntheticFaces(limit=3, seed=4, cache_dir=tmp_path, workers=2)
-    assert np.array_equal(faces.pixels, [SyntheticFaces.render(4, index)[0] for index in range(3)])
+    """In a script without `if __name__ == "__main__"` as well, which runs once."""
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED, encoding="utf-8")
+    told = subprocess.run(
+        [sys.executable, script, tmp_path],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (told.returncode, told.stdout) == (0, "once\n"), told.stderr
+    stored = np.load(next(tmp_path.rglob("*.npz")))["pictures"]
+    assert np.array_equal(stored, [SyntheticFaces.render(4, index)[0] for index in range(3)])
 
 
 @pytest.mark.parametrize("key", [(-1, 0), (0, -1)])
@@ -191,8 +209,9 @@ def test_whole_splits_have_the_documented_sizes(monkeypatch):
     monkeypatch.setattr(
         rendered,
         "_render_range",
-        lambda kind, seed, start, stop: (
-            ranges.append((start, stop)) or np.zeros((stop - start, 64, 64, 3), np.uint8)
+        lambda kind, seed, indices: (
+            ranges.append((indices.start, indices.stop))
+            or np.zeros((len(indices), 64, 64, 3), np.uint8)
         ),
     )
     assert len(SyntheticFaces("test", workers=1)) == 2_000 and ranges == [

@@ -11,18 +11,17 @@ import colorsys
 import functools
 import hashlib
 import io
-import multiprocessing
 import os
 import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 
@@ -116,8 +115,13 @@ def _hash_of(*paths: str) -> str:
     return hashlib.sha256(source).hexdigest()[:16]
 
 
-def _render_range(kind: type[RenderedPictures], seed: int, start: int, stop: int) -> np.ndarray:
-    return np.stack([kind.render(seed, index)[0] for index in range(start, stop)])
+def _render_range(kind: type[RenderedPictures], seed: int, indices: range) -> np.ndarray:
+    return np.stack([kind.render(seed, index)[0] for index in indices])
+
+
+def _render_job(job: range, kind: type[RenderedPictures], seed: int, start: int):
+    """What a process does: the job, so that its pictures are known by it, and its pictures."""
+    return job, _render_range(kind, seed, range(start + job.start, start + job.stop))
 
 
 def _read_chunk(path: Path) -> np.ndarray:
@@ -196,89 +200,55 @@ class RenderedPictures(ArrayImages):
         if not self._missing():
             return
         with ExitStack() as stack:
-            # A script without `if __name__ == "__main__"` is run again by each process that it
-            # starts: those must not wait for it, as it waits for them.
-            if not getattr(multiprocessing.current_process(), "_inheriting", False):
-                doing = f"rendering {self.split} {self.noun}"
-                try:
-                    stack.enter_context(locked(lock_of(self.folder), doing, wait=True))
-                except OSError as error:
-                    warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=3)
+            doing = f"rendering {self.split} {self.noun}"
+            try:
+                stack.enter_context(locked(lock_of(self.folder), doing, wait=True))
+            except OSError as error:
+                warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=3)
             self._render(self._missing(), workers)
 
-    def _missing(self) -> list[tuple[int, int]]:
-        """Read what the cache holds; (first, stop) of what it lacks, each within one chunk."""
+    def _missing(self) -> list[range]:
+        """Read what the cache holds; the pictures that it lacks, each range within one chunk."""
         jobs = []
         for first in range(0, len(self.pixels), CHUNK):
             stop = min(first + CHUNK, len(self.pixels))
             stored = _read_chunk(self._path(first))[: stop - first]
             self.pixels[first : first + len(stored)] = stored
             if len(stored) < stop - first:
-                jobs.append((first + len(stored), stop))
+                jobs.append(range(first + len(stored), stop))
         return jobs
 
-    def _render(self, jobs: list[tuple[int, int]], workers: int | None) -> None:
+    def _render(self, jobs: list[range], workers: int | None) -> None:
         """Render chunk by chunk, and store each as soon as it is done."""
-        missing = sum(stop - first for first, stop in jobs)
+        missing = sum(map(len, jobs))
         if workers is None:
             workers = min(available_threads(), 4) if missing > 500 else 1
-        with tqdm(
-            total=missing,
-            desc=f"rendering {self.split} {self.noun}",
-            unit="picture",
-            disable=missing < CHUNK,
-        ) as bar:
-            if workers > 1:
-                jobs = self._render_in_processes(jobs, workers, bar)
-            for first, stop in jobs:
-                self._keep(
-                    first,
-                    _render_range(type(self), self.seed, self.start + first, self.start + stop),
-                    bar,
-                )
-
-    def _render_in_processes(self, jobs: list, workers: int, bar: tqdm) -> list:
-        """Render jobs in parallel; returns those left over if processes cannot be started.
-
-        That happens in a script without `if __name__ == "__main__"`, which new processes would run
-        again.
-        """
-        left = dict.fromkeys(jobs)
+        rendered = Parallel(workers, return_as="generator_unordered")(
+            delayed(_render_job)(job, type(self), self.seed, self.start) for job in jobs
+        )
         try:
-            with ProcessPoolExecutor(
-                workers, mp_context=multiprocessing.get_context("spawn")
-            ) as pool:
-                waiting = {
-                    pool.submit(
-                        _render_range, type(self), self.seed, self.start + first, self.start + stop
-                    ): (first, stop)
-                    for first, stop in jobs
-                }
-                try:
-                    for done in as_completed(waiting):
-                        self._keep(waiting[done][0], done.result(), bar)
-                        del left[waiting[done]]
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-        except (BrokenProcessPool, RuntimeError):
-            warnings.warn(
-                f"{self.noun} are rendered in one process, as no others could be started",
-                stacklevel=4,
-            )
-        return list(left)
+            with tqdm(
+                total=missing,
+                desc=f"rendering {self.split} {self.noun}",
+                unit="picture",
+                disable=missing < CHUNK,
+            ) as bar:
+                for job, pictures in rendered:
+                    self._keep(job, pictures)
+                    bar.update(len(job))
+        finally:
+            if workers > 1:  # they would wait for more work, and each holds some hundred MB
+                get_reusable_executor().shutdown(kill_workers=True)
 
     def _path(self, first: int) -> Path:
         return self.folder / f"{first // CHUNK:06d}.npz"
 
-    def _keep(self, first: int, pictures: np.ndarray, bar: tqdm) -> None:
-        stop = first + len(pictures)
-        self.pixels[first:stop] = pictures
-        bar.update(len(pictures))
-        chunk = first - first % CHUNK
+    def _keep(self, job: range, pictures: np.ndarray) -> None:
+        self.pixels[job.start : job.stop] = pictures
+        chunk = job.start - job.start % CHUNK
         try:
-            with atomic_write(self._path(first)) as file:
-                np.savez(file, pictures=self.pixels[chunk:stop])
+            with atomic_write(self._path(chunk)) as file:
+                np.savez(file, pictures=self.pixels[chunk : job.stop])
         except OSError as error:
             warnings.warn(f"rendered {self.noun} are not kept: {error}", stacklevel=2)
 
