@@ -82,12 +82,13 @@ class Method:
         kind: "search" (a `LatentModel`), "paint" (a Context Encoder), "diffusion" (a `Denoiser`),
             "baseline" or "nothing" (the hole stays gray).
         settings: of the search.
-        at_most: pictures a cell; slow methods get fewer, spread evenly over the others' pictures.
+        at_most: pictures a cell, None for all; slow methods get fewer, spread evenly over the
+            others' pictures.
     """
 
     kind: str
     settings: SearchSettings | None = None
-    at_most: int = 500
+    at_most: int | None = None
 
 
 SLOW = ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
@@ -98,7 +99,7 @@ METHODS = {
     "context-encoder-blended": Method("paint"),
     "ours": Method("search", DEFAULT),
     "ours, PAPER": Method("search", PAPER, 32),
-    **{name: Method("baseline", at_most=100 if name in SLOW else 500) for name in BASELINES},
+    **{name: Method("baseline", at_most=100 if name in SLOW else None) for name in BASELINES},
     **{name: Method("diffusion", at_most=100) for name in DIFFUSION},
 }
 USUAL = [name for name in METHODS if name not in DIFFUSION]  # those that are run when none is named
@@ -327,7 +328,8 @@ def run_table(
     for cell in unfinished(results, path, made, progress):
         family, name = cell.split(", ", 1)
         masks = table_masks(family, len(originals), seed)
-        rows = evenly_spaced(len(originals), min(METHODS[name].at_most, len(originals)))
+        count = min(METHODS[name].at_most or len(originals), len(originals))
+        rows = evenly_spaced(len(originals), count)
         results["variants"][cell] = {"made_by": made[cell], "rows": rows} | _cell(
             folders[cell], name, originals, masks, rows, models, seed, progress
         )
