@@ -102,6 +102,14 @@ def test_arrows_are_the_gradient_of_the_logit():
     assert torch.equal(arrows, leaf.grad)
 
 
+def test_training_leaves_torchs_global_random_state_alone(monkeypatch):
+    monkeypatch.setattr(plane, "JUDGE_STEPS", 2)
+    before, data = torch.get_rng_state(), plane.clusters()
+    plane.play(data, steps=2, snapshots=2)
+    plane.train_discriminator(data.sample, data.sample)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_game_repeats_with_its_seed_and_keeps_its_first_and_last_step(game):
     again = plane.play(plane.clusters(), steps=60, snapshots=4)
     assert game.steps[0] == 0 and game.steps[-1] == 60 and len(game.snapshots) == len(game.steps)

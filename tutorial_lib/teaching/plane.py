@@ -24,6 +24,7 @@ from tutorial_lib.models.latent_model import LatentModel, sample_uniform, unifor
 from tutorial_lib.teaching.plotting import COLORS, draw_path, new_figure
 from tutorial_lib.teaching.widgets.frames import FrameSlider
 from tutorial_lib.training.gan import adversarial_losses
+from tutorial_lib.training.task import seeded_weights
 
 Sampler = Callable[[int, torch.Generator], Tensor]
 
@@ -167,9 +168,9 @@ def play(
         discriminator_rate: learning rate of D.
         snapshots: how many to keep; denser at the start, where most happens.
     """
-    torch.manual_seed(seed)
     rng = torch.Generator().manual_seed(seed)
-    generator, discriminator = PointGenerator(), PointDiscriminator()
+    with seeded_weights(seed):
+        generator, discriminator = PointGenerator(), PointDiscriminator()
     average = copy.deepcopy(generator)
     rates = (generator_rate, discriminator_rate)
     optimizers = [_adam(generator, rates[0]), _adam(discriminator, rates[1])]
@@ -206,9 +207,9 @@ def train_discriminator(real: Sampler, fake: Sampler) -> PointDiscriminator:
         real: (count, torch.Generator) -> (count, 2) points.
         fake: the same for the other distribution.
     """
-    torch.manual_seed(0)
     rng = torch.Generator().manual_seed(0)
-    discriminator = PointDiscriminator()
+    with seeded_weights(0):
+        discriminator = PointDiscriminator()
     optimizer = _adam(discriminator, RATE)
     for step in range(JUDGE_STEPS):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / JUDGE_STEPS)
