@@ -231,6 +231,17 @@ def test_the_table_says_what_the_pack_s_says(shared_pack):
         lines = [list(row.values()) for row in csv.DictReader(file)]
     ours = []
     for row in portraits_table():
-        landmarks = list(row.values())[4:]
+        landmarks = list(row.values())[4:14]
         ours.append([row["split"], row["path"], row["sha256"], *landmarks])
     assert ours == lines
+
+
+def test_birth_years_are_those_of_the_people():
+    """Some that anybody can look up: Don Young, Patrick Leahy, Alcee Hastings, Devin Nunes, Carolyn Maloney."""
+    known = {"Y000033": 1933, "L000174": 1940, "H000324": 1936, "N000181": 1973, "M000087": 1946}
+    assert shipped.birth_years(list(known)).tolist() == list(known.values())
+    names = [row["id"] for row in portraits_table()]
+    years = shipped.birth_years(names)
+    assert len(years) == 766 and years.min() > 1910 and years.max() < 1990
+    with pytest.raises(KeyError, match="nobody"):
+        shipped.birth_years(["nobody"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -44,6 +46,23 @@ ARCHIVES = {
         "Tas et al., Sensors 2022, 22(13):4740, Zenodo 6634554, CC BY 4.0",
     ),
 }
+
+
+def birth_years(names: Sequence[str]) -> np.ndarray:
+    """In which years the people of these portraits were born, from data/portraits.csv.
+
+    Args:
+        names: Bioguide ids, such as the `names` of the data set "portraits".
+
+    Returns:
+        (N,) whole numbers.
+
+    Raises:
+        KeyError: for a name that is no portrait's.
+    """
+    with open(DATA_DIR / "portraits.csv", newline="", encoding="ascii") as file:
+        born = {row["id"]: int(row["born"]) for row in csv.DictReader(file)}
+    return np.array([born[name] for name in names])
 
 
 def archive_path(name: str) -> Path:
