@@ -193,8 +193,9 @@ def parse(arguments):
 def test_command(rest, fast=False) -> list:
     """The module that is pytest, and its arguments.
 
-    All tests are shared by two workers, file by file; named ones are not, unless `-n` asks for it.
-    Workers have one thread each.
+    All tests are shared by two workers, file by file, the long files first so that neither waits
+    for the other at the end; named ones are not, unless `-n` asks for it. Workers have one thread
+    each.
     """
     command = ["pytest", "--durations=15"]
     named = any("::" in word or (ROOT / word).exists() for word in rest)
@@ -207,6 +208,7 @@ def test_command(rest, fast=False) -> list:
     if asked is None and not named and (os.cpu_count() or 1) >= WORKERS:
         asked = str(WORKERS)
         command += ["-n", asked, "--dist", "loadscope"]
+        command += [] if fast else ["--no-loadscope-reorder"]
     if asked not in (None, "0"):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     return command + rest

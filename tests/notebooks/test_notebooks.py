@@ -245,7 +245,7 @@ def test_stored_notebook(path):
 
 def test_nbval_runs_every_notebook(pytestconfig):
     assert pytestconfig.option.nbval_lax and pytestconfig.option.nbval_current_env
-    assert pytestconfig.getini("testpaths") == ["tests", "notebooks"]
+    assert pytestconfig.getini("testpaths") == ["notebooks", "tests"]
 
 
 # ---- the checks themselves -----------------------------------------------------------------------

@@ -146,7 +146,7 @@ def test_all_tests_are_shared_by_two_workers_and_named_ones_are_not(monkeypatch)
     ):
         assert ours.test_command(rest) == ["pytest", "--durations=15", *rest]
         assert "OMP_NUM_THREADS" not in os.environ
-    shared = ["-n", "2", "--dist", "loadscope"]
+    shared = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
     assert ours.test_command(["-x", "-rs"]) == ["pytest", "--durations=15", *shared, "-x", "-rs"]
     # two workers with two threads each would wait for one another
     assert os.environ["OMP_NUM_THREADS"] == "1"
