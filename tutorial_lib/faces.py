@@ -163,7 +163,7 @@ def crop_matrices(matrices: np.ndarray) -> np.ndarray:
     return np.concatenate([inverse * step, shift], axis=2)
 
 
-def sample(
+def warp(
     pictures: Tensor,
     matrices: Tensor,
     size: int,
@@ -447,7 +447,7 @@ def _reduced(picture: Image.Image, side: int) -> Image.Image:
 def _cut(
     picture: Image.Image, matrix: np.ndarray, size: int, finer: int, mode: str, padding: str
 ) -> Tensor:
-    """A square of a photo, turned and scaled: `sample` at a finer grid, averaged down.
+    """A square of a photo, turned and scaled: `warp` at a finer grid, averaged down.
 
     The photo is averaged down first, by a whole factor, where two or more of its pixels fall on
     one of the finer grid; only the part of it that is needed is looked at.
@@ -457,8 +457,8 @@ def _cut(
         matrix: (2, 3), square pixel to photo pixel.
         size: side of the square.
         finer: samples to a pixel of the square, on each axis.
-        mode: see `sample`.
-        padding: see `sample`.
+        mode: see `warp`.
+        padding: see `warp`.
 
     Returns:
         (1, 3, size, size) float32, in [-1, 1] but for the overshoot of "bicubic".
@@ -475,7 +475,7 @@ def _cut(
     part = picture.reduce(factor, box=(*low.tolist(), *high.tolist()))
     fine[:, 2] = (fine[:, 2] + 0.5 - low) / factor - 0.5
     fine[:, :2] /= factor
-    square = sample(
+    square = warp(
         to_float(np.asarray(part)),
         torch.from_numpy(fine[None]),
         size * finer,

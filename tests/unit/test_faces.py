@@ -29,8 +29,8 @@ from tutorial_lib.faces import (
     fit_template,
     guess_from_box,
     locate,
-    sample,
     trusted,
+    warp,
 )
 from tutorial_lib.images import crop_square, load_picture, to_uint8
 
@@ -181,7 +181,7 @@ def test_what_lies_outside_is_mirrored():
 def test_sample_takes_pixels_where_the_matrix_says():
     pixels = torch.rand(2, 3, 9, 12)
     moved = torch.tensor([[[1.0, 0.0, 3.0], [0.0, 1.0, 2.0]], [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]])
-    squares = sample(pixels, moved, 5)
+    squares = warp(pixels, moved, 5)
     torch.testing.assert_close(squares[0], pixels[0, :, 2:7, 3:8], atol=1e-5, rtol=0)
     torch.testing.assert_close(squares[1], pixels[1, :, :5, :5].transpose(1, 2), atol=1e-5, rtol=0)
 

@@ -52,7 +52,7 @@ class TwoSampleResult:
         return f"{self.auc:.3f} ± {self.standard_error:.3f}"
 
 
-class Judge(nn.Module):
+class TwoSampleClassifier(nn.Module):
     """Original or completion? Three convolutions and a mean over the picture.
 
     Shapes: (B, 4, h, w), the visible pixels and the hole -> (B,) logits, above 0 = original.
@@ -155,11 +155,11 @@ def visible(images: Tensor, hole: Tensor) -> Tensor:
     return shown[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _train(pairs: Tensor, rng: torch.Generator, device: torch.device) -> Judge:
+def _train(pairs: Tensor, rng: torch.Generator, device: torch.device) -> TwoSampleClassifier:
     """A judge trained on (2, N, 4, H, W) pairs of originals and completions, in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=rng)))
-        judge = Judge().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        judge = TwoSampleClassifier().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(judge.parameters(), weight_decay=WEIGHT_DECAY)
     count = pairs.shape[1]
     steps = EPOCHS * -(-count // BATCH)

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from tutorial_lib.datasets.base import read_member
-from tutorial_lib.faces import crop_matrices, fit_matrices, sample
+from tutorial_lib.faces import crop_matrices, fit_matrices, warp
 from tutorial_lib.models.landmarks import CROP_SIZE, POINTS, LandmarkNetwork
 from tutorial_lib.training.task import Task, check_settings, seeded_weights
 
@@ -220,7 +220,7 @@ def crops_for_training(
     inverse = np.linalg.inv(matrices[:, :, :2])  # (B, 2, 2)
     inside = (points - matrices[:, None, :, 2]) @ inverse.transpose(0, 2, 1)
     truth = torch.from_numpy(inside).float()  # (B, 5, 2) in the crop
-    crops = sample(pictures.float() / 127.5 - 1, torch.from_numpy(matrices).float(), CROP_SIZE)
+    crops = warp(pictures.float() / 127.5 - 1, torch.from_numpy(matrices).float(), CROP_SIZE)
     mirror = torch.rand(count, generator=rng) < 0.5
     crops[mirror] = crops[mirror].flip(3)
     flipped = truth[mirror][:, MIRRORED]
