@@ -35,7 +35,7 @@ from tutorial_lib.evaluation.results import (
     unfinished,
     write_results,
 )
-from tutorial_lib.evaluation.table1 import DIFFUSION, METHODS, USUAL
+from tutorial_lib.evaluation.table1 import METHODS, SAMPLERS, USUAL
 from tutorial_lib.masks import FAMILIES
 from tutorial_lib.models.weights import WEIGHTS_DIR, file_hash
 
@@ -400,7 +400,7 @@ def test_a_stored_table_has_every_cell_made_as_the_method_is_today(path):
         }
         options = made.pop("options", None)  # a table may be older than the record of them
         assert made == json.loads(json.dumps({"method": name, **asdict(METHODS[name])}))
-        assert options is None or options == options_of((BASELINES | DIFFUSION)[name])
+        assert options is None or options == options_of((BASELINES | SAMPLERS)[name])
         assert len(stored["rows"]) == min(pictures, METHODS[name].at_most or pictures)
         assert "refused" in stored or {len(values) for values in stored["measures"].values()} == {
             len(stored["rows"])

@@ -24,9 +24,9 @@ from tutorial_lib.evaluation.frechet import Judge, classifier_features
 from tutorial_lib.evaluation.metrics import SSIM_OF_WANG
 from tutorial_lib.evaluation.results import load_results
 from tutorial_lib.evaluation.table1 import (
-    DIFFUSION,
     METHODS,
     PAPER_TABLE,
+    SAMPLERS,
     USUAL,
     Models,
     against_paper,
@@ -110,8 +110,8 @@ def short(monkeypatch):
     }
     monkeypatch.setattr(table1, "METHODS", few)
     monkeypatch.setattr(table1, "PART", 2)
-    for name, fill in DIFFUSION.items():
-        monkeypatch.setitem(table1.DIFFUSION, name, partial(fill, steps=4))
+    for name, fill in SAMPLERS.items():
+        monkeypatch.setitem(table1.SAMPLERS, name, partial(fill, steps=4))
 
 
 def run(originals, models, folder, name="t", **changes):

@@ -92,7 +92,7 @@ class Method:
 
 
 SLOW = ("truncated-nuclear-norm", "nonconvex-low-rank", "patchmatch")
-DIFFUSION: dict[str, Callable[..., Tensor]] = {"repaint": repaint, "dps": dps}
+SAMPLERS: dict[str, Callable[..., Tensor]] = {"repaint": repaint, "dps": dps}
 METHODS = {
     "corrupted": Method("nothing"),
     "context-encoder": Method("paint"),
@@ -100,9 +100,9 @@ METHODS = {
     "ours": Method("search", DEFAULT),
     "ours, PAPER": Method("search", PAPER, 32),
     **{name: Method("baseline", at_most=100 if name in SLOW else None) for name in BASELINES},
-    **{name: Method("diffusion", at_most=100) for name in DIFFUSION},
+    **{name: Method("diffusion", at_most=100) for name in SAMPLERS},
 }
-USUAL = [name for name in METHODS if name not in DIFFUSION]  # those that are run when none is named
+USUAL = [name for name in METHODS if name not in SAMPLERS]  # those that are run when none is named
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _diffused(
     progress: bool,
 ) -> Tensor:
     """(B, 3, 64, 64): one picture at a time, so that its noise does not depend on the others."""
-    fill = DIFFUSION[name]
+    fill = SAMPLERS[name]
     device = next(denoiser.parameters()).device
     completed = []
     for image, known, row in tqdm(
@@ -230,7 +230,7 @@ def made_by(name: str, models: Models) -> dict:
     if name in NEED_PICTURES and models.training is None:
         raise ValueError(f"{name!r} fills from a training set: give one")
     made = {"method": name, **asdict(method)}
-    fill = (BASELINES | DIFFUSION).get(name)
+    fill = (BASELINES | SAMPLERS).get(name)
     if fill and (options := options_of(fill)):
         made["options"] = options
     if card:
